@@ -1,0 +1,199 @@
+#include "spinney/link/link.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+namespace spinney::link {
+namespace {
+
+// XGBoost's Sigmoid (src/common/math.h): the exponent is capped so that exp cannot overflow, and a
+// term of 1e-16 vanishes in float32 but is kept, so that the formula is the library's own.
+float xgb_sigmoid(float x) {
+  constexpr float kEps = 1e-16f;
+  const float exponent = std::min(-x, 88.7f);
+  return 1.0f / (std::exp(exponent) + 1.0f + kEps);
+}
+
+template <typename Score>
+double read(const Score* scores, size_t i) {
+  return static_cast<double>(scores[i]);
+}
+
+template <typename Score, typename Value>
+void softmax_row(const Score* x, size_t n, Value* out) {
+  Value max = static_cast<Value>(x[0]);
+  for (size_t k = 1; k < n; ++k) max = std::max(max, static_cast<Value>(x[k]));
+  double sum = 0;
+  for (size_t k = 0; k < n; ++k) {
+    out[k] = std::exp(static_cast<Value>(x[k]) - max);
+    sum += out[k];
+  }
+  for (size_t k = 0; k < n; ++k) out[k] /= static_cast<Value>(sum);
+}
+
+template <typename Value>
+void normalize_row(Value* x, size_t n) {
+  Value sum = 0;
+  for (size_t k = 0; k < n; ++k) sum += x[k];
+  for (size_t k = 0; k < n; ++k) x[k] = sum == 0 ? Value{1} / static_cast<Value>(n) : x[k] / sum;
+}
+
+template <typename Value>
+Value one(const Link& link, double x) {
+  const double p = link.parameter;
+  switch (link.kind) {
+    case LinkKind::kXgbSigmoid:
+      return static_cast<Value>(xgb_sigmoid(static_cast<float>(x)));
+    case LinkKind::kXgbHinge:
+      return x > 0 ? 1 : 0;
+    case LinkKind::kExpFloat:
+      return static_cast<Value>(std::exp(static_cast<float>(x)));
+    case LinkKind::kLgbSigmoid:
+      return static_cast<Value>(1.0 / (1.0 + std::exp(-p * x)));
+    case LinkKind::kExp:
+      return static_cast<Value>(std::exp(x));
+    case LinkKind::kSignedSquare:
+      return static_cast<Value>(std::copysign(x * x, x));
+    case LinkKind::kLog1pExp:
+      return static_cast<Value>(std::log1p(std::exp(x)));
+    case LinkKind::kExpit:
+      return static_cast<Value>(1.0 / (1.0 + std::exp(-p * x)));
+    case LinkKind::kIsolation:
+      return static_cast<Value>(-std::exp2(-x / p));
+    default:
+      return static_cast<Value>(x);
+  }
+}
+
+template <typename Score, typename Value>
+void apply_row(const Output& output, const Score* x, size_t n, Value* out) {
+  switch (output.link.kind) {
+    case LinkKind::kXgbSoftmax:
+    case LinkKind::kLgbSoftmax:
+    case LinkKind::kSoftmax:
+      softmax_row(x, n, out);
+      return;
+    case LinkKind::kXgbMultiArgmax:
+      out[0] = static_cast<Value>(std::max_element(x, x + n) - x);
+      return;
+    case LinkKind::kNormalize:
+      for (size_t k = 0; k < n; ++k) out[k] = static_cast<Value>(x[k]);
+      normalize_row(out, n);
+      return;
+    case LinkKind::kSammeProba: {
+      // decision_function d -> softmax of d / (n - 1); two classes share one score: [-d/2, d/2].
+      std::vector<double> scaled(n == 1 ? 2 : n);
+      if (n == 1) {
+        scaled[0] = -read(x, 0) / 2;
+        scaled[1] = read(x, 0) / 2;
+      } else {
+        for (size_t k = 0; k < n; ++k) scaled[k] = read(x, k) / static_cast<double>(n - 1);
+      }
+      softmax_row(scaled.data(), scaled.size(), out);
+      return;
+    }
+    default:
+      for (size_t k = 0; k < n; ++k) out[k] = one<Value>(output.link, read(x, k));
+  }
+}
+
+template <typename Score, typename Value>
+void apply_all(const Output& output, const Score* scores, size_t rows, size_t n, Value* values) {
+  const size_t columns = value_columns(output, n);
+  for (size_t r = 0; r < rows; ++r) apply_row(output, scores + r * n, n, values + r * columns);
+}
+
+template <typename Value>
+void expand(const Output& output, const Value* values, size_t rows, size_t columns, Value* out) {
+  if (columns == 1 && output.labels.size() == 1 && output.labels[0].size() == 2) {
+    for (size_t r = 0; r < rows; ++r) {
+      out[2 * r] = Value{1} - values[r];
+      out[2 * r + 1] = values[r];
+    }
+    return;
+  }
+  std::copy(values, values + rows * columns, out);
+}
+
+template <typename Value>
+void decide_all(const Output& output, const Value* values, size_t rows, size_t columns,
+                int32_t* classes) {
+  const size_t targets = output.labels.empty() ? 1 : output.labels.size();
+  for (size_t r = 0; r < rows; ++r) {
+    const Value* row = values + r * columns;
+    int32_t* out = classes + r * targets;
+    switch (output.decision) {
+      case Decision::kThreshold:
+        out[0] = static_cast<double>(row[0]) > output.threshold ? 1 : 0;
+        break;
+      case Decision::kThresholdInclusive:
+        out[0] = static_cast<double>(row[0]) >= output.threshold ? 1 : 0;
+        break;
+      case Decision::kOutlier:
+        out[0] = static_cast<double>(row[0]) - output.threshold < 0 ? -1 : 1;
+        break;
+      default:
+        for (size_t t = 0; t < targets; ++t) {
+          const size_t n = output.labels.empty() ? columns : output.labels[t].size();
+          if (columns == 1 && n == 2)  // the class of [1 - p, p], ties to the first
+            out[t] = row[0] > Value{1} - row[0] ? 1 : 0;
+          else
+            out[t] = static_cast<int32_t>(std::max_element(row, row + n) - row);
+          row += n;
+        }
+    }
+  }
+}
+
+template <typename Function>
+void with_type(NumberType type, const void* p, Function&& function) {
+  if (type == NumberType::kFloat32)
+    function(static_cast<const float*>(p));
+  else
+    function(static_cast<const double*>(p));
+}
+
+}  // namespace
+
+size_t value_columns(const Output& output, size_t n_raw) {
+  if (output.link.kind == LinkKind::kXgbMultiArgmax) return 1;
+  if (output.link.kind == LinkKind::kSammeProba && n_raw == 1) return 2;
+  return n_raw;
+}
+
+size_t probability_columns(const Output& output, size_t n_raw) {
+  const size_t columns = value_columns(output, n_raw);
+  if (columns == 1 && output.labels.size() == 1 && output.labels[0].size() == 2) return 2;
+  return columns;
+}
+
+void apply(const Output& output, NumberType score_type, const void* scores, size_t rows,
+           size_t n_raw, void* values) {
+  with_type(score_type, scores, [&](const auto* typed) {
+    if (output.value_type == NumberType::kFloat32)
+      apply_all(output, typed, rows, n_raw, static_cast<float*>(values));
+    else
+      apply_all(output, typed, rows, n_raw, static_cast<double*>(values));
+  });
+}
+
+void probabilities(const Output& output, const void* values, size_t rows, size_t n_raw,
+                   void* out) {
+  const size_t columns = value_columns(output, n_raw);
+  if (output.value_type == NumberType::kFloat32)
+    expand(output, static_cast<const float*>(values), rows, columns, static_cast<float*>(out));
+  else
+    expand(output, static_cast<const double*>(values), rows, columns, static_cast<double*>(out));
+}
+
+void decide(const Output& output, NumberType score_type, const void* scores, const void* values,
+            size_t rows, size_t n_raw, int32_t* classes) {
+  const void* seen = output.decision_on_raw ? scores : values;
+  const NumberType type = output.decision_on_raw ? score_type : output.value_type;
+  const size_t columns = output.decision_on_raw ? n_raw : value_columns(output, n_raw);
+  with_type(type, seen,
+            [&](const auto* typed) { decide_all(output, typed, rows, columns, classes); });
+}
+
+}  // namespace spinney::link

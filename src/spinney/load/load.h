@@ -1,0 +1,31 @@
+// The door of this room: a model file, in whatever format people have it, becomes a Description.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "spinney/base/result.h"
+#include "spinney/model/description.h"
+
+namespace spinney::load {
+
+enum class Format {
+  kGuess,         // by content, then by name
+  kXgboostJson,
+  kXgboostUbjson,
+  kLightgbmText,
+  kPickle,        // pickle or joblib, compressed or not
+  kSpinney,
+};
+
+Result<Description> load_file(const std::string& path, Format format = Format::kGuess);
+// The same from memory. `name` stands in error messages.
+Result<Description> load_bytes(std::span<const char> bytes, Format format = Format::kGuess,
+                               const std::string& name = "model");
+
+// One reader a format; each validates before it narrows and is fuzzed on its own.
+Result<Description> read_xgboost_json(std::span<const char> bytes);
+Result<Description> read_xgboost_ubjson(std::span<const char> bytes);
+Result<Description> read_lightgbm_text(std::span<const char> bytes);
+
+}  // namespace spinney::load

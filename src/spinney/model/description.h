@@ -1,0 +1,68 @@
+// Description: everything Spinney knows of a model, immutable, without a trace of how it is run.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "spinney/model/forest.h"
+#include "spinney/model/linear.h"
+#include "spinney/model/output.h"
+
+namespace spinney {
+
+struct Description;
+
+// A member of an ensemble that is not one flat forest (Voting, Bagging over anything).
+struct Member {
+  std::shared_ptr<const Description> model;
+  std::vector<uint32_t> features;  // the columns it sees; empty: all, in order
+  double weight = 1;
+};
+
+enum class Combination : uint8_t {
+  kMeanProbability = 0,  // weighted mean of members' predict_proba (soft voting, Bagging)
+  kMajorityVote = 1,     // weighted votes for members' predicted classes (hard voting)
+  kMeanValue = 2,        // weighted mean of members' predict (regressors)
+};
+
+struct Ensemble {
+  Combination combination = Combination::kMeanProbability;
+  uint32_t n_features = 0;
+  uint32_t n_outputs = 1;
+  std::vector<Member> members;
+};
+
+// Categories that a data frame's column had in training, in the order of their codes.
+struct ColumnCategories {
+  uint32_t feature = 0;
+  std::variant<std::vector<int64_t>, std::vector<double>, std::vector<std::string>> values;
+};
+
+struct Source {
+  std::string library;  // "xgboost", "lightgbm", "sklearn"
+  std::string version;  // the library's version that wrote it, if the file says
+  std::string format;   // "json", "ubj", "text", "pickle", "joblib", "object", "spinney"
+  std::string kind;     // the class or booster: "XGBClassifier", "Booster", "RandomForestRegressor"
+};
+
+struct Description {
+  std::variant<Forest, Linear, Ensemble> scorer;
+  Output output;
+  Source source;
+  std::vector<std::string> feature_names;  // empty, or one per feature
+  std::vector<ColumnCategories> categories;
+  std::vector<std::string> warnings;  // what a user should know, such as version skew
+  // Inputs that the training library itself refuses at predict time; enforced with strict=True.
+  bool refuses_infinity = false;
+  bool refuses_missing = false;
+
+  uint32_t n_features() const;
+  uint32_t n_outputs() const;  // raw scores per row
+  size_t n_trees() const;
+  NumberType score_type() const;  // type of the raw scores
+};
+
+}  // namespace spinney

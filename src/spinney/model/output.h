@@ -1,0 +1,92 @@
+// Output: what a model's raw scores become, as the object that was saved would have it.
+//
+//   raw scores --link--> values --decision--> what predict() gives
+//
+// predict_raw gives the raw scores; predict_proba the values of a classifier, one column a class;
+// predict the values, or labels, as `decision` says.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "spinney/model/rows.h"
+
+namespace spinney {
+
+enum class LinkKind : uint8_t {
+  kIdentity = 0,
+  // XGBoost, in float32.
+  kXgbSigmoid,   // 1 / (1 + exp(-x)), as XGBoost writes it
+  kXgbSoftmax,   // over all outputs
+  kXgbMultiArgmax,  // multi:softmax: one value, the index of the largest score, as float32
+  kXgbHinge,     // 1 if x > 0 else 0
+  kExpFloat,     // exp(x) in float32 (poisson, gamma, tweedie, cox, aft)
+  // LightGBM, in float64. `parameter` is its sigmoid.
+  kLgbSigmoid,      // 1 / (1 + exp(-parameter * x)), each output (binary, multiclassova)
+  kLgbSoftmax,
+  kExp,             // exp(x) (poisson, gamma, tweedie)
+  kSignedSquare,    // sign(x) * x * x (reg_sqrt)
+  kLog1pExp,        // log1p(exp(x)) (cross_entropy_lambda)
+  // scikit-learn, in float64.
+  kExpit,           // 1 / (1 + exp(-parameter * x)), as scipy.special.expit
+  kSoftmax,         // exp(x - max) / sum, as sklearn.utils.extmath.softmax
+  kNormalize,       // x / sum(x); a zero sum gives 1 / n_outputs (one-vs-rest classifiers)
+  kIsolation,       // -2 ** (-x / parameter): score_samples of an IsolationForest
+  kSammeProba,      // AdaBoost SAMME: softmax(x / (n_classes - 1)); see `Output::link`
+};
+
+struct Link {
+  LinkKind kind = LinkKind::kIdentity;
+  double parameter = 1;
+};
+
+enum class Decision : uint8_t {
+  kValues = 0,     // the values themselves
+  kArgmax = 1,     // the class of the largest value (first one on ties)
+  kThreshold = 2,  // one value: class 1 where value > threshold, else class 0
+  kThresholdInclusive = 3,  // one value: class 1 where value >= threshold
+  kOutlier = 4,    // one raw-derived value: -1 where value - threshold < 0, else 1 (IsolationForest)
+};
+
+// A classifier's labels in the order of its columns. Booleans are kept as 0 and 1 with is_bool.
+struct Labels {
+  std::variant<std::vector<int64_t>, std::vector<double>, std::vector<std::string>> values;
+  bool is_bool = false;
+  // numpy dtype of the labels, such as "<i8", "<i4", "<f4", "<U9"; strings may be "O".
+  std::string dtype = "<i8";
+  size_t size() const {
+    return std::visit([](const auto& v) { return v.size(); }, values);
+  }
+};
+
+enum class Task : uint8_t {
+  kRegression = 0,
+  kBinary = 1,
+  kMulticlass = 2,
+  kRanking = 3,
+  kOutlier = 4,
+};
+
+struct Output {
+  Task task = Task::kRegression;
+  std::string objective;  // the library's own name: "binary:logistic", "regression", "gini"
+  Link link;
+  // What the link is applied to: raw scores, or (scikit-learn thresholds raw scores in places)
+  // `decision_on_raw` makes the decision look at raw scores instead of values.
+  bool decision_on_raw = false;
+  Decision decision = Decision::kValues;
+  double threshold = 0.5;
+  // dtype of the values (predict_proba, and predict when it gives values).
+  NumberType value_type = NumberType::kFloat32;
+  // One set of labels per target (scikit-learn's multi-output classifiers have several, each
+  // owning labels[i].size() consecutive values); empty where predict gives values.
+  std::vector<Labels> labels;
+  bool has_probabilities = false;  // predict_proba exists; a single value p becomes [1 - p, p]
+  // predict and predict_raw give shape (rows,) for one column, else (rows, columns). Some objects
+  // keep the second axis even for one column (an estimator fitted with 2-D y).
+  bool keep_column_axis = false;
+};
+
+}  // namespace spinney

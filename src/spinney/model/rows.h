@@ -1,0 +1,71 @@
+// Rows: a view of input rows as callers hold them, dense (any strides) or sparse (CSR).
+//
+// Nothing is copied to make one; kernels read straight from the caller's memory. NaN is the only
+// missing value from here on: a library's own `missing=` number is replaced before kernels run.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+namespace spinney {
+
+enum class NumberType : uint8_t { kFloat32 = 0, kFloat64 = 1 };
+
+inline size_t size_of(NumberType type) { return type == NumberType::kFloat32 ? 4 : 8; }
+
+struct Rows {
+  const void* data = nullptr;
+  NumberType type = NumberType::kFloat32;
+  size_t count = 0;             // rows
+  size_t width = 0;             // columns
+  ptrdiff_t row_stride = 0;     // bytes from a row to the next
+  ptrdiff_t column_stride = 0;  // bytes from a column to the next
+
+  const char* row(size_t r) const {
+    return static_cast<const char*>(data) + static_cast<ptrdiff_t>(r) * row_stride;
+  }
+  // Rows [first, first + n) of this view.
+  Rows slice(size_t first, size_t n) const {
+    Rows part = *this;
+    part.data = row(first);
+    part.count = n;
+    return part;
+  }
+  // Each row's columns lie side by side.
+  bool packed_columns() const { return column_stride == static_cast<ptrdiff_t>(size_of(type)); }
+
+  // Strided arrays need not be aligned, hence memcpy.
+  double at(size_t r, size_t c) const {
+    const char* p = row(r) + static_cast<ptrdiff_t>(c) * column_stride;
+    if (type == NumberType::kFloat32) {
+      float v;
+      std::memcpy(&v, p, sizeof v);
+      return v;
+    }
+    double v;
+    std::memcpy(&v, p, sizeof v);
+    return v;
+  }
+};
+
+inline Rows dense_rows(const float* data, size_t count, size_t width) {
+  return {data, NumberType::kFloat32, count, width, static_cast<ptrdiff_t>(width * 4), 4};
+}
+inline Rows dense_rows(const double* data, size_t count, size_t width) {
+  return {data, NumberType::kFloat64, count, width, static_cast<ptrdiff_t>(width * 8), 8};
+}
+
+// Compressed sparse rows. What an absent entry means (missing or zero) is the model's to say.
+struct SparseRows {
+  const void* values = nullptr;
+  NumberType type = NumberType::kFloat32;
+  const int64_t* row_begin = nullptr;   // count + 1 offsets into values and columns
+  const int64_t* columns = nullptr;
+  size_t count = 0;
+  size_t width = 0;
+};
+
+}  // namespace spinney

@@ -1,0 +1,36 @@
+// Plan: how one model is run on this CPU; made once at load, immutable, shared by all threads.
+//
+// A plan holds the evaluators that support the model's forest and picks the cheapest for the number
+// of rows at hand. Rows are cut into blocks for threads; a row's answer depends neither on the
+// block it sits in nor on the number of threads.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "spinney/base/result.h"
+#include "spinney/model/description.h"
+#include "spinney/model/rows.h"
+
+namespace spinney::plan {
+
+struct KernelChoice {
+  size_t rows;         // for batches of at least this many rows
+  std::string kernel;  // this evaluator is used
+};
+
+class Plan {
+ public:
+  virtual ~Plan() = default;
+  // Raw scores: count x n_outputs() of score_type(), row-major, contiguous.
+  // num_threads 0: as many as the process may use, where the work is worth it.
+  virtual void score(const Rows& rows, void* scores, unsigned num_threads) const = 0;
+  virtual std::vector<KernelChoice> choices() const = 0;
+  virtual size_t bytes() const = 0;
+};
+
+// kUnsupported if SPINNEY_KERNEL forces a kernel that cannot run this model.
+Result<std::shared_ptr<const Plan>> make_plan(std::shared_ptr<const Description> model);
+
+}  // namespace spinney::plan

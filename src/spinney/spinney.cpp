@@ -1,0 +1,121 @@
+#include "spinney/spinney.h"
+
+#include <cmath>
+#include <vector>
+
+#include "spinney/link/link.h"
+
+namespace spinney {
+namespace {
+
+// Scratch that is eight-byte aligned whatever its number type.
+struct Numbers {
+  Numbers(NumberType type, size_t n) : words((n * size_of(type) + 7) / 8) {}
+  void* data() { return words.data(); }
+  std::vector<double> words;
+};
+
+}  // namespace
+
+Result<Model> Model::load(const std::string& path, load::Format format) {
+  SPINNEY_ASSIGN(Description description, load::load_file(path, format));
+  return make(std::make_shared<const Description>(std::move(description)));
+}
+
+Result<Model> Model::from_bytes(std::span<const char> bytes, load::Format format) {
+  SPINNEY_ASSIGN(Description description, load::load_bytes(bytes, format));
+  return make(std::make_shared<const Description>(std::move(description)));
+}
+
+Result<Model> Model::make(std::shared_ptr<const Description> description) {
+  SPINNEY_ASSIGN(auto plan, plan::make_plan(description));
+  return Model(std::move(description), std::move(plan));
+}
+
+size_t Model::value_columns() const { return link::value_columns(description_->output, n_outputs()); }
+
+size_t Model::probability_columns() const {
+  return link::probability_columns(description_->output, n_outputs());
+}
+
+size_t Model::target_columns() const {
+  return description_->output.labels.empty() ? 1 : description_->output.labels.size();
+}
+
+Status Model::check(const Rows& rows, const PredictOptions& options) const {
+  if (rows.width != n_features())
+    return invalid_argument("the rows have " + std::to_string(rows.width) +
+                            " columns, but the model was trained on " +
+                            std::to_string(n_features()) + " features");
+  if (!options.strict) return {};
+  const bool no_nan = description_->refuses_missing;
+  const bool no_infinity = description_->refuses_infinity;
+  if (!no_nan && !no_infinity) return {};
+  for (size_t r = 0; r < rows.count; ++r)
+    for (size_t c = 0; c < rows.width; ++c) {
+      const double value = rows.at(r, c);
+      if ((no_nan && std::isnan(value)) || (no_infinity && std::isinf(value)))
+        return invalid_argument("strict: row " + std::to_string(r) + ", column " +
+                                std::to_string(c) + " is " + std::to_string(value) +
+                                ", which the training library refuses for this model");
+    }
+  return {};
+}
+
+Status Model::predict_raw(const Rows& rows, void* scores, const PredictOptions& options) const {
+  SPINNEY_TRY(check(rows, options));
+  plan_->score(rows, scores, options.num_threads);
+  return {};
+}
+
+Status Model::predict_values(const Rows& rows, void* values, const PredictOptions& options) const {
+  const Output& output = description_->output;
+  if (output.link.kind == LinkKind::kIdentity && output.value_type == description_->score_type())
+    return predict_raw(rows, values, options);
+  Numbers scores(description_->score_type(), rows.count * n_outputs());
+  SPINNEY_TRY(predict_raw(rows, scores.data(), options));
+  link::apply(output, description_->score_type(), scores.data(), rows.count, n_outputs(), values);
+  return {};
+}
+
+Status Model::predict_proba(const Rows& rows, void* out, const PredictOptions& options) const {
+  const Output& output = description_->output;
+  if (!output.has_probabilities)
+    return unsupported(description_->source.kind + " has no probabilities (objective " +
+                       output.objective + "); use predict or predict_raw");
+  if (probability_columns() == value_columns()) return predict_values(rows, out, options);
+  Numbers values(output.value_type, rows.count * value_columns());
+  SPINNEY_TRY(predict_values(rows, values.data(), options));
+  link::probabilities(output, values.data(), rows.count, n_outputs(), out);
+  return {};
+}
+
+Status Model::predict_classes(const Rows& rows, int32_t* classes,
+                              const PredictOptions& options) const {
+  const Output& output = description_->output;
+  if (output.decision == Decision::kValues)
+    return unsupported(description_->source.kind + " predicts values, not classes");
+  Numbers scores(description_->score_type(), rows.count * n_outputs());
+  SPINNEY_TRY(predict_raw(rows, scores.data(), options));
+  Numbers values(output.value_type, output.decision_on_raw ? 0 : rows.count * value_columns());
+  if (!output.decision_on_raw)
+    link::apply(output, description_->score_type(), scores.data(), rows.count, n_outputs(),
+                values.data());
+  link::decide(output, description_->score_type(), scores.data(), values.data(), rows.count,
+               n_outputs(), classes);
+  return {};
+}
+
+Status Model::predict_leaf(const Rows& rows, int32_t* leaves,
+                           const PredictOptions& options) const {
+  SPINNEY_TRY(check(rows, options));
+  const auto* forest = std::get_if<Forest>(&description_->scorer);
+  if (!forest) return unsupported(description_->source.kind + " is not one forest of trees");
+  for (size_t r = 0; r < rows.count; ++r)
+    for (size_t t = 0; t < forest->n_trees(); ++t)
+      leaves[r * forest->n_trees() + t] =
+          forest->tree(t)[forest->find_leaf(t, rows, r)].leaf_number();
+  return {};
+}
+
+}  // namespace spinney

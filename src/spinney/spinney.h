@@ -1,0 +1,67 @@
+// Spinney's public C++ door: load a model file, get the training library's own predictions.
+//
+//   auto model = spinney::Model::load("model.json");
+//   if (!model) { std::cerr << model.error().message; return 1; }
+//   std::vector<float> scores(model->rows_raw_size(n));
+//   model->predict_raw(spinney::dense_rows(x, n, model->n_features()), scores.data());
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "spinney/base/result.h"
+#include "spinney/load/load.h"
+#include "spinney/model/description.h"
+#include "spinney/model/rows.h"
+#include "spinney/plan/plan.h"
+
+namespace spinney {
+
+struct PredictOptions {
+  unsigned num_threads = 0;  // 0: as many as the process may use, where the work is worth it
+  bool strict = false;       // refuse NaN and infinity where the training library does
+};
+
+// Immutable and cheap to copy; every member may be called from any number of threads at once.
+class Model {
+ public:
+  static Result<Model> load(const std::string& path, load::Format format = load::Format::kGuess);
+  static Result<Model> from_bytes(std::span<const char> bytes,
+                                  load::Format format = load::Format::kGuess);
+  static Result<Model> make(std::shared_ptr<const Description> description);
+
+  const Description& description() const { return *description_; }
+  const plan::Plan& plan() const { return *plan_; }
+  size_t n_features() const { return description_->n_features(); }
+  size_t n_outputs() const { return description_->n_outputs(); }
+
+  // Columns of each kind of answer; 1 for a single score or label.
+  size_t value_columns() const;
+  size_t probability_columns() const;
+  size_t target_columns() const;  // of predict_classes
+
+  // rows x n_outputs() raw scores of description().score_type().
+  Status predict_raw(const Rows& rows, void* scores, const PredictOptions& options = {}) const;
+  // rows x value_columns() values of output.value_type, after the link.
+  Status predict_values(const Rows& rows, void* values, const PredictOptions& options = {}) const;
+  // rows x probability_columns(), of output.value_type. kUnsupported unless a classifier.
+  Status predict_proba(const Rows& rows, void* values, const PredictOptions& options = {}) const;
+  // rows x target_columns() indices into output.labels (kOutlier: -1 and 1 themselves).
+  Status predict_classes(const Rows& rows, int32_t* classes,
+                         const PredictOptions& options = {}) const;
+  // rows x n_trees leaf numbers as the library gives them. kUnsupported unless a forest.
+  Status predict_leaf(const Rows& rows, int32_t* leaves, const PredictOptions& options = {}) const;
+
+  // One versioned, checksummed file, written beside `path` and renamed.
+  Status save(const std::string& path) const;
+
+ private:
+  Model(std::shared_ptr<const Description> description, std::shared_ptr<const plan::Plan> plan)
+      : description_(std::move(description)), plan_(std::move(plan)) {}
+  Status check(const Rows& rows, const PredictOptions& options) const;
+
+  std::shared_ptr<const Description> description_;
+  std::shared_ptr<const plan::Plan> plan_;
+};
+
+}  // namespace spinney
