@@ -25,7 +25,7 @@ size_t Description::n_trees() const {
 NumberType Description::score_type() const {
   if (const auto* forest = std::get_if<Forest>(&scorer)) return forest->settings().accumulator;
   if (const auto* linear = std::get_if<Linear>(&scorer)) return linear->arithmetic;
-  return NumberType::kFloat64;
+  return std::get<Ensemble>(scorer).arithmetic;
 }
 
 }  // namespace spinney

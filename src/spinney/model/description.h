@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "spinney/base/result.h"
 #include "spinney/model/forest.h"
 #include "spinney/model/linear.h"
 #include "spinney/model/output.h"
@@ -15,25 +16,41 @@ namespace spinney {
 
 struct Description;
 
-// A member of an ensemble that is not one flat forest (Voting, Bagging over anything).
+// A member of an ensemble that is not one flat forest (Voting, Bagging or AdaBoost over anything).
 struct Member {
   std::shared_ptr<const Description> model;
   std::vector<uint32_t> features;  // the columns it sees; empty: all, in order
+  // Classifiers: the ensemble's class that each of its own classes is; empty: the same numbers.
+  std::vector<uint32_t> classes;
   double weight = 1;
 };
 
+// How members' answers become the ensemble's raw scores. Members are taken in order; each answer
+// is multiplied by the member's weight (unless that is 1), added, and the sums are divided by the
+// divisor.
 enum class Combination : uint8_t {
-  kMeanProbability = 0,  // weighted mean of members' predict_proba (soft voting, Bagging)
-  kMajorityVote = 1,     // weighted votes for members' predicted classes (hard voting)
-  kMeanValue = 2,        // weighted mean of members' predict (regressors)
+  kMeanProbability = 0,  // members' predict_proba (soft voting, Bagging)
+  kMajorityVote = 1,     // the weight, to the class a member predicts (hard voting)
+  kMeanValue = 2,        // members' predict (regressors)
+  // The weight to the class a member predicts and -1 / (n_classes - 1) times it to the others; one
+  // output for two classes, twice the weight with the second class's sign (AdaBoost's SAMME).
+  kSamme = 3,
+  kWeightedMedian = 4,  // the weighted median of members' predict (AdaBoostRegressor)
 };
 
 struct Ensemble {
   Combination combination = Combination::kMeanProbability;
+  // Answers are rounded to this type first and added in it.
+  NumberType arithmetic = NumberType::kFloat64;
   uint32_t n_features = 0;
   uint32_t n_outputs = 1;
+  double divisor = 1;
   std::vector<Member> members;
 };
+
+// Checks that members exist, fit the columns and outputs, and nest no deeper than this limit.
+inline constexpr size_t kEnsembleDepthMax = 16;
+Result<Ensemble> make_ensemble(Ensemble parts);
 
 // Categories that a data frame's column had in training, in the order of their codes.
 struct ColumnCategories {

@@ -1,0 +1,84 @@
+#include <algorithm>
+#include <string>
+
+#include "spinney/model/description.h"
+
+namespace spinney {
+namespace {
+
+std::string of(size_t number, size_t total) {
+  return std::to_string(number) + " of " + std::to_string(total);
+}
+
+bool votes(Combination combination) {
+  return combination == Combination::kMajorityVote || combination == Combination::kSamme;
+}
+
+// Classes that a vote chooses among.
+size_t n_classes(const Ensemble& ensemble) {
+  if (ensemble.combination == Combination::kSamme && ensemble.n_outputs == 1) return 2;
+  return ensemble.n_outputs;
+}
+
+size_t depth(const Description& model) {
+  const auto* ensemble = std::get_if<Ensemble>(&model.scorer);
+  if (!ensemble) return 0;
+  size_t deepest = 0;
+  for (const Member& member : ensemble->members) deepest = std::max(deepest, depth(*member.model));
+  return deepest + 1;
+}
+
+// The member's own classes or, for values, columns.
+Result<size_t> n_answers(const Ensemble& ensemble, const Description& model) {
+  if (ensemble.combination == Combination::kMeanValue ||
+      ensemble.combination == Combination::kWeightedMedian)
+    return size_t{model.n_outputs()};
+  if (ensemble.combination == Combination::kMeanProbability && !model.output.has_probabilities)
+    return corrupt("it has no probabilities to take the mean of");
+  if (votes(ensemble.combination) && model.output.decision == Decision::kValues)
+    return corrupt("it predicts no classes to vote with");
+  if (model.output.labels.size() != 1) return corrupt("it does not have one set of classes");
+  return model.output.labels[0].size();
+}
+
+Status check_member(const Ensemble& ensemble, const Member& member) {
+  if (!member.model) return corrupt("it is missing");
+  const size_t seen = member.features.empty() ? ensemble.n_features : member.features.size();
+  if (seen != member.model->n_features())
+    return corrupt("it is given " + std::to_string(seen) + " columns and reads " +
+                   std::to_string(member.model->n_features()));
+  for (const uint32_t feature : member.features)
+    if (feature >= ensemble.n_features)
+      return corrupt("it reads column " + of(feature, ensemble.n_features));
+  SPINNEY_ASSIGN(const size_t answers, n_answers(ensemble, *member.model));
+  const size_t wanted = n_classes(ensemble);
+  if (member.classes.empty() && answers != wanted)
+    return corrupt("it has " + std::to_string(answers) +
+                   " classes or values where the ensemble has " + std::to_string(wanted));
+  if (!member.classes.empty() && member.classes.size() != answers)
+    return corrupt("it has " + std::to_string(answers) + " classes, of which " +
+                   std::to_string(member.classes.size()) + " are placed");
+  for (const uint32_t c : member.classes)
+    if (c >= wanted) return corrupt("it votes for class " + of(c, wanted));
+  return {};
+}
+
+}  // namespace
+
+Result<Ensemble> make_ensemble(Ensemble parts) {
+  if (parts.n_outputs == 0) return corrupt("the ensemble has no outputs");
+  if (parts.members.empty()) return corrupt("the ensemble has no members");
+  if (parts.combination > Combination::kWeightedMedian)
+    return corrupt("the ensemble combines its members in an unknown way");
+  for (size_t m = 0; m < parts.members.size(); ++m) {
+    const Status status = check_member(parts, parts.members[m]);
+    if (!status.ok())
+      return corrupt("ensemble member " + of(m, parts.members.size()) + ": " +
+                     status.error().message);
+    if (depth(*parts.members[m].model) >= kEnsembleDepthMax)
+      return too_large("ensembles nest deeper than " + std::to_string(kEnsembleDepthMax));
+  }
+  return parts;
+}
+
+}  // namespace spinney
