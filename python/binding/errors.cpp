@@ -1,0 +1,42 @@
+#include "binding/errors.h"
+
+namespace spinney::binding {
+namespace {
+
+// The only map from codes to exceptions. The classes live in spinney/exceptions.py.
+const char* exception_name(Code code) {
+  switch (code) {
+    case Code::kInvalidArgument:
+      return "InvalidInputError";
+    case Code::kNotFound:
+      return "ModelNotFoundError";
+    case Code::kCorrupt:
+      return "CorruptModelError";
+    case Code::kUnsupported:
+      return "UnsupportedModelError";
+    case Code::kTooLarge:
+      return "ModelTooLargeError";
+    case Code::kIo:
+      return "ModelIOError";
+  }
+  return "SpinneyError";
+}
+
+}  // namespace
+
+PyObject* raise(const Error& error) {
+  PyObject* module = PyImport_ImportModule("spinney.exceptions");
+  if (!module) return nullptr;
+  PyObject* type = PyObject_GetAttrString(module, exception_name(error.code));
+  Py_DECREF(module);
+  if (!type) return nullptr;
+  // Messages may quote bytes of a broken file, which need not be UTF-8.
+  PyObject* text = PyUnicode_DecodeUTF8(error.message.data(),
+                                        static_cast<Py_ssize_t>(error.message.size()), "replace");
+  if (text) PyErr_SetObject(type, text);
+  Py_XDECREF(text);
+  Py_DECREF(type);
+  return nullptr;
+}
+
+}  // namespace spinney::binding

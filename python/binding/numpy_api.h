@@ -1,0 +1,12 @@
+// numpy's C API, shared by the files of this folder. The one that fills the table at import defines
+// SPINNEY_IMPORTS_NUMPY first.
+#pragma once
+
+#include <Python.h>
+
+#define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
+#define PY_ARRAY_UNIQUE_SYMBOL spinney_numpy_api
+#ifndef SPINNEY_IMPORTS_NUMPY
+#define NO_IMPORT_ARRAY
+#endif
+#include <numpy/arrayobject.h>
