@@ -68,7 +68,6 @@ int main(int count, char** arguments) {
   }
   const auto rows = spinney::dense_rows(values.data(), n_rows, model->n_features());
   const bool narrow = model->description().score_type() == spinney::NumberType::kFloat32;
-  const bool ok =
-      narrow ? score<float>(*model, rows, n_rows) : score<double>(*model, rows, n_rows);
+  const bool ok = narrow ? score<float>(*model, rows, n_rows) : score<double>(*model, rows, n_rows);
   return ok ? 0 : 1;
 }
