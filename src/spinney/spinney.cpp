@@ -70,7 +70,8 @@ Status Model::predict_raw(const Rows& rows, void* scores, const PredictOptions& 
 
 Status Model::predict_values(const Rows& rows, void* values, const PredictOptions& options) const {
   const Output& output = description_->output;
-  if (output.link.kind == LinkKind::kIdentity && output.value_type == description_->score_type())
+  if (output.link.kind == LinkKind::kIdentity && output.link.divisor == 1 &&
+      output.value_type == description_->score_type())
     return predict_raw(rows, values, options);
   Numbers scores(description_->score_type(), rows.count * n_outputs());
   SPINNEY_TRY(predict_raw(rows, scores.data(), options));

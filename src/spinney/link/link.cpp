@@ -54,7 +54,7 @@ Value one(const Link& link, double x) {
     case LinkKind::kExp:
       return static_cast<Value>(std::exp(x));
     case LinkKind::kSignedSquare:
-      return static_cast<Value>(std::copysign(x * x, x));
+      return static_cast<Value>(((x > 0) - (x < 0)) * x * x);  // keeps 0 positive
     case LinkKind::kLog1pExp:
       return static_cast<Value>(std::log1p(std::exp(x)));
     case LinkKind::kExpit:
@@ -101,7 +101,16 @@ void apply_row(const Output& output, const Score* x, size_t n, Value* out) {
 template <typename Score, typename Value>
 void apply_all(const Output& output, const Score* scores, size_t rows, size_t n, Value* values) {
   const size_t columns = value_columns(output, n);
-  for (size_t r = 0; r < rows; ++r) apply_row(output, scores + r * n, n, values + r * columns);
+  if (output.link.divisor == 1) {
+    for (size_t r = 0; r < rows; ++r) apply_row(output, scores + r * n, n, values + r * columns);
+    return;
+  }
+  std::vector<Score> divided(n);
+  for (size_t r = 0; r < rows; ++r) {
+    for (size_t k = 0; k < n; ++k)
+      divided[k] = scores[r * n + k] / static_cast<Score>(output.link.divisor);
+    apply_row(output, divided.data(), n, values + r * columns);
+  }
 }
 
 template <typename Value>
@@ -178,8 +187,7 @@ void apply(const Output& output, NumberType score_type, const void* scores, size
   });
 }
 
-void probabilities(const Output& output, const void* values, size_t rows, size_t n_raw,
-                   void* out) {
+void probabilities(const Output& output, const void* values, size_t rows, size_t n_raw, void* out) {
   const size_t columns = value_columns(output, n_raw);
   if (output.value_type == NumberType::kFloat32)
     expand(output, static_cast<const float*>(values), rows, columns, static_cast<float*>(out));

@@ -77,7 +77,8 @@ struct CategorySet {
 };
 
 // A leaf that adds a linear function of some inputs (LightGBM's linear trees). If any of those
-// inputs is NaN, the leaf's plain value in leaf_values is added instead.
+// inputs is NaN, the leaf's plain value in leaf_values is added instead. Inputs within
+// kZeroThreshold of zero count as zero.
 struct LinearLeaf {
   double constant = 0;
   uint32_t first_term = 0;

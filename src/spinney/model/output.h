@@ -40,6 +40,9 @@ enum class LinkKind : uint8_t {
 struct Link {
   LinkKind kind = LinkKind::kIdentity;
   double parameter = 1;
+  // Scores are divided by this before the link. LightGBM's random forests average that way: their
+  // raw scores stay sums. (Forest's own divisor is for averages that are raw scores.)
+  double divisor = 1;
 };
 
 enum class Decision : uint8_t {

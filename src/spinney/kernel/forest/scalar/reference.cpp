@@ -77,15 +77,15 @@ class Reference final : public ForestEvaluator {
 
 }  // namespace
 
-double leaf_value(const Forest& forest, uint32_t leaf_row, uint32_t k, const Rows& rows,
-                  size_t r) {
+double leaf_value(const Forest& forest, uint32_t leaf_row, uint32_t k, const Rows& rows, size_t r) {
   const double plain = forest.leaf_values[size_t{leaf_row} * forest.settings().leaf_width + k];
   if (forest.linear_leaves.empty()) return plain;
   const LinearLeaf& leaf = forest.linear_leaves[leaf_row];
   double sum = leaf.constant;
   for (uint32_t i = leaf.first_term; i < leaf.first_term + leaf.term_count; ++i) {
-    const double value = rows.at(r, forest.term_features[i]);
+    double value = rows.at(r, forest.term_features[i]);
     if (std::isnan(value)) return plain;
+    if (std::fabs(value) <= kZeroThreshold) value = 0;
     sum += forest.term_weights[i] * value;
   }
   return sum;
