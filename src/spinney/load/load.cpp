@@ -1,6 +1,7 @@
 #include "spinney/load/load.h"
 
 #include <fstream>
+#include <string_view>
 
 namespace spinney::load {
 
@@ -11,7 +12,12 @@ Result<Description> load_file(const std::string& path, Format format) {
   return load_bytes(bytes, format, path);
 }
 
-Result<Description> load_bytes(std::span<const char> bytes, Format, const std::string& name) {
+Result<Description> load_bytes(std::span<const char> bytes, Format format,
+                               const std::string& name) {
+  const std::string_view text(bytes.data(), bytes.size());
+  if (format == Format::kGuess && (text.starts_with("tree\n") || text.starts_with("tree\r\n")))
+    format = Format::kLightgbmText;
+  if (format == Format::kLightgbmText) return read_lightgbm_text(bytes);
   return unsupported(name + " (" + std::to_string(bytes.size()) +
                      " bytes) is in no format that this build reads");
 }

@@ -1,0 +1,145 @@
+// LightGBM's text format, versions v2 to v4 (LightGBM 2.x to 4.x): a header, one section a tree,
+// then importances, parameters and the categories of pandas columns.
+#include <algorithm>
+#include <array>
+
+#include "spinney/load/lightgbm_fields.h"
+#include "spinney/load/lightgbm_objective.h"
+#include "spinney/load/lightgbm_tree.h"
+#include "spinney/load/load.h"
+
+namespace spinney::load {
+namespace lightgbm {
+namespace {
+
+// A model without trees may declare this many outputs at most; with trees, one each.
+constexpr int64_t kEmptyOutputsMax = 100000;
+
+struct Header {
+  std::string_view version, num_class, num_tree_per_iteration, max_feature_idx, objective,
+      average_output, feature_names, tree_sizes;
+};
+
+Status read_header(Lines& lines, Header& header) {
+  using Slot = std::pair<std::string_view, std::string_view Header::*>;
+  constexpr std::array<Slot, 8> kSlots = {
+      {{"version", &Header::version},
+       {"num_class", &Header::num_class},
+       {"num_tree_per_iteration", &Header::num_tree_per_iteration},
+       {"max_feature_idx", &Header::max_feature_idx},
+       {"objective", &Header::objective},
+       {"average_output", &Header::average_output},
+       {"feature_names", &Header::feature_names},
+       {"tree_sizes", &Header::tree_sizes}}};
+  while (!lines.done()) {
+    const std::string_view line = lines.peek();
+    if (line.starts_with("Tree=") || line == "end of trees") break;
+    lines.next();
+    const size_t equals = line.find('=');
+    const std::string_view key = line.substr(0, equals);
+    for (const auto& [name, slot] : kSlots) {
+      if (name != key) continue;
+      std::string_view& value = header.*slot;
+      if (value.data()) return corrupt("header: " + std::string(name) + " stands there twice");
+      value = line.substr(std::min(key.size() + 1, line.size()));
+    }
+  }
+  for (const auto& [name, slot] : kSlots)
+    if (!(header.*slot).data() && name != "objective" && name != "average_output" &&
+        name != "num_tree_per_iteration" && name != "tree_sizes")
+      return corrupt("header: " + std::string(name) + " is missing");
+  return {};
+}
+
+Result<size_t> count_outputs(const Header& header) {
+  SPINNEY_ASSIGN(const int64_t classes,
+                 parse_integer({"header", "num_class"}, header.num_class, 1, INT32_MAX));
+  if (!header.num_tree_per_iteration.data()) return static_cast<size_t>(classes);
+  SPINNEY_ASSIGN(const int64_t trees, parse_integer({"header", "num_tree_per_iteration"},
+                                                    header.num_tree_per_iteration, 1, INT32_MAX));
+  if (trees != classes)
+    return corrupt("header: num_tree_per_iteration=" + std::to_string(trees) +
+                   " contradicts num_class=" + std::to_string(classes));
+  return static_cast<size_t>(classes);
+}
+
+Status read_trees(Lines& lines, ForestParts& parts) {
+  TreeReader reader(parts);
+  for (size_t tree = 0;; ++tree) {
+    while (!lines.done() && lines.peek().empty()) lines.next();
+    if (lines.done())
+      return corrupt("the file ends after tree " + std::to_string(tree) +
+                     " without \"end of trees\"; it was cut short");
+    const std::string_view line = lines.next();
+    if (line == "end of trees") return {};
+    if (line != "Tree=" + std::to_string(tree))
+      return corrupt("tree " + std::to_string(tree) + ": expected the line \"Tree=" +
+                     std::to_string(tree) + "\", found " + quoted(line));
+    SPINNEY_TRY(reader.read(lines, tree));
+  }
+}
+
+// Trees of an iteration add to outputs 0, 1, … in turn.
+Status finish_forest(ForestParts& parts, size_t n_outputs) {
+  const size_t n_trees = parts.tree_begin.size() - 1;
+  if (n_trees == 0 ? n_outputs > kEmptyOutputsMax : n_trees % n_outputs != 0)
+    return corrupt("the file holds " + std::to_string(n_trees) +
+                   " trees, which is no whole number of iterations of " +
+                   std::to_string(n_outputs));
+  parts.settings.n_outputs = static_cast<uint32_t>(n_outputs);
+  parts.base.assign(n_outputs, 0);
+  parts.tree_target.resize(n_trees);
+  for (size_t t = 0; t < n_trees; ++t) parts.tree_target[t] = static_cast<uint32_t>(t % n_outputs);
+  return {};
+}
+
+Status check_tree_sizes(const Header& header, size_t n_trees) {
+  if (!header.tree_sizes.data()) return {};
+  const size_t declared = split_words(header.tree_sizes).size();
+  if (declared == n_trees) return {};
+  return corrupt("header: tree_sizes lists " + std::to_string(declared) +
+                 " trees, the file holds " + std::to_string(n_trees));
+}
+
+Result<Description> read(std::string_view text) {
+  Lines lines(text);
+  if (lines.next() != "tree")
+    return corrupt("not a LightGBM model: the first line is not \"tree\"");
+  Header header;
+  SPINNEY_TRY(read_header(lines, header));
+  SPINNEY_ASSIGN(const size_t n_outputs, count_outputs(header));
+
+  Description model;
+  model.source = {"lightgbm", std::string(header.version), "text", "Booster"};
+  model.feature_names = split_words(header.feature_names);
+  SPINNEY_ASSIGN(
+      const int64_t last_feature,
+      parse_integer({"header", "max_feature_idx"}, header.max_feature_idx, 0, INT32_MAX - 1));
+  if (model.feature_names.size() != static_cast<size_t>(last_feature) + 1)
+    return corrupt("header: feature_names holds " + std::to_string(model.feature_names.size()) +
+                   " names, max_feature_idx=" + std::to_string(last_feature) + " needs " +
+                   std::to_string(last_feature + 1));
+  ForestParts parts;
+  parts.settings.input = NumberType::kFloat64;
+  parts.settings.comparison = Comparison::kLessEqual;
+  parts.settings.accumulator = NumberType::kFloat64;
+  parts.settings.n_features = static_cast<uint32_t>(model.feature_names.size());
+  SPINNEY_TRY(read_trees(lines, parts));
+  SPINNEY_TRY(finish_forest(parts, n_outputs));
+  const size_t n_trees = parts.tree_target.size();
+  SPINNEY_TRY(check_tree_sizes(header, n_trees));
+  SPINNEY_ASSIGN(model.output, parse_objective(header.objective, n_outputs));
+  if (header.average_output.data())
+    model.output.link.divisor = static_cast<double>(n_trees / n_outputs);
+  SPINNEY_ASSIGN(model.scorer, make_forest(std::move(parts)));
+  return model;
+}
+
+}  // namespace
+}  // namespace lightgbm
+
+Result<Description> read_lightgbm_text(std::span<const char> bytes) {
+  return lightgbm::read({bytes.data(), bytes.size()});
+}
+
+}  // namespace spinney::load
