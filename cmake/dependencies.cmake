@@ -1,25 +1,32 @@
-# What the core needs from the system. Each missing piece is named with the Debian package that has
-# it, all at once, so that one `apt install` mends the configuration.
-option(SPINNEY_WERROR "Treat warnings as errors" ON)
-
+# What the library links with. Each missing piece is named with the Debian package that has it, all
+# at once, so that one `apt-get install` mends the configuration. Read when Spinney is built and,
+# from where it is installed, by find_package(spinney).
 find_package(Threads REQUIRED)
 
 set(spinney_missing "")
-macro(spinney_find_library variable header library package)
-  find_path(${variable}_INCLUDE_DIR ${header})
-  find_library(${variable}_LIBRARY ${library})
-  if(NOT ${variable}_INCLUDE_DIR OR NOT ${variable}_LIBRARY)
+macro(spinney_find_library name header library package)
+  find_path(SPINNEY_${name}_INCLUDE_DIR ${header})
+  find_library(SPINNEY_${name}_LIBRARY ${library})
+  mark_as_advanced(SPINNEY_${name}_INCLUDE_DIR SPINNEY_${name}_LIBRARY)
+  if(NOT SPINNEY_${name}_INCLUDE_DIR OR NOT SPINNEY_${name}_LIBRARY)
     list(APPEND spinney_missing ${package})
+  elseif(NOT TARGET spinney::${name})
+    add_library(spinney::${name} UNKNOWN IMPORTED)
+    set_target_properties(spinney::${name} PROPERTIES
+      IMPORTED_LOCATION "${SPINNEY_${name}_LIBRARY}"
+      INTERFACE_INCLUDE_DIRECTORIES "${SPINNEY_${name}_INCLUDE_DIR}")
   endif()
 endmacro()
 
-spinney_find_library(ZLIB zlib.h z zlib1g-dev)
-spinney_find_library(BZIP2 bzlib.h bz2 libbz2-dev)
-spinney_find_library(LZMA lzma.h lzma liblzma-dev)
-spinney_find_library(LZ4 lz4frame.h lz4 liblz4-dev)
-find_path(XXHASH_INCLUDE_DIR xxhash.h)
-if(NOT XXHASH_INCLUDE_DIR)
-  list(APPEND spinney_missing libxxhash-dev)
+spinney_find_library(zlib zlib.h z zlib1g-dev)
+spinney_find_library(bzip2 bzlib.h bz2 libbz2-dev)
+spinney_find_library(lzma lzma.h lzma liblzma-dev)
+spinney_find_library(lz4 lz4frame.h lz4 liblz4-dev)
+if(PROJECT_NAME STREQUAL "spinney")  # compiled in: what links with Spinney needs no xxHash
+  find_path(XXHASH_INCLUDE_DIR xxhash.h)
+  if(NOT XXHASH_INCLUDE_DIR)
+    list(APPEND spinney_missing libxxhash-dev)
+  endif()
 endif()
 
 if(spinney_missing)

@@ -1,0 +1,23 @@
+# Installs the static library and the headers of the public door, so that other projects say
+# find_package(spinney) and link with spinney::spinney.
+include(CMakePackageConfigHelpers)
+set(spinney_cmake_dir "${CMAKE_INSTALL_LIBDIR}/cmake/spinney")
+
+install(TARGETS spinney EXPORT spinneyTargets ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+install(EXPORT spinneyTargets NAMESPACE spinney:: DESTINATION "${spinney_cmake_dir}")
+
+foreach(spinney_door spinney.h load/load.h plan/plan.h)
+  get_filename_component(spinney_room "${spinney_door}" DIRECTORY)
+  install(FILES "src/spinney/${spinney_door}"
+          DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/spinney/${spinney_room}")
+endforeach()
+install(DIRECTORY src/spinney/base src/spinney/model
+        DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/spinney" FILES_MATCHING PATTERN "*.h")
+
+configure_package_config_file(cmake/spinneyConfig.cmake.in
+  "${PROJECT_BINARY_DIR}/spinneyConfig.cmake" INSTALL_DESTINATION "${spinney_cmake_dir}")
+write_basic_package_version_file("${PROJECT_BINARY_DIR}/spinneyConfigVersion.cmake"
+                                 COMPATIBILITY SameMinorVersion)
+install(FILES "${PROJECT_BINARY_DIR}/spinneyConfig.cmake"
+              "${PROJECT_BINARY_DIR}/spinneyConfigVersion.cmake" cmake/dependencies.cmake
+        DESTINATION "${spinney_cmake_dir}")

@@ -1,0 +1,206 @@
+"""The shape of the source tree: who includes whom, names, lengths, and what must not be named.
+
+The table of allowed includes is the one in ARCHITECTURE.md. Each check is also shown to catch a
+planted violation.
+"""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SOURCE = ROOT / "src" / "spinney"
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
+LINES_MAX = 400  # files are about 80 to 250 lines; beyond this one they are cut in two
+COLUMNS_MAX = 100
+VAGUE_NAMES = {"util", "utils", "helper", "helpers", "manager", "misc", "common"}
+# Kernels know no locks, clocks, threads or files.
+KERNEL_FORBIDDEN = {"mutex", "chrono", "thread", "future", "condition_variable", "fstream"}
+# No registry, mirror or developer's folder is named in the repository.
+FORBIDDEN_TEXT = [
+    "pypi" + ".org",
+    "python" + "hosted.org",
+    "deb.debian" + ".org",
+    "registry.npm" + "js",
+    "artifact" + "registry",
+    "/work" + "/",
+    "/root" + "/.pyenv",
+]
+
+
+def read_table(text):
+    """The rows of the include table: room -> set of rooms that it may include."""
+    allowed = {}
+    section = text.split("| room | may include |")[1].split("\n\n")[0]
+    for line in section.splitlines()[2:]:
+        room, others = (cell.strip() for cell in line.strip("| ").split("|"))
+        allowed[room] = {name.strip() for name in others.split(",")} - {"–"}
+    return allowed
+
+
+def room_of(path):
+    """The room of a path relative to src/spinney; None for the public door's own files."""
+    parts = Path(path).parts
+    return parts[0] if len(parts) > 1 else None
+
+
+def include_faults(path, text, allowed):
+    """What is wrong with the includes of one file (path relative to src/spinney)."""
+    room = room_of(path)
+    faults = []
+    if room is not None and room not in allowed:
+        return [f"{path}: room '{room}' is not in ARCHITECTURE.md's table"]
+    for bracket, target in INCLUDE.findall(text):
+        if room == "kernel" and bracket == "<" and target in KERNEL_FORBIDDEN:
+            faults.append(f"{path}: kernels do not include <{target}>")
+        if bracket != '"':
+            continue
+        if not target.startswith("spinney/"):
+            faults.append(f'{path}: write "spinney/…/{target}"')
+            continue
+        other = room_of(target[len("spinney/") :])
+        if room is None or other in ("base", room):
+            continue
+        if other not in allowed[room]:
+            faults.append(f"{path}: {room} may not include {target}")
+    return faults
+
+
+def order_faults(path, text, has_header):
+    """A source includes its own header first; a header says #pragma once."""
+    path = Path(path)
+    if path.suffix == ".h":
+        return [] if "#pragma once" in text else [f"{path}: lacks #pragma once"]
+    if not has_header:
+        return []
+    own = f"spinney/{path.with_suffix('.h')}"
+    includes = [target for _, target in INCLUDE.findall(text)]
+    return [] if includes and includes[0] == own else [f"{path}: includes {own} first"]
+
+
+def name_faults(path):
+    path = Path(path)
+    stem = path.name.split(".")[0]
+    faults = []
+    if not re.fullmatch(r"[a-z0-9_]+", stem):
+        faults.append(f"{path}: names are snake_case")
+    if set(stem.strip("_").split("_")) & VAGUE_NAMES:
+        faults.append(f"{path}: the name does not say what it holds")
+    return faults
+
+
+def length_faults(path, text):
+    lines = text.splitlines()
+    faults = []
+    if len(lines) > LINES_MAX:
+        faults.append(f"{path}: {len(lines)} lines; cut it in two (at most {LINES_MAX})")
+    for number, line in enumerate(lines, 1):
+        if len(line) > COLUMNS_MAX:
+            faults.append(f"{path}:{number}: {len(line)} columns (at most {COLUMNS_MAX})")
+    return faults
+
+
+def text_faults(path, text):
+    return [f"{path}: names {word}" for word in FORBIDDEN_TEXT if word in text]
+
+
+def tracked_files():
+    """Files of the repository, as git has them (or all of them outside a git checkout)."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    names = listed.stdout.splitlines() if listed.returncode == 0 else []
+    paths = [ROOT / name for name in names] or [
+        p for p in ROOT.rglob("*") if "build" not in p.parts
+    ]
+    return [path for path in paths if path.is_file() and not path.is_symlink()]
+
+
+def sources():
+    for path in sorted(SOURCE.rglob("*")):
+        if path.suffix in (".h", ".cpp"):
+            yield path, path.relative_to(SOURCE), path.read_text()
+
+
+def test_includes_follow_the_table():
+    allowed = read_table((ROOT / "ARCHITECTURE.md").read_text())
+    faults = []
+    for _, name, text in sources():
+        faults += include_faults(name, text, allowed)
+    assert not faults, "\n".join(faults)
+
+
+def test_the_table_has_no_cycle():
+    allowed = read_table((ROOT / "ARCHITECTURE.md").read_text())
+    done = set()
+    while len(done) < len(allowed):
+        ready = {room for room, others in allowed.items() if room not in done and others <= done}
+        assert ready, f"rooms that include each other: {sorted(set(allowed) - done)}"
+        done |= ready
+
+
+def test_own_header_comes_first():
+    faults = []
+    for path, name, text in sources():
+        faults += order_faults(name, text, path.with_suffix(".h").exists())
+    assert not faults, "\n".join(faults)
+
+
+def test_names_lengths_and_columns():
+    faults = []
+    for path in tracked_files():
+        name = path.relative_to(ROOT)
+        if path.suffix not in (".h", ".cpp", ".py") or name.parts[0] == "python/modules":
+            continue
+        faults += name_faults(name) + length_faults(name, path.read_text())
+    assert not faults, "\n".join(faults)
+
+
+def test_no_registry_or_local_path_is_named():
+    faults = []
+    for path in tracked_files():
+        if path.suffix in {".h", ".cpp", ".py", ".md", ".txt", ".toml", ".json", ".cmake", ".sh"}:
+            faults += text_faults(path.relative_to(ROOT), path.read_text())
+    assert not faults, "\n".join(faults)
+
+
+ALLOWED = {"model": set(), "link": {"model"}, "kernel": {"model"}, "load": {"model"}}
+CLEAN = '#include "spinney/link/link.h"\n#include <vector>\n#include "spinney/model/rows.h"\n'
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("model/forest.h", '#include "spinney/link/link.h"'),
+        ("load/load.cpp", '#include "spinney/kernel/forest/registry.h"'),
+        ("kernel/forest/walk.cpp", "#include <mutex>"),
+        ("kernel/forest/walk.cpp", '#include "walk.h"'),
+        ("kernel/forest/walk.cpp", '#  include "spinney/load/load.h"'),
+        ("attic/old.h", ""),
+    ],
+)
+def test_a_planted_include_is_caught(path, line):
+    assert include_faults(path, line + "\n", ALLOWED)
+
+
+def test_clean_files_have_no_fault():
+    assert not include_faults("link/link.cpp", CLEAN, ALLOWED)
+    assert not order_faults("link/link.cpp", CLEAN, True)
+    assert not name_faults("src/spinney/link/link.cpp")
+    assert not length_faults("a.cpp", "x" * COLUMNS_MAX + "\n")
+    assert not text_faults("a.md", "an ordinary sentence")
+
+
+def test_other_planted_faults_are_caught():
+    assert order_faults("link/link.h", "int x;", True)
+    assert order_faults("link/link.cpp", "#include <vector>\n" + CLEAN, True)
+    assert name_faults("src/spinney/link/linkUtil.cpp")
+    assert name_faults("src/spinney/link/string_util.cpp")
+    assert length_faults("a.cpp", "x" * (COLUMNS_MAX + 1))
+    assert length_faults("a.cpp", "x\n" * (LINES_MAX + 1))
+    assert text_faults("a.md", "see " + FORBIDDEN_TEXT[0])
