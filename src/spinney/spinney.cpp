@@ -1,18 +1,28 @@
 #include "spinney/spinney.h"
 
+#include <array>
 #include <cmath>
-#include <vector>
+#include <memory>
 
 #include "spinney/link/link.h"
+#include "spinney/model/sparse_blocks.h"
 
 namespace spinney {
 namespace {
 
-// Scratch that is eight-byte aligned whatever its number type.
-struct Numbers {
-  Numbers(NumberType type, size_t n) : words((n * size_of(type) + 7) / 8) {}
-  void* data() { return words.data(); }
-  std::vector<double> words;
+// Uninitialized scratch for n numbers of a type, on the stack while it is small: an answer for one
+// row should not visit the allocator.
+class Numbers {
+ public:
+  Numbers(NumberType type, size_t n) {
+    const size_t words = (n * size_of(type) + 7) / 8;
+    if (words > few_.size()) many_.reset(new double[words]);
+  }
+  void* data() { return many_ ? many_.get() : few_.data(); }
+
+ private:
+  std::array<double, 64> few_;
+  std::unique_ptr<double[]> many_;
 };
 
 }  // namespace
@@ -32,7 +42,9 @@ Result<Model> Model::make(std::shared_ptr<const Description> description) {
   return Model(std::move(description), std::move(plan));
 }
 
-size_t Model::value_columns() const { return link::value_columns(description_->output, n_outputs()); }
+size_t Model::value_columns() const {
+  return link::value_columns(description_->output, n_outputs());
+}
 
 size_t Model::probability_columns() const {
   return link::probability_columns(description_->output, n_outputs());
@@ -42,11 +54,15 @@ size_t Model::target_columns() const {
   return description_->output.labels.empty() ? 1 : description_->output.labels.size();
 }
 
+Status Model::check_width(size_t width) const {
+  if (width == n_features()) return {};
+  return invalid_argument("the rows have " + std::to_string(width) +
+                          " columns, but the model was trained on " + std::to_string(n_features()) +
+                          " features");
+}
+
 Status Model::check(const Rows& rows, const PredictOptions& options) const {
-  if (rows.width != n_features())
-    return invalid_argument("the rows have " + std::to_string(rows.width) +
-                            " columns, but the model was trained on " +
-                            std::to_string(n_features()) + " features");
+  SPINNEY_TRY(check_width(rows.width));
   if (!options.strict) return {};
   const bool no_nan = description_->refuses_missing;
   const bool no_infinity = description_->refuses_infinity;
@@ -73,6 +89,11 @@ Status Model::predict_values(const Rows& rows, void* values, const PredictOption
   if (output.link.kind == LinkKind::kIdentity && output.link.divisor == 1 &&
       output.value_type == description_->score_type())
     return predict_raw(rows, values, options);
+  if (output.value_type == description_->score_type() && value_columns() == n_outputs()) {
+    SPINNEY_TRY(predict_raw(rows, values, options));
+    link::apply(output, output.value_type, values, rows.count, n_outputs(), values);
+    return {};
+  }
   Numbers scores(description_->score_type(), rows.count * n_outputs());
   SPINNEY_TRY(predict_raw(rows, scores.data(), options));
   link::apply(output, description_->score_type(), scores.data(), rows.count, n_outputs(), values);
@@ -107,8 +128,7 @@ Status Model::predict_classes(const Rows& rows, int32_t* classes,
   return {};
 }
 
-Status Model::predict_leaf(const Rows& rows, int32_t* leaves,
-                           const PredictOptions& options) const {
+Status Model::predict_leaf(const Rows& rows, int32_t* leaves, const PredictOptions& options) const {
   SPINNEY_TRY(check(rows, options));
   const auto* forest = std::get_if<Forest>(&description_->scorer);
   if (!forest) return unsupported(description_->source.kind + " is not one forest of trees");
@@ -117,6 +137,57 @@ Status Model::predict_leaf(const Rows& rows, int32_t* leaves,
       leaves[r * forest->n_trees() + t] =
           forest->tree(t)[forest->find_leaf(t, rows, r)].leaf_number();
   return {};
+}
+
+template <typename Predict>
+Status Model::in_blocks(const SparseRows& rows, Predict&& predict) const {
+  SPINNEY_TRY(check_width(rows.width));
+  SPINNEY_ASSIGN(const bool missing, description_->absent_is_missing());
+  SPINNEY_ASSIGN(SparseBlocks blocks, SparseBlocks::make(rows, missing));
+  for (size_t first = 0;;) {
+    SPINNEY_ASSIGN(const Rows block, blocks.next());
+    if (block.count == 0) return {};
+    SPINNEY_TRY(predict(block, first));
+    first += block.count;
+  }
+}
+
+Status Model::predict_raw(const SparseRows& rows, void* scores,
+                          const PredictOptions& options) const {
+  const size_t row_bytes = n_outputs() * size_of(description_->score_type());
+  return in_blocks(rows, [&](const Rows& block, size_t first) {
+    return predict_raw(block, static_cast<char*>(scores) + first * row_bytes, options);
+  });
+}
+
+Status Model::predict_values(const SparseRows& rows, void* values,
+                             const PredictOptions& options) const {
+  const size_t row_bytes = value_columns() * size_of(description_->output.value_type);
+  return in_blocks(rows, [&](const Rows& block, size_t first) {
+    return predict_values(block, static_cast<char*>(values) + first * row_bytes, options);
+  });
+}
+
+Status Model::predict_proba(const SparseRows& rows, void* values,
+                            const PredictOptions& options) const {
+  const size_t row_bytes = probability_columns() * size_of(description_->output.value_type);
+  return in_blocks(rows, [&](const Rows& block, size_t first) {
+    return predict_proba(block, static_cast<char*>(values) + first * row_bytes, options);
+  });
+}
+
+Status Model::predict_classes(const SparseRows& rows, int32_t* classes,
+                              const PredictOptions& options) const {
+  return in_blocks(rows, [&](const Rows& block, size_t first) {
+    return predict_classes(block, classes + first * target_columns(), options);
+  });
+}
+
+Status Model::predict_leaf(const SparseRows& rows, int32_t* leaves,
+                           const PredictOptions& options) const {
+  return in_blocks(rows, [&](const Rows& block, size_t first) {
+    return predict_leaf(block, leaves + first * description_->n_trees(), options);
+  });
 }
 
 }  // namespace spinney

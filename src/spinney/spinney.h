@@ -2,7 +2,7 @@
 //
 //   auto model = spinney::Model::load("model.json");
 //   if (!model) { std::cerr << model.error().message; return 1; }
-//   std::vector<float> scores(model->rows_raw_size(n));
+//   std::vector<float> scores(n * model->n_outputs());
 //   model->predict_raw(spinney::dense_rows(x, n, model->n_features()), scores.data());
 #pragma once
 
@@ -52,13 +52,29 @@ class Model {
   // rows x n_trees leaf numbers as the library gives them. kUnsupported unless a forest.
   Status predict_leaf(const Rows& rows, int32_t* leaves, const PredictOptions& options = {}) const;
 
+  // The same of sparse rows, whose absent entries mean what they mean to the training library.
+  // They are scored in dense blocks of a few megabytes.
+  Status predict_raw(const SparseRows& rows, void* scores,
+                     const PredictOptions& options = {}) const;
+  Status predict_values(const SparseRows& rows, void* values,
+                        const PredictOptions& options = {}) const;
+  Status predict_proba(const SparseRows& rows, void* values,
+                       const PredictOptions& options = {}) const;
+  Status predict_classes(const SparseRows& rows, int32_t* classes,
+                         const PredictOptions& options = {}) const;
+  Status predict_leaf(const SparseRows& rows, int32_t* leaves,
+                      const PredictOptions& options = {}) const;
+
   // One versioned, checksummed file, written beside `path` and renamed.
   Status save(const std::string& path) const;
 
  private:
   Model(std::shared_ptr<const Description> description, std::shared_ptr<const plan::Plan> plan)
       : description_(std::move(description)), plan_(std::move(plan)) {}
+  Status check_width(size_t width) const;
   Status check(const Rows& rows, const PredictOptions& options) const;
+  template <typename Predict>
+  Status in_blocks(const SparseRows& rows, Predict&& predict) const;
 
   std::shared_ptr<const Description> description_;
   std::shared_ptr<const plan::Plan> plan_;

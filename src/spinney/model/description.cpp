@@ -28,4 +28,21 @@ NumberType Description::score_type() const {
   return std::get<Ensemble>(scorer).arithmetic;
 }
 
+Result<bool> Description::absent_is_missing() const {
+  if (const auto* forest = std::get_if<Forest>(&scorer))
+    return forest->settings().absent_is_missing;
+  if (const auto* linear = std::get_if<Linear>(&scorer)) return linear->absent_is_missing;
+  const auto& members = std::get<Ensemble>(scorer).members;
+  std::optional<bool> agreed;
+  for (const Member& member : members) {
+    SPINNEY_ASSIGN(const bool missing, member.model->absent_is_missing());
+    if (agreed.value_or(missing) != missing)
+      return unsupported(
+          "some members of this ensemble take absent entries of sparse input for missing and "
+          "others for zero; give dense rows");
+    agreed = missing;
+  }
+  return agreed.value_or(false);
+}
+
 }  // namespace spinney

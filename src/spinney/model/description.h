@@ -80,6 +80,9 @@ struct Description {
   uint32_t n_outputs() const;  // raw scores per row
   size_t n_trees() const;
   NumberType score_type() const;  // type of the raw scores
+  // What the absent entries of sparse input mean: missing (NaN), else zero. kUnsupported for an
+  // ensemble whose members disagree.
+  Result<bool> absent_is_missing() const;
 };
 
 }  // namespace spinney

@@ -58,14 +58,24 @@ inline Rows dense_rows(const double* data, size_t count, size_t width) {
   return {data, NumberType::kFloat64, count, width, static_cast<ptrdiff_t>(width * 8), 8};
 }
 
-// Compressed sparse rows. What an absent entry means (missing or zero) is the model's to say.
+enum class IndexType : uint8_t { kInt32 = 0, kInt64 = 1 };
+
+// Compressed sparse rows, checked when they are read (sparse_blocks.h). What an absent entry means
+// (missing or zero) is the model's to say.
 struct SparseRows {
   const void* values = nullptr;
   NumberType type = NumberType::kFloat32;
-  const int64_t* row_begin = nullptr;   // count + 1 offsets into values and columns
-  const int64_t* columns = nullptr;
+  size_t value_count = 0;           // entries of values and columns
+  const void* row_begin = nullptr;  // count + 1 offsets into values and columns
+  const void* columns = nullptr;
+  IndexType index_type = IndexType::kInt64;  // of row_begin and columns
   size_t count = 0;
   size_t width = 0;
+
+  int64_t index(const void* indices, size_t i) const {
+    return index_type == IndexType::kInt32 ? static_cast<const int32_t*>(indices)[i]
+                                           : static_cast<const int64_t*>(indices)[i];
+  }
 };
 
 }  // namespace spinney

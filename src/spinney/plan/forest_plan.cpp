@@ -42,6 +42,8 @@ class ForestPlan final : public Plan {
       score_typed(rows, static_cast<double*>(scores));
   }
 
+  double cost_ns(size_t rows) const override { return best(rows).cost_ns(rows); }
+
   std::vector<KernelChoice> choices() const override {
     std::vector<KernelChoice> choices;
     for (const size_t rows : {1, 2, 4, 8, 16, 32, 64, 128, 1024, 10000}) {

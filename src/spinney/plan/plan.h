@@ -26,6 +26,9 @@ class Plan {
   // Raw scores: count x n_outputs() of score_type(), row-major, contiguous.
   // num_threads 0: as many as the process may use, where the work is worth it.
   virtual void score(const Rows& rows, void* scores, unsigned num_threads) const = 0;
+  // Estimated time of score() on one thread, for deciding what is worth its overhead (threads, or
+  // letting go of an interpreter's lock).
+  virtual double cost_ns(size_t rows) const { return 500.0 * static_cast<double>(rows); }
   virtual std::vector<KernelChoice> choices() const = 0;
   virtual size_t bytes() const = 0;
 };

@@ -1,0 +1,88 @@
+#include "spinney/model/sparse_blocks.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+
+namespace spinney {
+namespace {
+
+template <typename Number>
+Number absent(bool is_missing) {
+  return is_missing ? std::numeric_limits<Number>::quiet_NaN() : Number{0};
+}
+
+}  // namespace
+
+SparseBlocks::SparseBlocks(const SparseRows& rows, bool absent_is_missing, size_t block_rows)
+    : rows_(rows), absent_is_missing_(absent_is_missing), block_rows_(block_rows) {
+  const size_t n = block_rows * rows.width;
+  cells_.resize((n * size_of(rows.type) + 7) / 8);
+  if (rows.type == NumberType::kFloat32)
+    std::fill_n(reinterpret_cast<float*>(cells_.data()), n, absent<float>(absent_is_missing));
+  else
+    std::fill_n(cells_.data(), n, absent<double>(absent_is_missing));
+}
+
+Result<SparseBlocks> SparseBlocks::make(const SparseRows& rows, bool absent_is_missing,
+                                        size_t bytes_max) {
+  int64_t previous = 0;
+  for (size_t r = 0; r <= rows.count; ++r) {
+    const int64_t begin = rows.index(rows.row_begin, r);
+    if (begin < previous || static_cast<uint64_t>(begin) > rows.value_count)
+      return invalid_argument("sparse rows: row " + std::to_string(r) + " begins at entry " +
+                              std::to_string(begin) + ", after " + std::to_string(previous) +
+                              " and of " + std::to_string(rows.value_count));
+    previous = begin;
+  }
+  const size_t row_bytes = std::max<size_t>(1, rows.width * size_of(rows.type));
+  const size_t block_rows = std::max<size_t>(1, bytes_max / row_bytes);
+  return SparseBlocks(rows, absent_is_missing, std::min(block_rows, rows.count));
+}
+
+template <typename Number, typename Index>
+void SparseBlocks::clear() {
+  const auto* begin = static_cast<const Index*>(rows_.row_begin) + first_;
+  const auto* columns = static_cast<const Index*>(rows_.columns);
+  auto* cells = reinterpret_cast<Number*>(cells_.data());
+  const Number none = absent<Number>(absent_is_missing_);
+  for (size_t r = 0; r < in_block_; ++r)
+    for (Index i = begin[r]; i < begin[r + 1]; ++i)
+      cells[r * rows_.width + static_cast<size_t>(columns[i])] = none;
+}
+
+template <typename Number, typename Index>
+Result<Rows> SparseBlocks::fill() {
+  clear<Number, Index>();
+  first_ += in_block_;
+  in_block_ = std::min(block_rows_, rows_.count - first_);
+  const auto* begin = static_cast<const Index*>(rows_.row_begin) + first_;
+  const auto* columns = static_cast<const Index*>(rows_.columns);
+  const auto* values = static_cast<const Number*>(rows_.values);
+  auto* cells = reinterpret_cast<Number*>(cells_.data());
+  for (size_t r = 0; r < in_block_; ++r)
+    for (Index i = begin[r]; i < begin[r + 1]; ++i) {
+      const auto column = static_cast<uint64_t>(columns[i]);
+      if (column >= rows_.width) {
+        in_block_ = 0;
+        return invalid_argument("sparse rows: row " + std::to_string(first_ + r) +
+                                " has an entry in column " + std::to_string(columns[i]) + " of " +
+                                std::to_string(rows_.width));
+      }
+      cells[r * rows_.width + column] = values[i];
+    }
+  return Rows{cells_.data(),
+              rows_.type,
+              in_block_,
+              rows_.width,
+              static_cast<ptrdiff_t>(rows_.width * sizeof(Number)),
+              static_cast<ptrdiff_t>(sizeof(Number))};
+}
+
+Result<Rows> SparseBlocks::next() {
+  if (rows_.type == NumberType::kFloat32)
+    return rows_.index_type == IndexType::kInt32 ? fill<float, int32_t>() : fill<float, int64_t>();
+  return rows_.index_type == IndexType::kInt32 ? fill<double, int32_t>() : fill<double, int64_t>();
+}
+
+}  // namespace spinney
