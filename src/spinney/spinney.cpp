@@ -1,29 +1,21 @@
 #include "spinney/spinney.h"
 
-#include <array>
 #include <cmath>
-#include <memory>
 
 #include "spinney/link/link.h"
 #include "spinney/model/sparse_blocks.h"
+#include "spinney/plan/answers.h"
+#include "spinney/plan/missing_plan.h"
 
 namespace spinney {
 namespace {
 
-// Uninitialized scratch for n numbers of a type, on the stack while it is small: an answer for one
-// row should not visit the allocator.
-class Numbers {
- public:
-  Numbers(NumberType type, size_t n) {
-    const size_t words = (n * size_of(type) + 7) / 8;
-    if (words > few_.size()) many_.reset(new double[words]);
-  }
-  void* data() { return many_ ? many_.get() : few_.data(); }
-
- private:
-  std::array<double, 64> few_;
-  std::unique_ptr<double[]> many_;
-};
+Status leaves_of(const Forest& forest, const Rows& rows, int32_t* leaves) {
+  for (size_t r = 0; r < rows.count; ++r)
+    for (size_t t = 0; t < forest.n_trees(); ++t)
+      *leaves++ = forest.tree(t)[forest.find_leaf(t, rows, r)].leaf_number();
+  return {};
+}
 
 }  // namespace
 
@@ -85,18 +77,8 @@ Status Model::predict_raw(const Rows& rows, void* scores, const PredictOptions& 
 }
 
 Status Model::predict_values(const Rows& rows, void* values, const PredictOptions& options) const {
-  const Output& output = description_->output;
-  if (output.link.kind == LinkKind::kIdentity && output.link.divisor == 1 &&
-      output.value_type == description_->score_type())
-    return predict_raw(rows, values, options);
-  if (output.value_type == description_->score_type() && value_columns() == n_outputs()) {
-    SPINNEY_TRY(predict_raw(rows, values, options));
-    link::apply(output, output.value_type, values, rows.count, n_outputs(), values);
-    return {};
-  }
-  Numbers scores(description_->score_type(), rows.count * n_outputs());
-  SPINNEY_TRY(predict_raw(rows, scores.data(), options));
-  link::apply(output, description_->score_type(), scores.data(), rows.count, n_outputs(), values);
+  SPINNEY_TRY(check(rows, options));
+  plan::Answers{*description_, *plan_, options.num_threads}.values(rows, values);
   return {};
 }
 
@@ -105,10 +87,8 @@ Status Model::predict_proba(const Rows& rows, void* out, const PredictOptions& o
   if (!output.has_probabilities)
     return unsupported(description_->source.kind + " has no probabilities (objective " +
                        output.objective + "); use predict or predict_raw");
-  if (probability_columns() == value_columns()) return predict_values(rows, out, options);
-  Numbers values(output.value_type, rows.count * value_columns());
-  SPINNEY_TRY(predict_values(rows, values.data(), options));
-  link::probabilities(output, values.data(), rows.count, n_outputs(), out);
+  SPINNEY_TRY(check(rows, options));
+  plan::Answers{*description_, *plan_, options.num_threads}.probabilities(rows, out);
   return {};
 }
 
@@ -117,14 +97,8 @@ Status Model::predict_classes(const Rows& rows, int32_t* classes,
   const Output& output = description_->output;
   if (output.decision == Decision::kValues)
     return unsupported(description_->source.kind + " predicts values, not classes");
-  Numbers scores(description_->score_type(), rows.count * n_outputs());
-  SPINNEY_TRY(predict_raw(rows, scores.data(), options));
-  Numbers values(output.value_type, output.decision_on_raw ? 0 : rows.count * value_columns());
-  if (!output.decision_on_raw)
-    link::apply(output, description_->score_type(), scores.data(), rows.count, n_outputs(),
-                values.data());
-  link::decide(output, description_->score_type(), scores.data(), values.data(), rows.count,
-               n_outputs(), classes);
+  SPINNEY_TRY(check(rows, options));
+  plan::Answers{*description_, *plan_, options.num_threads}.classes(rows, classes);
   return {};
 }
 
@@ -132,11 +106,12 @@ Status Model::predict_leaf(const Rows& rows, int32_t* leaves, const PredictOptio
   SPINNEY_TRY(check(rows, options));
   const auto* forest = std::get_if<Forest>(&description_->scorer);
   if (!forest) return unsupported(description_->source.kind + " is not one forest of trees");
-  for (size_t r = 0; r < rows.count; ++r)
-    for (size_t t = 0; t < forest->n_trees(); ++t)
-      leaves[r * forest->n_trees() + t] =
-          forest->tree(t)[forest->find_leaf(t, rows, r)].leaf_number();
-  return {};
+  const double missing = forest->settings().missing_value;
+  if (!std::isnan(missing)) {
+    const plan::MarkedRows marked(rows, missing);
+    return leaves_of(*forest, marked.view(), leaves);
+  }
+  return leaves_of(*forest, rows, leaves);
 }
 
 template <typename Predict>

@@ -70,6 +70,8 @@ Result<Ensemble> make_ensemble(Ensemble parts) {
   if (parts.members.empty()) return corrupt("the ensemble has no members");
   if (parts.combination > Combination::kWeightedMedian)
     return corrupt("the ensemble combines its members in an unknown way");
+  if (parts.combination == Combination::kWeightedMedian && parts.n_outputs != 1)
+    return corrupt("a weighted median has one output, not " + std::to_string(parts.n_outputs));
   for (size_t m = 0; m < parts.members.size(); ++m) {
     const Status status = check_member(parts, parts.members[m]);
     if (!status.ok())

@@ -1,12 +1,21 @@
 #include "spinney/plan/plan.h"
 
+#include <cmath>
+
+#include "spinney/plan/ensemble_plan.h"
 #include "spinney/plan/forest_plan.h"
+#include "spinney/plan/linear_plan.h"
+#include "spinney/plan/missing_plan.h"
 
 namespace spinney::plan {
 
 Result<std::shared_ptr<const Plan>> make_plan(std::shared_ptr<const Description> model) {
-  if (std::holds_alternative<Forest>(model->scorer)) return make_forest_plan(std::move(model));
-  return unsupported("only forests can be run yet");
+  if (std::holds_alternative<Linear>(model->scorer)) return make_linear_plan(std::move(model));
+  if (std::holds_alternative<Ensemble>(model->scorer)) return make_ensemble_plan(std::move(model));
+  const double missing = std::get<Forest>(model->scorer).settings().missing_value;
+  if (std::isnan(missing)) return make_forest_plan(std::move(model));
+  SPINNEY_ASSIGN(auto plan, make_forest_plan(model));
+  return make_missing_plan(std::move(plan), missing, model->n_outputs(), model->score_type());
 }
 
 }  // namespace spinney::plan

@@ -1,29 +1,12 @@
 #include "spinney/kernel/forest/scalar/reference.h"
 
-#include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <vector>
+
+#include "spinney/model/median.h"
 
 namespace spinney::kernel {
 namespace {
-
-// The value at which half the weight is reached, over values sorted with ties in tree order, as
-// AdaBoostRegressor's _get_median_predict takes it.
-double weighted_median(const std::vector<double>& values, std::span<const double> weights) {
-  std::vector<size_t> order(values.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return values[a] < values[b]; });
-  double total = 0;
-  for (const size_t i : order) total += weights[i];
-  double running = 0;
-  for (const size_t i : order) {
-    running += weights[i];
-    if (running >= 0.5 * total) return values[i];
-  }
-  return values[order.back()];
-}
 
 template <typename Real>
 void add_trees(const Forest& forest, const Rows& rows, size_t r, Real* scores) {

@@ -1,0 +1,66 @@
+#include "spinney/plan/answers.h"
+
+#include <array>
+#include <memory>
+
+#include "spinney/link/link.h"
+
+namespace spinney::plan {
+namespace {
+
+// Uninitialized scratch for n numbers of a type, on the stack while it is small: an answer for one
+// row should not visit the allocator.
+class Numbers {
+ public:
+  Numbers(NumberType type, size_t n) {
+    const size_t words = (n * size_of(type) + 7) / 8;
+    if (words > few_.size()) many_.reset(new double[words]);
+  }
+  void* data() { return many_ ? many_.get() : few_.data(); }
+
+ private:
+  std::array<double, 64> few_;
+  std::unique_ptr<double[]> many_;
+};
+
+}  // namespace
+
+void Answers::values(const Rows& rows, void* out) const {
+  const Output& output = model.output;
+  const NumberType score_type = model.score_type();
+  if (output.link.kind == LinkKind::kIdentity && output.link.divisor == 1 &&
+      output.value_type == score_type)
+    return plan.score(rows, out, num_threads);
+  const size_t n = model.n_outputs();
+  if (output.value_type == score_type && link::value_columns(output, n) == n) {
+    plan.score(rows, out, num_threads);  // the link works in place
+    return link::apply(output, score_type, out, rows.count, n, out);
+  }
+  Numbers scores(score_type, rows.count * n);
+  plan.score(rows, scores.data(), num_threads);
+  link::apply(output, score_type, scores.data(), rows.count, n, out);
+}
+
+void Answers::probabilities(const Rows& rows, void* out) const {
+  const Output& output = model.output;
+  const size_t n = model.n_outputs();
+  if (link::probability_columns(output, n) == link::value_columns(output, n))
+    return values(rows, out);
+  Numbers linked(output.value_type, rows.count * link::value_columns(output, n));
+  values(rows, linked.data());
+  link::probabilities(output, linked.data(), rows.count, n, out);
+}
+
+void Answers::classes(const Rows& rows, int32_t* out) const {
+  const Output& output = model.output;
+  const NumberType score_type = model.score_type();
+  const size_t n = model.n_outputs();
+  Numbers scores(score_type, rows.count * n);
+  plan.score(rows, scores.data(), num_threads);
+  const size_t columns = output.decision_on_raw ? 0 : link::value_columns(output, n);
+  Numbers linked(output.value_type, rows.count * columns);
+  if (columns > 0) link::apply(output, score_type, scores.data(), rows.count, n, linked.data());
+  link::decide(output, score_type, scores.data(), linked.data(), rows.count, n, out);
+}
+
+}  // namespace spinney::plan
