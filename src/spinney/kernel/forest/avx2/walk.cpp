@@ -1,0 +1,45 @@
+#include "spinney/kernel/forest/avx2/walk.h"
+
+#include "spinney/kernel/forest/walk/evaluator.h"
+
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+
+namespace spinney::kernel::avx2 {
+namespace {
+
+using walk::Ground;
+using walk::kLaneBits;
+using walk::kLanes;
+using walk::Narrow;
+using walk::Steps;
+using walk::Tree;
+using walk::Wide;
+
+#pragma GCC push_options
+#pragma GCC target("bmi,bmi2")
+#define SPINNEY_WALK_BMI
+#include "spinney/kernel/forest/walk/steps.inc"
+#undef SPINNEY_WALK_BMI
+#pragma GCC pop_options
+
+}  // namespace
+
+Result<std::unique_ptr<ForestEvaluator>> make_walk(const Forest& forest) {
+  return walk::make_walk(forest, {"walk.avx2", kSteps<Narrow>, kSteps<Wide>, 0.3});
+}
+
+}  // namespace spinney::kernel::avx2
+
+#else
+
+namespace spinney::kernel::avx2 {
+
+Result<std::unique_ptr<ForestEvaluator>> make_walk(const Forest&) {
+  return unsupported("walk.avx2 was not built for this processor family.");
+}
+
+}  // namespace spinney::kernel::avx2
+
+#endif

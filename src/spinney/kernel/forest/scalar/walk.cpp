@@ -1,0 +1,24 @@
+#include "spinney/kernel/forest/scalar/walk.h"
+
+#include "spinney/kernel/forest/walk/evaluator.h"
+
+namespace spinney::kernel::scalar {
+namespace {
+
+using walk::Ground;
+using walk::kLaneBits;
+using walk::kLanes;
+using walk::Narrow;
+using walk::Steps;
+using walk::Tree;
+using walk::Wide;
+
+#include "spinney/kernel/forest/walk/steps.inc"
+
+}  // namespace
+
+Result<std::unique_ptr<ForestEvaluator>> make_walk(const Forest& forest) {
+  return walk::make_walk(forest, {"walk.scalar", kSteps<Narrow>, kSteps<Wide>, 0.35});
+}
+
+}  // namespace spinney::kernel::scalar

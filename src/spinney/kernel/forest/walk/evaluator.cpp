@@ -1,0 +1,210 @@
+#include "spinney/kernel/forest/walk/evaluator.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "spinney/kernel/forest/scalar/reference.h"
+#include "spinney/kernel/forest/walk/leaves.h"
+#include "spinney/model/median.h"
+
+namespace spinney::kernel::walk {
+namespace {
+
+// Rows of a block: their keys stay in the core's second cache while all trees pass over them.
+constexpr size_t kBlockRowsMax = 1024;
+constexpr size_t kBlockBytes = 256 << 10;
+
+// A thread's working memory, grown to what its largest call needs and then kept.
+struct Scratch {
+  AlignedVector<uint64_t> keys;
+  AlignedVector<uint32_t> at;
+  std::vector<double> values;
+
+  template <typename Key>
+  Key* keys_for(size_t n) {
+    const size_t words = (n * sizeof(Key) + 7) / 8;
+    if (keys.size() < words) keys.resize(words);
+    return reinterpret_cast<Key*>(keys.data());
+  }
+  uint32_t* at_for(size_t n) {
+    if (at.size() < n) at.resize(n);
+    return at.data();
+  }
+};
+
+Scratch& scratch() {
+  static thread_local Scratch mine;
+  return mine;
+}
+
+class Walk final : public ForestEvaluator {
+ public:
+  Walk(const Forest& forest, const Variant& variant, Columns columns)
+      : forest_(forest), variant_(variant), columns_(std::move(columns)) {
+    narrow_ = make_layout<Narrow>(forest_, columns_);
+    if (!narrow_ || forest_.settings().input == NumberType::kFloat64)
+      wide_ = make_layout<Wide>(forest_, columns_);
+    columns_.finish();
+    for (size_t t = 0; t < forest_.n_trees(); ++t) levels_ += trees()[t].depth;
+  }
+
+  std::string_view name() const override { return variant_.name; }
+
+  size_t bytes() const override {
+    return (narrow_ ? narrow_->bytes() : 0) + (wide_ ? wide_->bytes() : 0) + columns_.bytes();
+  }
+
+  double cost_ns(size_t rows) const override {
+    const double steps = static_cast<double>(levels_ + 2 * forest_.n_trees());
+    const double columns = static_cast<double>(columns_.count() + 8 * columns_.special_count());
+    const double walks =
+        rows <= 2 ? static_cast<double>(rows) : static_cast<double>((rows + 3) / 4 * 4);
+    return 40 + walks * (steps * variant_.step_ns + columns * 1.5);
+  }
+
+  void score(const Rows& rows, Scores scores) const override {
+    const bool floats =
+        rows.type == NumberType::kFloat32 || forest_.settings().input == NumberType::kFloat32;
+    if (narrow_ && (floats || !wide_))
+      run(*narrow_, variant_.narrow, rows, scores);
+    else
+      run(*wide_, variant_.wide, rows, scores);
+  }
+
+ private:
+  const std::vector<Tree>& trees() const { return narrow_ ? narrow_->trees : wide_->trees; }
+
+  template <typename Packed>
+  void run(const Layout<Packed>& layout, const Steps<Packed>& steps, const Rows& rows,
+           Scores scores) const {
+    const Ground<Packed> ground{layout.nodes.data(), layout.column_shift, layout.distance_bits};
+    if (forest_.settings().reduction == Reduction::kWeightedMedian)
+      return medians(layout, ground, steps, rows, scores);
+    const size_t row_bytes = columns_.count() * sizeof(typename Packed::Key);
+    const size_t block_max =
+        std::clamp(kBlockBytes / row_bytes / kLanes * kLanes, kLanes, kBlockRowsMax);
+    size_t first = 0;
+    while (rows.count - first > 8) {
+      const size_t n = std::min(rows.count - first, block_max);
+      // A last group of few rows is cheaper apart.
+      const size_t whole = n % kLanes > 8 ? n : n / kLanes * kLanes;
+      block(layout, ground, steps, {&rows, first, whole == 0 ? n : whole}, scores);
+      first += whole == 0 ? n : whole;
+    }
+    const size_t rest = rows.count - first;
+    if (rest > 4) {
+      few<8>(layout, ground, steps.rows8, {&rows, first, rest}, scores);
+    } else if (rest > 2) {
+      few<4>(layout, ground, steps.rows4, {&rows, first, rest}, scores);
+    } else {
+      for (; first < rows.count; ++first) one(layout, ground, steps, {&rows, first, 1}, scores);
+    }
+  }
+
+  // Many rows: tree by tree over groups of kLanes.
+  template <typename Packed>
+  void block(const Layout<Packed>& layout, const Ground<Packed>& ground, const Steps<Packed>& steps,
+             const Part& part, Scores scores) const {
+    const size_t groups = (part.count + kLanes - 1) / kLanes;
+    const size_t group_keys = columns_.count() * kLanes;
+    auto* keys = scratch().keys_for<typename Packed::Key>(groups * group_keys);
+    uint32_t* at = scratch().at_for(groups * kLanes);
+    fill(part, groups, keys);
+    for (size_t t = 0; t < layout.trees.size(); ++t) {
+      steps.rows16(ground, layout.trees[t], keys, group_keys, groups, at);
+      add_leaves(forest_, layout, t, at, part, scores);
+    }
+  }
+
+  template <typename Key>
+  void fill(const Part& part, size_t groups, Key* keys) const {
+    for (size_t g = 0; g < groups; ++g)
+      columns_.fill(*part.rows, part.first + g * kLanes, std::min(kLanes, part.count - g * kLanes),
+                    kLanes, keys + g * columns_.count() * kLanes);
+  }
+
+  // Up to kRows rows: several trees at once.
+  template <unsigned kRows, typename Packed, typename Function>
+  void few(const Layout<Packed>& layout, const Ground<Packed>& ground, Function walk_few,
+           const Part& part, Scores scores) const {
+    constexpr size_t kTrees = kLanes / kRows;
+    auto* keys = scratch().keys_for<typename Packed::Key>(columns_.count() * kLanes);
+    fill(part, 1, keys);
+    uint32_t at[kLanes];
+    for (size_t t = 0; t < layout.trees.size(); t += kTrees) {
+      const size_t n = std::min(kTrees, layout.trees.size() - t);
+      Tree together[kTrees];
+      for (size_t i = 0; i < kTrees; ++i) together[i] = layout.trees[t + std::min(i, n - 1)];
+      walk_few(ground, together, keys, at);
+      for (size_t i = 0; i < n; ++i)
+        add_leaves(forest_, layout, t + i, at + i * kRows, part, scores);
+    }
+  }
+
+  // One row: kLanes trees at once.
+  template <typename Packed>
+  void one(const Layout<Packed>& layout, const Ground<Packed>& ground, const Steps<Packed>& steps,
+           const Part& part, Scores scores) const {
+    auto* keys = scratch().keys_for<typename Packed::Key>(columns_.count());
+    columns_.fill(*part.rows, part.first, 1, 1, keys);
+    uint32_t at[kLanes];
+    const size_t n_trees = layout.trees.size();
+    size_t t = 0;
+    for (; t + kLanes <= n_trees; t += kLanes) {
+      steps.trees16(ground, &layout.trees[t], keys, at);
+      add_trees(forest_, layout, t, kLanes, at, part, scores);
+    }
+    if (t == n_trees) return;
+    Tree together[kLanes];
+    for (size_t i = 0; i < kLanes; ++i) together[i] = layout.trees[std::min(t + i, n_trees - 1)];
+    steps.trees16(ground, together, keys, at);
+    add_trees(forest_, layout, t, n_trees - t, at, part, scores);
+  }
+
+  // The median needs all trees' values of a row together.
+  template <typename Packed>
+  void medians(const Layout<Packed>& layout, const Ground<Packed>& ground,
+               const Steps<Packed>& steps, const Rows& rows, Scores scores) const {
+    auto* keys = scratch().keys_for<typename Packed::Key>(columns_.count() * kLanes);
+    uint32_t* at = scratch().at_for(kLanes * layout.trees.size());
+    std::vector<double>& values = scratch().values;
+    values.resize(layout.trees.size());
+    for (size_t first = 0; first < rows.count; first += kLanes) {
+      const Part part{&rows, first, std::min(kLanes, rows.count - first)};
+      fill(part, 1, keys);
+      for (size_t t = 0; t < layout.trees.size(); ++t)
+        steps.rows16(ground, layout.trees[t], keys, 0, 1, at + t * kLanes);
+      for (size_t i = 0; i < part.count; ++i) {
+        for (size_t t = 0; t < values.size(); ++t) {
+          const auto leaf_row = static_cast<uint32_t>(layout.leaf_payload(at[t * kLanes + i]));
+          values[t] = leaf_value(forest_, leaf_row, 0, rows, first + i);
+        }
+        static_cast<double*>(scores.data)[(first + i) * scores.row_stride] =
+            weighted_median(values, forest_.tree_weights.span());
+      }
+    }
+  }
+
+  Forest forest_;  // shares the arrays, copies none
+  Variant variant_;
+  Columns columns_;
+  std::optional<Layout<Narrow>> narrow_;
+  std::optional<Layout<Wide>> wide_;
+  size_t levels_ = 0;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ForestEvaluator>> make_walk(const Forest& forest, const Variant& variant) {
+  Columns columns(forest);
+  if (columns.count() > kColumnsMax)
+    return unsupported(std::string(variant.name) + " lays rows out in at most " +
+                       std::to_string(kColumnsMax) + " columns, and this forest's splits need " +
+                       std::to_string(columns.count()) + ".");
+  return std::unique_ptr<ForestEvaluator>(
+      std::make_unique<Walk>(forest, variant, std::move(columns)));
+}
+
+}  // namespace spinney::kernel::walk

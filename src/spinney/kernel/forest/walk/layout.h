@@ -1,0 +1,67 @@
+// Layout: the nodes of a forest packed for walking.
+//
+// All trees lie in one array. The two children of a split are neighbours, and a node says how far
+// ahead its left child is, so that one addition with carry takes a walk a level down:
+//
+//   at += node.distance + (row's key in node.column > node.key)
+//
+// A leaf's distance is 0 and its column is 0, whose key is never above any other: it leads to
+// itself, and its own key is free to hold what the leaf is worth (see payload).
+// kNarrow packs a node into 8 bytes; kWide takes 16 and holds any forest. Wide keys are those of
+// float64 numbers.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "spinney/base/aligned.h"
+#include "spinney/kernel/forest/walk/columns.h"
+#include "spinney/model/forest.h"
+
+namespace spinney::kernel::walk {
+
+// Bits, lowest first: key 32, distance, column. The column's number is stored kLaneBits higher than
+// need be, so that shifting a node by column_shift gives the column's place among keys of kLanes
+// rows, and by column_shift + kLaneBits its place among the keys of one row.
+struct Narrow {
+  using Key = uint32_t;
+  uint64_t bits;
+};
+
+struct Wide {
+  using Key = uint64_t;
+  uint64_t key;
+  uint32_t distance;
+  uint32_t column;
+};
+
+struct Tree {
+  uint32_t root;
+  uint32_t depth;  // splits on the longest way down
+};
+
+template <typename Packed>
+struct Layout {
+  AlignedVector<Packed> nodes;
+  std::vector<Tree> trees;
+  unsigned column_shift = 0;    // kNarrow
+  unsigned distance_bits = 32;  // kNarrow
+  // Leaves hold their value in the accumulator's type (Narrow: float32) instead of their leaf row.
+  bool values_in_leaves = false;
+
+  typename Packed::Key leaf_payload(uint32_t at) const {
+    if constexpr (sizeof(Packed) == 8)
+      return static_cast<uint32_t>(nodes[at].bits);
+    else
+      return nodes[at].key;
+  }
+  size_t bytes() const { return nodes.size() * sizeof(Packed) + trees.size() * sizeof(Tree); }
+};
+
+// Nothing if a node's distance and column do not fit (kNarrow only).
+template <typename Packed>
+std::optional<Layout<Packed>> make_layout(const Forest& forest, const Columns& columns);
+
+}  // namespace spinney::kernel::walk
