@@ -1,8 +1,11 @@
-// LightGBM's text format, versions v2 to v4 (LightGBM 2.x to 4.x): a header, one section a tree,
-// then importances, parameters and the categories of pandas columns.
+// Versions v2 to v4 of the format (LightGBM 2.x to 4.x): a header, one section a tree, then
+// importances, parameters and the categories of pandas columns.
+#include "spinney/load/lightgbm_text.h"
+
 #include <algorithm>
 #include <array>
 
+#include "spinney/load/lightgbm_categories.h"
 #include "spinney/load/lightgbm_fields.h"
 #include "spinney/load/lightgbm_objective.h"
 #include "spinney/load/lightgbm_tree.h"
@@ -101,7 +104,34 @@ Status check_tree_sizes(const Header& header, size_t n_trees) {
                  " trees, the file holds " + std::to_string(n_trees));
 }
 
-Result<Description> read(std::string_view text) {
+// Leaves out the trees beyond the first n. Leaf rows and nodes were added tree by tree.
+void keep_trees(ForestParts& parts, size_t n) {
+  if (n >= parts.tree_target.size()) return;
+  const size_t n_nodes = parts.tree_begin[n];
+  size_t n_rows = 0;
+  for (size_t i = 0; i < n_nodes; ++i)
+    if (parts.nodes[i].is_leaf()) n_rows = size_t{parts.nodes[i].leaf_row()} + 1;
+  parts.tree_begin.resize(n + 1);
+  parts.tree_target.resize(n);
+  parts.nodes.resize(n_nodes);
+  parts.leaf_values.resize(n_rows);
+  if (!parts.linear_leaves.empty()) parts.linear_leaves.resize(n_rows);
+}
+
+Status read_tail(Lines& lines, Description& model) {
+  constexpr std::string_view kCategories = "pandas_categorical:";
+  while (!lines.done()) {
+    const std::string_view line = lines.next();
+    if (!line.starts_with(kCategories)) continue;
+    SPINNEY_ASSIGN(model.categories, parse_categories(line.substr(kCategories.size())));
+    model.categories_by_position = true;
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Description> read_text(std::string_view text, int64_t iterations_max) {
   Lines lines(text);
   if (lines.next() != "tree")
     return corrupt("not a LightGBM model: the first line is not \"tree\"");
@@ -110,6 +140,9 @@ Result<Description> read(std::string_view text) {
   SPINNEY_ASSIGN(const size_t n_outputs, count_outputs(header));
 
   Description model;
+  if (header.version != "v4" && header.version != "v3" && header.version != "v2")
+    model.warnings.push_back("the file says version=" + quoted(header.version) +
+                             "; versions v2 to v4 are known");
   model.source = {"lightgbm", std::string(header.version), "text", "Booster"};
   model.feature_names = split_words(header.feature_names);
   SPINNEY_ASSIGN(
@@ -126,20 +159,21 @@ Result<Description> read(std::string_view text) {
   parts.settings.n_features = static_cast<uint32_t>(model.feature_names.size());
   SPINNEY_TRY(read_trees(lines, parts));
   SPINNEY_TRY(finish_forest(parts, n_outputs));
-  const size_t n_trees = parts.tree_target.size();
-  SPINNEY_TRY(check_tree_sizes(header, n_trees));
+  SPINNEY_TRY(check_tree_sizes(header, parts.tree_target.size()));
+  if (iterations_max > 0 && static_cast<uint64_t>(iterations_max) < parts.tree_target.size())
+    keep_trees(parts, static_cast<size_t>(iterations_max) * n_outputs);
   SPINNEY_ASSIGN(model.output, parse_objective(header.objective, n_outputs));
   if (header.average_output.data())
-    model.output.link.divisor = static_cast<double>(n_trees / n_outputs);
+    model.output.link.divisor = static_cast<double>(parts.tree_target.size() / n_outputs);
+  SPINNEY_TRY(read_tail(lines, model));
   SPINNEY_ASSIGN(model.scorer, make_forest(std::move(parts)));
   return model;
 }
 
-}  // namespace
 }  // namespace lightgbm
 
 Result<Description> read_lightgbm_text(std::span<const char> bytes) {
-  return lightgbm::read({bytes.data(), bytes.size()});
+  return lightgbm::read_text({bytes.data(), bytes.size()}, 0);
 }
 
 }  // namespace spinney::load

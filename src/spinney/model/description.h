@@ -71,6 +71,10 @@ struct Description {
   Source source;
   std::vector<std::string> feature_names;  // empty, or one per feature
   std::vector<ColumnCategories> categories;
+  // LightGBM does not store which columns were categorical in the data frame, only their order:
+  // categories[i] then belongs to the i-th column of categorical dtype of the frame, as LightGBM
+  // itself has it (a frame with another number of such columns is refused), and `feature` is i.
+  bool categories_by_position = false;
   std::vector<std::string> warnings;  // what a user should know, such as version skew
   // Inputs that the training library itself refuses at predict time; enforced with strict=True.
   bool refuses_infinity = false;

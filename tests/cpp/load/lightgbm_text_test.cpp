@@ -162,6 +162,32 @@ TEST(LightgbmText, RefusesLyingCategories) {
   expect_refused("threshold=0 1", "threshold=0.5 1", "tree 1, node 0: category set");
 }
 
+using Strings = std::vector<std::string>;
+
+TEST(LightgbmText, ReadsPandasCategories) {
+  const auto model = read(with("pandas_categorical:null",
+                               "pandas_categorical:"
+                               R"([["a\"b", "\u00e9\ud83d\ude00", ""], [1, -2], )"
+                               R"([0.5, 3], [true, false], []])"));
+  ASSERT_TRUE(model.ok()) << model.error().message;
+  EXPECT_TRUE(model->categories_by_position);
+  ASSERT_EQ(model->categories.size(), 5u);
+  EXPECT_EQ(std::get<Strings>(model->categories[0].values), (Strings{"a\"b", "é😀", ""}));
+  EXPECT_EQ(std::get<std::vector<int64_t>>(model->categories[1].values),
+            (std::vector<int64_t>{1, -2}));
+  EXPECT_EQ(std::get<std::vector<double>>(model->categories[2].values),
+            (std::vector<double>{0.5, 3}));
+  EXPECT_EQ(std::get<std::vector<int64_t>>(model->categories[3].values),
+            (std::vector<int64_t>{1, 0}));
+}
+
+TEST(LightgbmText, RefusesBadPandasCategories) {
+  for (const char* json :
+       {"", "[", "[[", "[[1,", "[[1]", "[1]", "[[1]]x", "[[\"a]]", "[[\"\\u12\"]]",
+        "[[\"\\ud800\"]]", "[[\"\\q\"]]", "[[1 2]]", "[[nope]]", "{}", "[[\"a\", 1]]"})
+    expect_refused("categorical:null", std::string("categorical:") + json, "pandas_categorical");
+}
+
 TEST(LightgbmText, RefusesEveryTruncation) {
   const std::string text = kModel;
   const size_t end = text.find("end of trees") + std::string("end of trees").size();

@@ -1,0 +1,192 @@
+#include "spinney/load/lightgbm_categories.h"
+
+#include <charconv>
+#include <string>
+#include <utility>
+
+#include "spinney/load/lightgbm_fields.h"
+
+namespace spinney::load::lightgbm {
+namespace {
+
+using Scalar = std::variant<int64_t, double, std::string>;
+
+void append_utf8(std::string& out, uint32_t code) {
+  const auto tail = [&](int shift) { out += static_cast<char>(0x80 | (code >> shift & 0x3F)); };
+  if (code < 0x80) {
+    out += static_cast<char>(code);
+  } else if (code < 0x800) {
+    out += static_cast<char>(0xC0 | code >> 6);
+    tail(0);
+  } else if (code < 0x10000) {
+    out += static_cast<char>(0xE0 | code >> 12);
+    tail(6);
+    tail(0);
+  } else {
+    out += static_cast<char>(0xF0 | code >> 18);
+    tail(12);
+    tail(6);
+    tail(0);
+  }
+}
+
+// Reads just what json.dumps() writes for a list of lists of numbers, booleans and strings.
+class Reader {
+ public:
+  explicit Reader(std::string_view text) : text_(text) {}
+
+  Result<std::vector<ColumnCategories>> read() {
+    std::vector<ColumnCategories> columns;
+    if (take("null")) return columns;
+    if (!take("[")) return fault("a list of lists or null");
+    if (take("]")) return columns;
+    do {
+      SPINNEY_ASSIGN(std::vector<Scalar> scalars, read_list());
+      ColumnCategories column;
+      column.feature = static_cast<uint32_t>(columns.size());
+      SPINNEY_TRY(unite(std::move(scalars), column));
+      columns.push_back(std::move(column));
+    } while (take(","));
+    if (!take("]")) return fault("\",\" or \"]\"");
+    skip_spaces();
+    if (at_ != text_.size()) return fault("the end of the line");
+    return columns;
+  }
+
+ private:
+  void skip_spaces() {
+    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t')) ++at_;
+  }
+  bool take(std::string_view token) {
+    skip_spaces();
+    if (!text_.substr(at_).starts_with(token)) return false;
+    at_ += token.size();
+    return true;
+  }
+  Error fault(const std::string& expected) const {
+    return corrupt("pandas_categorical: expected " + expected + " at " + quoted(text_.substr(at_)));
+  }
+
+  Result<std::vector<Scalar>> read_list() {
+    std::vector<Scalar> scalars;
+    if (!take("[")) return fault("a list of categories");
+    if (take("]")) return scalars;
+    do {
+      SPINNEY_ASSIGN(Scalar scalar, read_scalar());
+      scalars.push_back(std::move(scalar));
+    } while (take(","));
+    if (!take("]")) return fault("\",\" or \"]\"");
+    return scalars;
+  }
+
+  Result<Scalar> read_scalar() {
+    if (take("true")) return Scalar(int64_t{1});
+    if (take("false")) return Scalar(int64_t{0});
+    if (take("\"")) return read_string();
+    const size_t end = std::min(text_.find_first_of(",] ", at_), text_.size());
+    const char* first = text_.data() + at_;
+    const char* last = text_.data() + end;
+    int64_t whole = 0;
+    double real = 0;
+    at_ = end;
+    if (const auto [stop, error] = std::from_chars(first, last, whole);
+        stop == last && error == std::errc())
+      return Scalar(whole);
+    if (const auto [stop, error] = std::from_chars(first, last, real);
+        stop == last && error == std::errc())
+      return Scalar(real);
+    at_ = static_cast<size_t>(first - text_.data());
+    return fault("a number, a string, true or false");
+  }
+
+  // After the opening quote.
+  Result<Scalar> read_string() {
+    std::string out;
+    while (at_ < text_.size() && text_[at_] != '"') {
+      const char c = text_[at_++];
+      if (c != '\\') {
+        out += c;
+        continue;
+      }
+      if (at_ == text_.size()) break;
+      constexpr std::string_view kEscapes = "\"\\/bfnrt";
+      constexpr std::string_view kMeanings = "\"\\/\b\f\n\r\t";
+      const char escape = text_[at_++];
+      if (escape == 'u') {
+        SPINNEY_ASSIGN(const uint32_t code, read_code_point());
+        append_utf8(out, code);
+      } else if (const size_t i = kEscapes.find(escape); i != std::string_view::npos) {
+        out += kMeanings[i];
+      } else {
+        return fault("an escape");
+      }
+    }
+    if (at_ == text_.size()) return fault("the end of a string");
+    ++at_;
+    return Scalar(std::move(out));
+  }
+
+  // After "\u"; characters beyond 16 bits come as two of them.
+  Result<uint32_t> read_code_point() {
+    SPINNEY_ASSIGN(const uint32_t high, read_hex());
+    if (high < 0xD800 || high > 0xDFFF) return high;
+    if (high > 0xDBFF || !text_.substr(at_).starts_with("\\u")) return fault("a surrogate pair");
+    at_ += 2;
+    SPINNEY_ASSIGN(const uint32_t low, read_hex());
+    if (low < 0xDC00 || low > 0xDFFF) return fault("a surrogate pair");
+    return 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00);
+  }
+
+  Result<uint32_t> read_hex() {
+    uint32_t code = 0;
+    const std::string_view digits = text_.substr(at_, 4);
+    const char* end = digits.data() + digits.size();
+    const auto [stop, error] = std::from_chars(digits.data(), end, code, 16);
+    if (digits.size() != 4 || stop != end || error != std::errc())
+      return fault("four hexadecimal digits");
+    at_ += 4;
+    return code;
+  }
+
+  // One type for the whole column: integers become floats where both occur.
+  Status unite(std::vector<Scalar> scalars, ColumnCategories& column) const {
+    bool strings = false, reals = false, wholes = false;
+    for (const Scalar& scalar : scalars) {
+      strings |= std::holds_alternative<std::string>(scalar);
+      reals |= std::holds_alternative<double>(scalar);
+      wholes |= std::holds_alternative<int64_t>(scalar);
+    }
+    if (strings && (reals || wholes))
+      return unsupported("pandas_categorical: column " + std::to_string(column.feature) +
+                         " mixes strings and numbers; train on categories of one type");
+    if (strings) {
+      column.values = gather<std::string>(std::move(scalars));
+    } else if (reals) {
+      for (Scalar& scalar : scalars)
+        if (const auto* whole = std::get_if<int64_t>(&scalar)) scalar = static_cast<double>(*whole);
+      column.values = gather<double>(std::move(scalars));
+    } else {
+      column.values = gather<int64_t>(std::move(scalars));
+    }
+    return {};
+  }
+
+  template <typename T>
+  static std::vector<T> gather(std::vector<Scalar> scalars) {
+    std::vector<T> values;
+    values.reserve(scalars.size());
+    for (Scalar& scalar : scalars) values.push_back(std::get<T>(std::move(scalar)));
+    return values;
+  }
+
+  std::string_view text_;
+  size_t at_ = 0;
+};
+
+}  // namespace
+
+Result<std::vector<ColumnCategories>> parse_categories(std::string_view json) {
+  return Reader(json).read();
+}
+
+}  // namespace spinney::load::lightgbm
