@@ -1,9 +1,13 @@
 // Value: the inert data inside a pickle. Classes become Records (a name and the state beside it):
 // nothing is imported, constructed or called.
+//
+// Every Value belongs to the Pickle that it came from and lives as long as that does. Values refer
+// to each other by plain pointers, so a cycle in the file neither leaks nor makes destruction
+// recursive; whoever walks them must bound its own depth.
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,30 +15,70 @@
 #include <variant>
 #include <vector>
 
-#include "spinney/base/result.h"
-#include "spinney/base/shared_array.h"
-
 namespace spinney::load {
 
 class Value;
+struct Dict;
+struct Record;
+struct NdArray;
 using List = std::vector<Value>;
 
-// A numpy array (or scalar: empty shape) as stored: raw little-endian or big-endian bytes.
+class Value {
+ public:
+  struct None {};
+  struct Text {
+    std::string_view text;
+  };
+  struct ByteString {
+    std::span<const char> bytes;
+  };
+  struct BigInteger {  // little-endian two's complement, beyond int64
+    std::span<const char> bytes;
+  };
+  struct Global {  // a class or function named but not called
+    std::string_view module, name;
+  };
+  // Tuples, lists, sets and frozensets are all List.
+  using Storage = std::variant<None, bool, int64_t, double, Text, ByteString, BigInteger, List*,
+                               Dict*, Record*, NdArray*, const Global*>;
+  Value() = default;
+  Value(Storage value) : storage(std::move(value)) {}
+
+  Storage storage;
+
+  bool is_none() const { return std::holds_alternative<None>(storage); }
+  std::optional<std::string_view> string() const;
+  std::optional<std::span<const char>> bytes() const;
+  // A Python number of any kind, bool and numpy scalar included.
+  std::optional<double> number() const;
+  // The same where it is a whole number that int64 holds.
+  std::optional<int64_t> integer() const;
+  const List* list() const;
+  const Dict* dict() const;
+  const Record* record() const;
+  const NdArray* array() const;
+  const Global* global() const;
+  // "a list", "an instance of sklearn.svm._classes.SVC": for error messages.
+  std::string what() const;
+};
+
+// A numpy array (or scalar: empty shape) as stored. Elements need not be aligned.
 struct NdArray {
-  struct Field {  // of a structured dtype, such as sklearn's tree nodes
+  struct Field {  // of a structured dtype, such as scikit-learn's tree nodes
     std::string name;
     std::string dtype;
     size_t offset = 0;
   };
-  std::string dtype;  // numpy's own spelling: "<f8", "<i4", "|u1", "|V64", "O", "<U5"
+  std::string dtype;  // numpy's own spelling: "<f8", "<i4", "|u1", "|b1", "|V64", "|O", "<U5"
   std::vector<Field> fields;
   size_t item_size = 0;
   std::vector<int64_t> shape;
   bool fortran_order = false;
-  SharedArray<char> bytes;
-  List objects;  // dtype "O": the elements
+  std::span<const char> bytes;    // size() * item_size, except for dtype "|O"
+  const List* objects = nullptr;  // dtype "|O": the elements, as many as size()
 
   size_t size() const;  // product of shape
+  const Field* field(std::string_view name) const;
 };
 
 struct Dict {
@@ -44,48 +88,19 @@ struct Dict {
 
 // An instance of a class: how it was made and the state it was given.
 struct Record {
-  std::string module;
-  std::string name;  // "RandomForestClassifier"
-  List arguments;    // of __reduce__ / __new__
-  std::shared_ptr<Dict> state;       // its attributes, if its state is a dict
-  std::shared_ptr<Value> raw_state;  // the state as given, if it is anything else
-  List items;                        // appended to it (list subclasses)
-  Dict entries;                      // set on it (dict subclasses)
+  std::string_view module;
+  std::string_view name;            // "RandomForestClassifier"
+  const List* arguments = nullptr;  // of __reduce__ or __new__; nullptr: none
+  const Dict* keywords = nullptr;   // of __new__; nullptr: none
+  Value state;                      // as given to __setstate__; usually a dict of its attributes
+  List items;                       // appended to it (list subclasses)
+  Dict entries;                     // set on it (dict subclasses)
+
+  // Its attribute, from a dict state or a (dict, slots) state; nullptr if absent.
   const Value* find(std::string_view attribute) const;
+  // The first part of its module: "sklearn".
+  std::string_view package() const { return module.substr(0, module.find('.')); }
+  std::string full_name() const { return std::string(module) + "." + std::string(name); }
 };
-
-class Value {
- public:
-  using Bytes = SharedArray<char>;
-  struct None {};
-  struct Global {  // a class or function named but not called
-    std::string module, name;
-  };
-  using Storage = std::variant<None, bool, int64_t, double, std::string, Bytes,
-                               std::shared_ptr<List>, std::shared_ptr<Dict>,
-                               std::shared_ptr<Record>, std::shared_ptr<NdArray>, Global>;
-  // Tuples, lists, sets and frozensets are all List.
-  Value() = default;
-  template <typename T>
-  Value(T value) : storage(std::move(value)) {}
-
-  Storage storage;
-
-  bool is_none() const { return std::holds_alternative<None>(storage); }
-  const std::string* string() const { return std::get_if<std::string>(&storage); }
-  const List* list() const;
-  const Dict* dict() const;
-  const Record* record() const;
-  const NdArray* array() const;
-};
-
-struct PickleLimits {
-  size_t depth_max = 1000;
-  size_t objects_max = 200'000'000;
-};
-
-// The one object in the pickle or joblib file held in bytes (any of joblib's compressions, arrays
-// apart or inline). Refuses what is cut short, refers to nothing, or is larger than it can be.
-Result<Value> read_pickle(std::span<const char> bytes, const PickleLimits& limits = {});
 
 }  // namespace spinney::load

@@ -1,0 +1,203 @@
+#include "spinney/load/attributes.h"
+
+#include <cmath>
+
+#include "spinney/load/array_values.h"
+
+namespace spinney::load {
+namespace {
+
+Error wrong(const Record& record, std::string_view name, const std::string& expected) {
+  const Value* value = record.find(name);
+  return corrupt(place(record, name) + " is " + (value ? value->what() : std::string("absent")) +
+                 ", not " + expected +
+                 (value ? "" : ". Was the model fitted before it was saved?"));
+}
+
+// Calls take(i-th element in row-major order) for every element; take returns false to refuse one.
+template <typename TakeValue, typename TakeRaw>
+Status each_element(const Value& value, const std::string& what, TakeValue&& take_value,
+                    TakeRaw&& take_raw) {
+  const auto refuse = [&](size_t i, const std::string& given) {
+    return corrupt(what + ": element " + std::to_string(i) + " is " + given);
+  };
+  const NdArray* array = value.array();
+  const List* list = array ? array->objects : value.list();
+  if (array && !array->objects) {
+    for (size_t i = 0; i < array->size(); ++i)
+      if (!take_raw(*array, storage_index(*array, i)))
+        return refuse(i, "not of the kind expected (dtype " + array->dtype + ")");
+    return {};
+  }
+  if (!list) {
+    if (!take_value(value)) return corrupt(what + " is " + value.what());
+    return {};
+  }
+  const size_t count = array ? array->size() : list->size();
+  for (size_t i = 0; i < count; ++i) {
+    const Value& element = (*list)[array ? storage_index(*array, i) : i];
+    if (!take_value(element)) return refuse(i, element.what());
+  }
+  return {};
+}
+
+template <typename T>
+bool push(std::vector<T>& out, std::optional<T> value) {
+  if (value) out.push_back(*std::move(value));
+  return value.has_value();
+}
+
+bool is_text_array(const NdArray& array) {
+  return array.dtype.size() > 1 && (array.dtype[1] == 'U' || array.dtype[1] == 'S');
+}
+
+std::optional<std::string> to_text(const Value& value) {
+  if (const auto text = value.string()) return std::string(*text);
+  const NdArray* array = value.array();
+  if (array && array->shape.empty() && !array->objects && is_text_array(*array))
+    return text_at(*array, 0);
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string place(const Record& record, std::string_view attribute) {
+  return record.full_name() + "." + std::string(attribute);
+}
+
+const Value* optional_attribute(const Record& record, std::string_view name) {
+  const Value* value = record.find(name);
+  return value && !value->is_none() ? value : nullptr;
+}
+
+Result<const Value*> attribute(const Record& record, std::string_view name) {
+  const Value* value = record.find(name);
+  if (!value) return wrong(record, name, "a value");
+  return value;
+}
+
+Result<double> number_attribute(const Record& record, std::string_view name) {
+  const Value* value = record.find(name);
+  const std::optional<double> number = value ? value->number() : std::nullopt;
+  if (!number) return wrong(record, name, "a number");
+  return *number;
+}
+
+Result<int64_t> integer_attribute(const Record& record, std::string_view name) {
+  const Value* value = record.find(name);
+  const std::optional<int64_t> number = value ? value->integer() : std::nullopt;
+  if (!number) return wrong(record, name, "a whole number");
+  return *number;
+}
+
+Result<uint32_t> count_attribute(const Record& record, std::string_view name, uint32_t max) {
+  SPINNEY_ASSIGN(const int64_t number, integer_attribute(record, name));
+  if (number < 0 || number > int64_t{max})
+    return corrupt(place(record, name) + " is " + std::to_string(number) + ", outside 0 to " +
+                   std::to_string(max));
+  return static_cast<uint32_t>(number);
+}
+
+Result<std::string> text_attribute(const Record& record, std::string_view name) {
+  const Value* value = record.find(name);
+  std::optional<std::string> text = value ? to_text(*value) : std::nullopt;
+  if (!text) return wrong(record, name, "a str");
+  return *std::move(text);
+}
+
+Result<const Record*> record_attribute(const Record& record, std::string_view name) {
+  const Value* value = record.find(name);
+  if (!value || !value->record()) return wrong(record, name, "an object");
+  return value->record();
+}
+
+Result<const NdArray*> array_attribute(const Record& record, std::string_view name) {
+  const Value* value = record.find(name);
+  if (!value || !value->array()) return wrong(record, name, "a numpy array");
+  return value->array();
+}
+
+Result<const List*> list_attribute(const Record& record, std::string_view name) {
+  const Value* value = record.find(name);
+  if (value && value->list()) return value->list();
+  if (value && value->array() && value->array()->objects) return value->array()->objects;
+  return wrong(record, name, "a list");
+}
+
+Result<std::vector<double>> to_doubles(const Value& value, const std::string& what) {
+  std::vector<double> out;
+  const NdArray* array = value.array();
+  const NumberReader reader(array ? array->dtype : "");
+  SPINNEY_TRY(each_element(
+      value, what, [&](const Value& v) { return push(out, v.number()); },
+      [&](const NdArray& a, size_t i) {
+        return push(out, reader.real(a.bytes.data() + i * a.item_size));
+      }));
+  return out;
+}
+
+Result<std::vector<int64_t>> to_integers(const Value& value, const std::string& what) {
+  std::vector<int64_t> out;
+  const NdArray* array = value.array();
+  const NumberReader reader(array ? array->dtype : "");
+  SPINNEY_TRY(each_element(
+      value, what, [&](const Value& v) { return push(out, v.integer()); },
+      [&](const NdArray& a, size_t i) {
+        return push(out, reader.whole(a.bytes.data() + i * a.item_size));
+      }));
+  return out;
+}
+
+Result<std::vector<std::string>> to_texts(const Value& value, const std::string& what) {
+  std::vector<std::string> out;
+  SPINNEY_TRY(each_element(
+      value, what, [&](const Value& v) { return push(out, to_text(v)); },
+      [&](const NdArray& a, size_t i) { return push(out, text_at(a, i)); }));
+  return out;
+}
+
+Result<Labels> to_labels(const Value& value, const std::string& what) {
+  Labels labels;
+  const NdArray* array = value.array();
+  if (array) labels.dtype = array->dtype == "|O" ? "O" : array->dtype;
+  const NumberReader reader(array ? array->dtype : "");
+  if (array && (is_text_array(*array) || array->objects)) {
+    if (array->objects && (array->objects->empty() || !to_text(array->objects->front())))
+      return unsupported(what +
+                         ": labels of mixed or unusual Python types; use int, float, bool "
+                         "or str labels");
+    SPINNEY_ASSIGN(labels.values, to_texts(value, what));
+    return labels;
+  }
+  if (array && reader.is_integer()) {
+    labels.is_bool = array->dtype == "|b1";
+    SPINNEY_ASSIGN(labels.values, to_integers(value, what));
+    return labels;
+  }
+  if (array && reader.is_number()) {
+    SPINNEY_ASSIGN(labels.values, to_doubles(value, what));
+    return labels;
+  }
+  if (!value.list()) return unsupported(what + " is " + value.what() + "; labels were expected");
+  SPINNEY_ASSIGN(labels.values, to_integers(value, what));
+  return labels;
+}
+
+Status read_sklearn_common(const Record& record, Description& description, uint32_t& n_features) {
+  const bool modern = optional_attribute(record, "n_features_in_") != nullptr;
+  SPINNEY_ASSIGN(n_features, count_attribute(record, modern ? "n_features_in_" : "n_features_"));
+  description.source.library = "sklearn";
+  description.source.kind = std::string(record.name);
+  if (const Value* version = record.find("_sklearn_version"))
+    if (const auto text = version->string()) description.source.version = std::string(*text);
+  if (const Value* names = optional_attribute(record, "feature_names_in_")) {
+    SPINNEY_ASSIGN(description.feature_names, to_texts(*names, place(record, "feature_names_in_")));
+    if (description.feature_names.size() != n_features)
+      return corrupt(place(record, "feature_names_in_") + " holds " +
+                     std::to_string(description.feature_names.size()) + " names for " +
+                     std::to_string(n_features) + " features");
+  }
+  return {};
+}
+
+}  // namespace spinney::load

@@ -1,0 +1,104 @@
+#include "spinney/load/estimator.h"
+
+#include <array>
+#include <new>
+#include <stdexcept>
+
+#include "spinney/load/sklearn.h"
+
+namespace spinney::load {
+namespace {
+
+struct Entry {
+  std::string_view package;  // first part of the module: the rest has moved between versions
+  std::string_view name;
+  Describer describe;
+};
+
+constexpr std::array kEntries = {
+    Entry{"sklearn", "DecisionTreeClassifier", describe_sklearn_tree},
+    Entry{"sklearn", "DecisionTreeRegressor", describe_sklearn_tree},
+    Entry{"sklearn", "ExtraTreeClassifier", describe_sklearn_tree},
+    Entry{"sklearn", "ExtraTreeRegressor", describe_sklearn_tree},
+    Entry{"sklearn", "RandomForestClassifier", describe_sklearn_forest},
+    Entry{"sklearn", "RandomForestRegressor", describe_sklearn_forest},
+    Entry{"sklearn", "ExtraTreesClassifier", describe_sklearn_forest},
+    Entry{"sklearn", "ExtraTreesRegressor", describe_sklearn_forest},
+};
+
+// Composites whose inner model is what a user can load, and the attribute that holds it.
+struct Wrapper {
+  std::string_view name;
+  std::string_view advice;
+};
+constexpr std::array kWrappers = {
+    Wrapper{"Pipeline",
+            "save its final step, `pipeline[-1]`, and transform rows with "
+            "`pipeline[:-1]`"},
+    Wrapper{"GridSearchCV", "save its `best_estimator_`"},
+    Wrapper{"RandomizedSearchCV", "save its `best_estimator_`"},
+    Wrapper{"HalvingGridSearchCV", "save its `best_estimator_`"},
+    Wrapper{"HalvingRandomSearchCV", "save its `best_estimator_`"},
+    Wrapper{"TransformedTargetRegressor", "save its `regressor_` and transform its predictions"},
+    Wrapper{"CalibratedClassifierCV", "save the `estimator` of its `calibrated_classifiers_`"},
+};
+
+std::string native_names() {
+  std::string names;
+  for (const Entry& entry : kEntries)
+    names += (names.empty() ? "" : ", ") + std::string(entry.name);
+  return names;
+}
+
+Error no_native_path(const Record& record) {
+  std::string message = record.full_name() + " has no native reader.";
+  for (const Wrapper& wrapper : kWrappers)
+    if (record.name == wrapper.name)
+      return unsupported(message + " Instead, " + std::string(wrapper.advice) + ".");
+  return unsupported(message + " Classes that have one: " + native_names() +
+                     ". Other objects would have to be run by Python; that needs the engine's "
+                     "worker process (allowed_classes, or trusted=True), which this version does "
+                     "not have yet.");
+}
+
+}  // namespace
+
+Status DescribeContext::spend(size_t bytes, const std::string& what) {
+  if (bytes > array_bytes_left)
+    return too_large(what +
+                     " needs more array data than the whole file holds: the file names the "
+                     "same arrays again and again");
+  array_bytes_left -= bytes;
+  return {};
+}
+
+Result<Description> describe_pickle(const Pickle& pickle) try {
+  DescribeContext context;
+  context.array_bytes_left = pickle.read_bytes;
+  SPINNEY_ASSIGN(Description description, describe_estimator(pickle.root, context));
+  if (description.source.format.empty())
+    description.source.format = pickle.is_joblib ? "joblib" : "pickle";
+  return description;
+} catch (const std::bad_alloc&) {
+  return too_large("the model needs more memory than there is");
+} catch (const std::length_error&) {
+  return too_large("the model declares a size beyond what memory can hold");
+}
+
+Result<Description> describe_estimator(const Value& value, DescribeContext& context) {
+  const Record* record = value.record();
+  if (!record)
+    return unsupported("the file holds " + value.what() + ", not a fitted model. Save the " +
+                       "estimator or Booster itself.");
+  if (context.depth_left == 0) return too_large("estimators lie within estimators too deeply");
+  --context.depth_left;
+  for (const Entry& entry : kEntries)
+    if (record->name == entry.name && record->package() == entry.package) {
+      auto description = entry.describe(*record, context);
+      ++context.depth_left;
+      return description;
+    }
+  return no_native_path(*record);
+}
+
+}  // namespace spinney::load

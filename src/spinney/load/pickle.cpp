@@ -1,0 +1,59 @@
+#include "spinney/load/pickle.h"
+
+#include <algorithm>
+#include <new>
+#include <stdexcept>
+
+#include "spinney/load/expand.h"
+#include "spinney/load/pickle_machine.h"
+
+namespace spinney::load {
+namespace {
+
+size_t budget(size_t base, size_t per_byte, size_t bytes) {
+  const size_t most = SIZE_MAX / 2;
+  if (per_byte > 0 && bytes > (most - base) / per_byte) return most;
+  return base + per_byte * bytes;
+}
+
+Result<Pickle> read(std::span<const char> bytes, const PickleLimits& limits) {
+  Pickle pickle;
+  const Compression compression = compression_of(bytes);
+  if (compression != Compression::kNone) {
+    const size_t most =
+        budget(limits.expanded_bytes_base, limits.expanded_bytes_per_byte, bytes.size());
+    SPINNEY_ASSIGN(const Expanded expanded, expand(bytes, compression, most));
+    pickle.arena->expanded = expanded.owner;
+    pickle.is_joblib = true;
+    bytes = expanded.bytes;
+  }
+  pickle.read_bytes = bytes.size();
+  size_t bytes_left = budget(limits.object_bytes_base, limits.object_bytes_per_byte, bytes.size());
+  PickleMachine machine(bytes, 0, pickle, &bytes_left, 0);
+  SPINNEY_ASSIGN(pickle.root, machine.run());
+  return pickle;
+}
+
+}  // namespace
+
+Result<Pickle> read_pickle(std::span<const char> bytes, const PickleLimits& limits) {
+  try {
+    return read(bytes, limits);
+  } catch (const std::bad_alloc&) {
+    return too_large("the pickle needs more memory than there is");
+  } catch (const std::length_error&) {
+    return too_large("the pickle declares a size beyond what memory can hold");
+  }
+}
+
+bool looks_like_pickle(std::span<const char> bytes) {
+  if (compression_of(bytes) != Compression::kNone) return true;
+  if (bytes.size() < 2) return false;
+  const auto first = static_cast<unsigned char>(bytes[0]);
+  if (first == 0x80) return static_cast<unsigned char>(bytes[1]) <= 5;
+  // Protocols 0 and 1 have no mark of their own: a model's begins by naming a class.
+  const std::string_view head(bytes.data(), std::min<size_t>(bytes.size(), 64));
+  return first == 'c' && head.find('\n') != std::string_view::npos;
+}
+
+}  // namespace spinney::load
