@@ -17,13 +17,32 @@ struct Unreference {
 // An owned reference, given up when it goes.
 using Owned = std::unique_ptr<PyObject, Unreference>;
 
+// The kinds of answers that are arrays of numbers.
+enum class Answer { kRaw, kValues, kProbabilities, kLeaves };
+
+struct AnswerShape {
+  size_t columns = 1;
+  bool flat = false;  // shape (rows,), not (rows, columns)
+  int numpy_type = 0;
+  size_t row_bytes = 0;
+};
+
 struct BoundModel {
-  explicit BoundModel(Model loaded) : model(std::move(loaded)) {}
-  BoundModel(BoundModel&&) = default;
+  // nullptr with a Python error set if the labels do not fit their dtype.
+  static std::unique_ptr<BoundModel> make(Model model);
 
   Model model;
   // One array of labels per target of a classifier, in the dtype that the estimator keeps them.
   std::vector<Owned> classes;
+  AnswerShape shapes[4];  // by Answer
+  // What integers and other number types are converted to, as the training library does.
+  NumberType cast_type = NumberType::kFloat64;
+  // From this many rows on, other Python threads may run meanwhile.
+  size_t release_rows = 0;
+
+ private:
+  BoundModel(const BoundModel&) = delete;
+  explicit BoundModel(Model loaded) : model(std::move(loaded)) {}
 };
 
 }  // namespace spinney::binding

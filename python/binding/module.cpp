@@ -4,9 +4,15 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/unique_ptr.h>
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
 
 #include "binding/errors.h"
-#include "binding/labels.h"
+#include "binding/info.h"
 #include "binding/model.h"
 #include "binding/predict.h"
 
@@ -38,32 +44,39 @@ load::Format format_of(const std::optional<std::string>& name) {
                         "tell by the content"));
 }
 
-BoundModel bind(Result<Model> loaded) {
-  if (!loaded.ok()) fail(loaded.error());
-  BoundModel bound(std::move(loaded).value());
-  for (const Labels& labels : bound.model.description().output.labels) {
-    Owned array(make_label_array(labels));
-    if (!array) throw nb::python_error();
-    bound.classes.push_back(std::move(array));
+using Bound = std::unique_ptr<BoundModel>;
+
+// Loads outside the interpreter's lock. A file may be of any size, so memory may run out.
+template <typename Load>
+Bound bind(Load&& load) {
+  std::optional<Result<Model>> loaded;
+  {
+    nb::gil_scoped_release release;
+    loaded.emplace(load());
   }
+  if (!loaded->ok()) fail(loaded->error());
+  Bound bound = BoundModel::make(std::move(*loaded).value());
+  if (!bound) throw nb::python_error();
   return bound;
 }
 
-template <typename Load>
-Result<Model> without_gil(Load&& load) {
-  nb::gil_scoped_release release;
-  return load();
-}
-
-BoundModel load_file(const std::string& path, const std::optional<std::string>& format) {
+Bound load_file(const std::string& path, const std::optional<std::string>& format) {
   const load::Format kind = format_of(format);
-  return bind(without_gil([&] { return Model::load(path, kind); }));
+  return bind([&] { return Model::load(path, kind); });
 }
 
-BoundModel from_bytes(nb::bytes data, const std::optional<std::string>& format) {
+Result<Model> load_named(std::span<const char> bytes, load::Format format, const std::string& name,
+                         const std::optional<std::string>& source_format) {
+  SPINNEY_ASSIGN(Description description, load::load_bytes(bytes, format, name));
+  if (source_format) description.source.format = *source_format;
+  return Model::make(std::make_shared<const Description>(std::move(description)));
+}
+
+Bound from_bytes(nb::bytes data, const std::optional<std::string>& format, const std::string& name,
+                 const std::optional<std::string>& source_format) {
   const load::Format kind = format_of(format);
   const std::span<const char> bytes(data.c_str(), data.size());
-  return bind(without_gil([&] { return Model::from_bytes(bytes, kind); }));
+  return bind([&] { return load_named(bytes, kind, name, source_format); });
 }
 
 }  // namespace
@@ -72,12 +85,41 @@ NB_MODULE(_core, m) {
   if (!import_numpy()) throw nb::python_error();
   m.attr("__version__") = SPINNEY_VERSION;
   PyType_Slot slots[] = {{Py_tp_methods, kPredictMethods}, {0, nullptr}};
-  nb::class_<BoundModel>(m, "Model", nb::type_slots(slots))
-      .def_static("load", &load_file, "path"_a, "format"_a = nb::none())
-      .def_static("from_bytes", &from_bytes, "data"_a, "format"_a = nb::none())
-      .def_prop_ro("n_features", [](const BoundModel& b) { return b.model.n_features(); })
-      .def_prop_ro("n_outputs", [](const BoundModel& b) { return b.model.n_outputs(); })
-      .def_prop_ro("n_trees", [](const BoundModel& b) { return b.model.description().n_trees(); });
+  nb::class_<BoundModel>(m, "Model", nb::type_slots(slots),
+                         "An immutable model; any number of threads may use it at once. "
+                         "spinney.load makes one.")
+      .def_static("load", &load_file, "path"_a, "format"_a = nb::none(),
+                  "The model in a file. format: json, ubj, text, pickle, joblib or spinney; None "
+                  "tells by the content.")
+      .def_static("from_bytes", &from_bytes, "data"_a, "format"_a = nb::none(), nb::kw_only(),
+                  "name"_a = "model", "source_format"_a = nb::none(),
+                  "The model in the bytes of a file. name stands in error messages; "
+                  "source_format replaces the format that info() reports.")
+      .def_prop_ro(
+          "n_features", [](const BoundModel& b) { return b.model.n_features(); },
+          "Columns that rows must have.")
+      .def_prop_ro(
+          "n_outputs", [](const BoundModel& b) { return b.model.n_outputs(); },
+          "Raw scores per row.")
+      .def_prop_ro(
+          "n_trees", [](const BoundModel& b) { return b.model.description().n_trees(); },
+          "Trees, over all members of an ensemble; 0 for linear models.")
+      .def_prop_ro("feature_names", &feature_names,
+                   "Names of the features, in order; empty if the model keeps none.")
+      .def_prop_ro("categories", &categories,
+                   "Feature number -> its categories in training, in the order of their codes.")
+      .def_prop_ro("classes_", &classes,
+                   "The labels as the estimator keeps them: an array, or one per target.")
+      .def_prop_ro(
+          "objective", [](const BoundModel& b) { return b.model.description().output.objective; },
+          "The training library's own name of the objective.")
+      .def_prop_ro("source", &source, "Where the model comes from: library, version, kind, format.")
+      .def_prop_ro("_cast_type",
+                   [](const BoundModel& b) {
+                     return b.cast_type == NumberType::kFloat32 ? "float32" : "float64";
+                   })
+      .def("info", &info, "Everything known of the model, as a dict.")
+      .def("__repr__", &repr);
 }
 
 }  // namespace spinney::binding

@@ -2,10 +2,14 @@
 
 #include <nanobind/nanobind.h>
 
+#include <algorithm>
 #include <array>
+#include <memory>
 #include <string>
+#include <string_view>
 
 #include "binding/errors.h"
+#include "binding/input.h"
 #include "binding/labels.h"
 #include "binding/model.h"
 #include "binding/numpy_api.h"
@@ -59,141 +63,182 @@ bool read_call(PyObject* const* args, Py_ssize_t count, PyObject* names, Call& c
   return call.x != nullptr;
 }
 
-bool read_rows(PyObject* x, Rows& rows) {
-  if (!PyArray_Check(x)) {
-    raise(invalid_argument("x must be a numpy array, not " + std::string(Py_TYPE(x)->tp_name)));
-    return false;
+void* data_of(PyObject* array) { return PyArray_DATA(reinterpret_cast<PyArrayObject*>(array)); }
+
+// Class numbers, on the stack while they are few.
+class ClassNumbers {
+ public:
+  explicit ClassNumbers(size_t n) {
+    if (n > few_.size()) many_.reset(new int32_t[n]);
   }
-  auto* array = reinterpret_cast<PyArrayObject*>(x);
-  const int type = PyArray_TYPE(array);
-  if (PyArray_NDIM(array) != 2 || (type != NPY_FLOAT && type != NPY_DOUBLE) ||
-      !PyArray_ISBEHAVED_RO(array)) {
-    raise(invalid_argument("x must be a 2-D array of float32 or float64"));
-    return false;
-  }
-  rows.data = PyArray_DATA(array);
-  rows.type = type == NPY_FLOAT ? NumberType::kFloat32 : NumberType::kFloat64;
-  rows.count = static_cast<size_t>(PyArray_DIM(array, 0));
-  rows.width = static_cast<size_t>(PyArray_DIM(array, 1));
-  rows.row_stride = PyArray_STRIDE(array, 0);
-  rows.column_stride = PyArray_STRIDE(array, 1);
-  return true;
-}
+  int32_t* data() { return many_ ? many_.get() : few_.data(); }
 
-PyObject* new_array(size_t rows, size_t columns, bool flat, int type) {
-  npy_intp shape[2] = {static_cast<npy_intp>(rows), static_cast<npy_intp>(columns)};
-  return PyArray_SimpleNew(flat ? 1 : 2, shape, type);
-}
+ private:
+  std::array<int32_t, 64> few_;
+  std::unique_ptr<int32_t[]> many_;
+};
 
-int numpy_type(NumberType type) { return type == NumberType::kFloat32 ? NPY_FLOAT : NPY_DOUBLE; }
-
-// Runs `work` (no Python inside), with the interpreter free for other threads where it takes long
-// enough for that to pay.
-template <typename Work>
-Status run(const Rows& rows, Work&& work) {
-  if (rows.count < 64) return work();
-  PyThreadState* state = PyEval_SaveThread();
-  Status status = work();
-  PyEval_RestoreThread(state);
-  return status;
-}
-
-enum class Answer { kRaw, kValues, kProbabilities, kLeaves };
-
-PyObject* numbers(const BoundModel& bound, const Rows& rows, const Call& call, Answer answer) {
+PyObject* numbers(const BoundModel& bound, const Input& input, const Call& call, Answer answer) {
   const Model& model = bound.model;
-  const Output& output = model.description().output;
-  const size_t columns = answer == Answer::kRaw      ? model.n_outputs()
-                         : answer == Answer::kValues ? model.value_columns()
-                         : answer == Answer::kLeaves ? model.description().n_trees()
-                                                     : model.probability_columns();
-  const bool may_flatten = answer == Answer::kRaw || answer == Answer::kValues;
-  const int type = answer == Answer::kLeaves ? NPY_INT32
-                   : answer == Answer::kRaw  ? numpy_type(model.description().score_type())
-                                             : numpy_type(output.value_type);
-  const bool flat = may_flatten && columns == 1 && !output.keep_column_axis;
-  PyObject* result = new_array(rows.count, columns, flat, type);
+  const AnswerShape& shape = bound.shapes[static_cast<size_t>(answer)];
+  npy_intp sizes[2] = {static_cast<npy_intp>(input.count), static_cast<npy_intp>(shape.columns)};
+  Owned result(PyArray_SimpleNew(shape.flat ? 1 : 2, sizes, shape.numpy_type));
   if (!result) return nullptr;
-  void* data = PyArray_DATA(reinterpret_cast<PyArrayObject*>(result));
-  const Status status = run(rows, [&]() -> Status {
+  char* data = static_cast<char*>(data_of(result.get()));
+  const bool done = run(bound, input, [&](const auto& rows, size_t first) -> Status {
+    char* out = data + first * shape.row_bytes;
     switch (answer) {
       case Answer::kRaw:
-        return model.predict_raw(rows, data, call.options);
+        return model.predict_raw(rows, out, call.options);
       case Answer::kValues:
-        return model.predict_values(rows, data, call.options);
+        return model.predict_values(rows, out, call.options);
       case Answer::kProbabilities:
-        return model.predict_proba(rows, data, call.options);
+        return model.predict_proba(rows, out, call.options);
       case Answer::kLeaves:
-        return model.predict_leaf(rows, static_cast<int32_t*>(data), call.options);
+        return model.predict_leaf(rows, reinterpret_cast<int32_t*>(out), call.options);
     }
     return {};
   });
-  if (status.ok()) return result;
-  Py_DECREF(result);
-  return raise(status.error());
+  return done ? result.release() : nullptr;
 }
 
-PyObject* labels_of(const BoundModel& bound, const Rows& rows, const Call& call) {
+PyObject* labels_of(const BoundModel& bound, const Input& input, const Call& call) {
   const Model& model = bound.model;
+  const Output& output = model.description().output;
   const size_t targets = model.target_columns();
-  std::array<int32_t, 64> few;
-  std::vector<int32_t> many(rows.count * targets > few.size() ? rows.count * targets : 0);
-  int32_t* classes = many.empty() ? few.data() : many.data();
-  const Status status =
-      run(rows, [&] { return model.predict_classes(rows, classes, call.options); });
-  if (!status.ok()) return raise(status.error());
-  const bool flat = targets == 1 && !model.description().output.keep_column_axis;
-  npy_intp shape[2] = {static_cast<npy_intp>(rows.count), static_cast<npy_intp>(targets)};
-  if (bound.classes.empty() || model.description().output.decision == Decision::kOutlier) {
-    PyObject* result = PyArray_SimpleNew(flat ? 1 : 2, shape, NPY_INT64);
-    if (!result) return nullptr;
-    auto* out = static_cast<int64_t*>(PyArray_DATA(reinterpret_cast<PyArrayObject*>(result)));
-    std::copy(classes, classes + rows.count * targets, out);
+  const size_t n = input.count * targets;
+  ClassNumbers classes(n);
+  const bool done = run(bound, input, [&](const auto& rows, size_t first) {
+    return model.predict_classes(rows, classes.data() + first * targets, call.options);
+  });
+  if (!done) return nullptr;
+  npy_intp sizes[2] = {static_cast<npy_intp>(input.count), static_cast<npy_intp>(targets)};
+  const int rank = targets == 1 && !output.keep_column_axis ? 1 : 2;
+  if (bound.classes.empty() || output.decision == Decision::kOutlier) {
+    PyObject* result = PyArray_SimpleNew(rank, sizes, NPY_INT64);
+    if (result)
+      std::copy(classes.data(), classes.data() + n, static_cast<int64_t*>(data_of(result)));
     return result;
   }
+  // As in scikit-learn, several targets share the dtype of the first one's labels.
   auto* descr = PyArray_DESCR(reinterpret_cast<PyArrayObject*>(bound.classes[0].get()));
   Py_INCREF(descr);
-  PyObject* result = PyArray_Zeros(flat ? 1 : 2, shape, descr, 0);
+  PyObject* result = PyArray_Zeros(rank, sizes, descr, 0);
   if (!result) return nullptr;
   for (size_t t = 0; t < targets; ++t)
-    gather_labels(bound.classes[t].get(), classes + t, rows.count, targets, result, t);
+    gather_labels(bound.classes[t].get(), classes.data() + t, input.count, targets, result, t);
   return result;
 }
 
-template <typename Predict>
-PyObject* with_call(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names,
-                    Predict&& predict) {
+// Columns [first, first + n) of a 2-D array, as a view that keeps it alive.
+PyObject* column_view(PyObject* array, size_t first, size_t n) {
+  auto* whole = reinterpret_cast<PyArrayObject*>(array);
+  npy_intp sizes[2] = {PyArray_DIM(whole, 0), static_cast<npy_intp>(n)};
+  npy_intp strides[2] = {PyArray_STRIDE(whole, 0), PyArray_STRIDE(whole, 1)};
+  char* begin = PyArray_BYTES(whole) + static_cast<npy_intp>(first) * strides[1];
+  PyArray_Descr* descr = PyArray_DESCR(whole);
+  Py_INCREF(descr);
+  PyObject* view = PyArray_NewFromDescr(&PyArray_Type, descr, 2, sizes, strides, begin,
+                                        NPY_ARRAY_WRITEABLE, nullptr);
+  if (!view) return nullptr;
+  PyArray_UpdateFlags(reinterpret_cast<PyArrayObject*>(view), NPY_ARRAY_UPDATE_ALL);
+  Py_INCREF(array);
+  if (PyArray_SetBaseObject(reinterpret_cast<PyArrayObject*>(view), array) == 0) return view;
+  Py_DECREF(view);
+  return nullptr;
+}
+
+// One array per target, as scikit-learn's multi-output classifiers give.
+PyObject* split_targets(const BoundModel& bound, PyObject* all) {
+  const auto& labels = bound.model.description().output.labels;
+  Owned list(PyList_New(static_cast<Py_ssize_t>(labels.size())));
+  if (!list) return nullptr;
+  size_t first = 0;
+  for (size_t t = 0; t < labels.size(); ++t) {
+    PyObject* view = column_view(all, first, labels[t].size());
+    if (!view) return nullptr;
+    PyList_SET_ITEM(list.get(), static_cast<Py_ssize_t>(t), view);
+    first += labels[t].size();
+  }
+  return list.release();
+}
+
+PyObject* predict(const BoundModel& bound, const Input& input, const Call& call) {
+  if (bound.model.description().output.decision == Decision::kValues)
+    return numbers(bound, input, call, Answer::kValues);
+  return labels_of(bound, input, call);
+}
+
+PyObject* predict_raw(const BoundModel& bound, const Input& input, const Call& call) {
+  return numbers(bound, input, call, Answer::kRaw);
+}
+
+PyObject* predict_proba(const BoundModel& bound, const Input& input, const Call& call) {
+  const Owned all(numbers(bound, input, call, Answer::kProbabilities));
+  if (!all) return nullptr;
+  if (bound.classes.size() > 1) return split_targets(bound, all.get());
+  Py_INCREF(all.get());
+  return all.get();
+}
+
+PyObject* predict_leaf(const BoundModel& bound, const Input& input, const Call& call) {
+  return numbers(bound, input, call, Answer::kLeaves);
+}
+
+PyObject* score_samples(const BoundModel& bound, const Input& input, const Call& call) {
+  const Description& model = bound.model.description();
+  if (model.output.decision == Decision::kOutlier)
+    return numbers(bound, input, call, Answer::kValues);
+  return raise(unsupported(model.source.kind + " has no score_samples; IsolationForest has"));
+}
+
+// scikit-learn's classes whose decision_function is their raw score.
+bool has_decision_function(const Description& model) {
+  static constexpr std::string_view kClasses[] = {
+      "AdaBoostClassifier", "GradientBoostingClassifier", "HistGradientBoostingClassifier",
+      "LogisticRegression", "LogisticRegressionCV"};
+  return model.source.library == "sklearn" && std::find(std::begin(kClasses), std::end(kClasses),
+                                                        model.source.kind) != std::end(kClasses);
+}
+
+PyObject* decision_function(const BoundModel& bound, const Input& input, const Call& call) {
+  const Description& model = bound.model.description();
+  if (model.output.decision != Decision::kOutlier) {
+    if (has_decision_function(model)) return numbers(bound, input, call, Answer::kRaw);
+    return raise(unsupported(model.source.kind +
+                             " has no decision_function; predict_raw gives its raw scores"));
+  }
+  Owned samples(numbers(bound, input, call, Answer::kValues));
+  if (!samples) return nullptr;
+  const size_t n = input.count;
+  if (model.output.value_type == NumberType::kFloat64) {
+    auto* values = static_cast<double*>(data_of(samples.get()));
+    for (size_t i = 0; i < n; ++i) values[i] -= model.output.threshold;
+  } else {
+    auto* values = static_cast<float*>(data_of(samples.get()));
+    for (size_t i = 0; i < n; ++i) values[i] -= static_cast<float>(model.output.threshold);
+  }
+  return samples.release();
+}
+
+using Predict = PyObject* (*)(const BoundModel&, const Input&, const Call&);
+
+template <Predict kPredict>
+PyObject* entry(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
   if (!nb::inst_ready(self)) {
     PyErr_SetString(PyExc_TypeError, "this Model was never loaded; use spinney.load");
     return nullptr;
   }
   const BoundModel& bound = *nb::inst_ptr<BoundModel>(self);
-  Call call;
-  Rows rows;
-  if (!read_call(args, count, names, call) || !read_rows(call.x, rows)) return nullptr;
   try {
-    return predict(bound, rows, call);
+    Call call;
+    Input input;
+    if (!read_call(args, count, names, call) || !read_input(self, bound, call.x, input))
+      return nullptr;
+    return kPredict(bound, input, call);
   } catch (const std::exception&) {  // bad_alloc and length_error: the core throws nothing else
     return PyErr_NoMemory();
   }
-}
-
-template <Answer kAnswer>
-PyObject* predict_numbers(PyObject* self, PyObject* const* args, Py_ssize_t count,
-                          PyObject* names) {
-  return with_call(self, args, count, names,
-                   [](const BoundModel& bound, const Rows& rows, const Call& call) {
-                     return numbers(bound, rows, call, kAnswer);
-                   });
-}
-
-PyObject* predict(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
-  return with_call(self, args, count, names,
-                   [](const BoundModel& bound, const Rows& rows, const Call& call) {
-                     if (bound.model.description().output.decision == Decision::kValues)
-                       return numbers(bound, rows, call, Answer::kValues);
-                     return labels_of(bound, rows, call);
-                   });
 }
 
 using Method = PyObject* (*)(PyObject*, PyObject* const*, Py_ssize_t, PyObject*);
@@ -205,19 +250,42 @@ PyMethodDef method(const char* name, Method function, const char* doc) {
 
 }  // namespace
 
+#define SPINNEY_SIGNATURE "($self, x, *, num_threads=None, strict=False)\n--\n\n"
+
 PyMethodDef kPredictMethods[] = {
-    method("predict", predict,
-           "predict($self, x, *, num_threads=None, strict=False)\n--\n\n"
-           "What the saved object's own predict gives, in its dtype and shape."),
-    method("predict_raw", predict_numbers<Answer::kRaw>,
-           "predict_raw($self, x, *, num_threads=None, strict=False)\n--\n\n"
-           "The library's raw scores (margins) before any link."),
-    method("predict_proba", predict_numbers<Answer::kProbabilities>,
-           "predict_proba($self, x, *, num_threads=None, strict=False)\n--\n\n"
-           "Class probabilities, shape (rows, classes)."),
-    method("predict_leaf", predict_numbers<Answer::kLeaves>,
-           "predict_leaf($self, x, *, num_threads=None, strict=False)\n--\n\n"
-           "The leaf that each row reaches in each tree, int32, shape (rows, trees)."),
+    method("predict", entry<predict>,
+           "predict" SPINNEY_SIGNATURE
+           "What the saved object's own predict gives, in its dtype and shape.\n\n"
+           "Labels for a classifier object, transformed values for a regressor or Booster: shape\n"
+           "(rows,), or (rows, columns) where there are several.\n\n"
+           "x: rows of n_features numbers: a 2-D numpy array of any number type and layout, a\n"
+           "pandas or polars frame or pyarrow table (matched by feature name), a scipy sparse\n"
+           "matrix, or anything that numpy.asarray understands.\n"
+           "num_threads: 1 and up; None uses as many as the process may, where they pay.\n"
+           "strict: refuse NaN and infinity where the training library itself does.\n\n"
+           "Raises InvalidInputError if x does not fit."),
+    method("predict_raw", entry<predict_raw>,
+           "predict_raw" SPINNEY_SIGNATURE
+           "The library's raw scores (margins), before any link: shape (rows,) or (rows,\n"
+           "n_outputs), in the type the library adds them up in. Arguments as in predict."),
+    method("predict_proba", entry<predict_proba>,
+           "predict_proba" SPINNEY_SIGNATURE
+           "Class probabilities, shape (rows, classes); for scikit-learn's multi-output\n"
+           "classifiers a list with one such array per target. Arguments as in predict.\n\n"
+           "Raises UnsupportedModelError if the model is no classifier."),
+    method("predict_leaf", entry<predict_leaf>,
+           "predict_leaf" SPINNEY_SIGNATURE
+           "The leaf that each row reaches in each tree, numbered as the library does: int32,\n"
+           "shape (rows, n_trees). Arguments as in predict.\n\n"
+           "Raises UnsupportedModelError if the model is not one forest of trees."),
+    method("decision_function", entry<decision_function>,
+           "decision_function" SPINNEY_SIGNATURE
+           "What the estimator's own decision_function gives, for scikit-learn's classifiers that\n"
+           "have one and IsolationForest; elsewhere raises UnsupportedModelError."),
+    method("score_samples", entry<score_samples>,
+           "score_samples" SPINNEY_SIGNATURE
+           "What an IsolationForest's score_samples gives, shape (rows,); for other models raises\n"
+           "UnsupportedModelError."),
     {nullptr, nullptr, 0, nullptr},
 };
 

@@ -3,14 +3,73 @@
 from __future__ import annotations
 
 import os
+import pickle
 
 from spinney._core import Model
+from spinney.exceptions import InvalidInputError, UnsupportedModelError
 
 
-def load(source, *, format=None):
-    """Load a model from a file.
+def load(source, *, format=None, trusted=False, allowed_classes=None, in_process=False):
+    """Load a model from a file, or take a fitted object as it is.
 
-    source: a path (str or os.PathLike).
-    format: "json", "ubj", "text", "pickle", "joblib" or "spinney"; None guesses by content.
+    source: a path (str or os.PathLike) to a model file: XGBoost JSON or UBJSON, LightGBM text, a
+        pickle or joblib file (any compression), a .spinney file. Or a fitted object: a scikit-learn
+        estimator, an XGBoost or LightGBM Booster or scikit-learn wrapper.
+    format: "json", "ubj", "text", "pickle", "joblib" or "spinney"; None tells by the content.
+    trusted, allowed_classes, in_process: permissions to unpickle and run an object for which there
+        is no native path. Nothing in this version runs such an object, so they change nothing:
+        a model that is read natively needs none of them, and for another the error says so.
+
+    Pickles are read as data: nothing in them is imported or run, and the training library need not
+    be installed.
+
+    Raises ModelNotFoundError, CorruptModelError, UnsupportedModelError, ModelTooLargeError or
+    ModelIOError for the file, InvalidInputError for the arguments.
     """
-    return Model.load(os.fspath(source), format)
+    try:
+        if isinstance(source, (str, os.PathLike)):
+            return Model.load(os.fspath(source), format)
+        return _load_object(source, format)
+    except UnsupportedModelError as error:
+        given = _permissions(trusted, allowed_classes, in_process)
+        if not given:
+            raise
+        raise UnsupportedModelError(
+            f"{error}\n{given} would permit running this object, but this version cannot run "
+            "objects that have no native path: that needs a worker process, which comes with the "
+            "serving engine"
+        ) from error
+
+
+def _permissions(trusted, allowed_classes, in_process):
+    given = []
+    if trusted:
+        given.append("trusted=True")
+    if allowed_classes:
+        given.append("allowed_classes")
+    if in_process:
+        given.append("in_process=True")
+    return " and ".join(given)
+
+
+def _load_object(source, format):
+    if isinstance(source, Model):
+        return source
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        raise InvalidInputError(
+            "source is bytes, which could be a path or a model; give the bytes of a model to "
+            "spinney.Model.from_bytes"
+        )
+    if isinstance(source, type) or source is None or hasattr(source, "read"):
+        raise InvalidInputError(f"source is {source!r}; expected a path or a fitted object")
+    if format is not None:
+        raise InvalidInputError(
+            f"format={format!r} goes with a file, but source is a {type(source).__name__} object"
+        )
+    name = f"{type(source).__module__}.{type(source).__qualname__}"
+    try:
+        # The one way in for objects: the same reader as for files, so that the answers are too.
+        data = pickle.dumps(source, protocol=5)
+    except Exception as error:
+        raise UnsupportedModelError(f"the {name} object cannot be pickled: {error}") from error
+    return Model.from_bytes(data, "pickle", name=f"the {name} object", source_format="object")

@@ -4,7 +4,7 @@ import spinney
 
 def test_missing_file_is_named(tmp_path):
     path = tmp_path / "absent.json"
-    with pytest.raises(FileNotFoundError, match="absent.json") as raised:
+    with pytest.raises(FileNotFoundError, match=r"absent\.json") as raised:
         spinney.load(path)
     assert isinstance(raised.value, spinney.SpinneyError)
 

@@ -1,0 +1,72 @@
+// Input: the rows of one call, as Python gave them.
+//
+// float32 and float64 arrays of any strides are read where they lie. Other number types are
+// converted block by block, sparse rows stay sparse. Everything else (frames, lists, tables) is
+// first made one of these by spinney.inputs.
+#pragma once
+
+#include <Python.h>
+
+#include "binding/errors.h"
+#include "binding/model.h"
+
+namespace spinney::binding {
+
+struct Input {
+  enum class Kind { kRows, kConverted, kSparse };
+  Kind kind = Kind::kRows;
+  size_t count = 0;
+  size_t width = 0;
+  Rows rows;                  // kRows
+  PyObject* array = nullptr;  // kConverted: the array, borrowed
+  NumberType converted_to = NumberType::kFloat64;
+  SparseRows sparse;  // kSparse
+  Owned kept;         // what the views above look into, if this call made it
+};
+
+// False with a Python error set if x cannot be rows of this model. `self` is the Model's Python
+// object, which spinney.inputs asks for feature names and categories.
+bool read_input(PyObject* self, const BoundModel& bound, PyObject* x, Input& input);
+
+// One dense block of a kConverted input: an array that owns its memory, and its rows.
+// nullptr with a Python error set.
+PyObject* convert_block(const Input& input, size_t first, size_t count, Rows& rows);
+
+// Rows of a kConverted input that are converted at a time.
+size_t conversion_rows(const Input& input);
+
+// Calls predict(rows, first) -> Status over the whole input, where rows are Rows or SparseRows and
+// first is the number of the first of them. False with a Python error set.
+template <typename Predict>
+bool run(const BoundModel& bound, const Input& input, Predict&& predict) {
+  const auto step = [&](const auto& rows, size_t first) {
+    if (rows.count < bound.release_rows) {
+      const Status status = predict(rows, first);
+      return status.ok() || raise(status.error());
+    }
+    PyThreadState* state = PyEval_SaveThread();
+    Status status;
+    try {
+      status = predict(rows, first);
+    } catch (...) {
+      PyEval_RestoreThread(state);
+      throw;
+    }
+    PyEval_RestoreThread(state);
+    return status.ok() || raise(status.error());
+  };
+  if (input.kind == Input::Kind::kRows) return step(input.rows, 0);
+  if (input.kind == Input::Kind::kSparse) return step(input.sparse, 0);
+  const size_t at_once = conversion_rows(input);
+  size_t first = 0;
+  do {  // once even for no rows, so that the width is checked
+    const size_t count = std::min(at_once, input.count - first);
+    Rows rows;
+    const Owned block(convert_block(input, first, count, rows));
+    if (!block || !step(rows, first)) return false;
+    first += count;
+  } while (first < input.count);
+  return true;
+}
+
+}  // namespace spinney::binding

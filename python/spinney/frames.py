@@ -1,0 +1,150 @@
+"""Data frames and arrow tables: columns found by feature name, categories by the training's codes.
+
+Number types follow the training library, whose answers are to be met: XGBoost converts each column
+to float32 by itself, LightGBM and scikit-learn a frame of mixed columns to float64.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Sequence
+
+import numpy as np
+
+from spinney.exceptions import InvalidInputError
+from spinney.tables import Categorical, Labels, Table
+
+_NAMES_SHOWN = 6
+
+
+def to_rows(model, table: Table) -> np.ndarray:
+    """The table's columns in the model's order, as one array."""
+    order = _order(model, table.names)
+    whole = table.as_array()
+    if whole is not None and not model.categories:
+        if model.source["library"] == "lightgbm" and whole.dtype.kind != "f":
+            whole = whole.astype(np.float64)
+        return whole if order is None else whole[:, order]
+    order = range(len(table.names)) if order is None else order
+    columns = [table.column(i) for i in order]
+    names = [table.names[i] for i in order]
+    known = _known_categories(model, columns)
+    dtype = np.float32 if model.source["library"] == "xgboost" else np.float64
+    rows = np.empty((table.n_rows, len(columns)), dtype=dtype)
+    for j, column in enumerate(columns):
+        rows[:, j] = _numbers(model, names[j], column, known.get(j))
+    return rows
+
+
+def _order(model, names: list[str]) -> list[int] | None:
+    """Positions in the frame of the model's features; None if they are in order already."""
+    wanted = list(model.feature_names)
+    if model.source["library"] == "lightgbm":
+        # It writes spaces as underscores, and gives columns without a name a number.
+        if wanted == [f"Column_{i}" for i in range(len(wanted))]:
+            wanted = []
+        names = [name.replace(" ", "_") for name in names]
+        wanted = [name.replace(" ", "_") for name in wanted]
+    if not wanted or names == wanted:
+        return None
+    position = {name: i for i, name in enumerate(names)}
+    if len(position) != len(names):
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        raise InvalidInputError(f"the frame has more than one column named {_listed(repeated)}")
+    missing = [name for name in wanted if name not in position]
+    known = set(wanted)
+    extra = [name for name in names if name not in known]
+    if missing or extra:
+        parts = []
+        if missing:
+            parts.append(f"lacks {_listed(missing)}")
+        if extra:
+            parts.append(f"has {_listed(extra)}, which the model was not trained on")
+        raise InvalidInputError(f"the frame {' and '.join(parts)}")
+    return [position[name] for name in wanted]
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:_NAMES_SHOWN])
+    more = len(names) - _NAMES_SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _known_categories(model, columns) -> dict:
+    """Position of a column -> its categories in training, in code order."""
+    stored = model.categories
+    if not stored or model.source["library"] != "lightgbm":
+        return stored
+    # LightGBM stores one list for each categorical column of the frame, in the frame's order.
+    places = [j for j, column in enumerate(columns) if isinstance(column, Categorical)]
+    if len(places) != len(stored):
+        raise InvalidInputError(
+            f"the model was trained on {len(stored)} categorical columns, but the frame has "
+            f"{len(places)}"
+        )
+    return dict(zip(places, stored.values()))
+
+
+def _numbers(model, name: str, column, known: Sequence[Any] | None):
+    if isinstance(column, Categorical):
+        return _codes(model, name, column, known)
+    if isinstance(column, Labels):
+        if known is None:
+            raise InvalidInputError(
+                f"column {name!r} has dtype {column.dtype}; expected numbers or categories"
+            )
+        values = [None if _is_missing(value) else value for value in column.values]
+        found = list(dict.fromkeys(value for value in values if value is not None))
+        code = {value: i for i, value in enumerate(found)}
+        codes = np.array([-1 if value is None else code[value] for value in values], dtype=np.int64)
+        return _codes(model, name, Categorical(codes, found), known)
+    return column
+
+
+def _is_missing(value) -> bool:
+    if isinstance(value, float):
+        return value != value
+    return value is None or type(value).__name__ in ("NAType", "NaTType")
+
+
+def _codes(model, name: str, column: Categorical, known: Sequence[Any] | None) -> np.ndarray:
+    """The column's codes in training as floats, NaN where there is none."""
+    library = model.source["library"]
+    if known is None:
+        if library == "sklearn":
+            return _category_values(name, column)
+        if library == "lightgbm":
+            raise InvalidInputError(
+                f"column {name!r} is categorical, but the model keeps no categories of its "
+                "training; give the codes that it was trained on"
+            )
+        table = np.arange(len(column.categories), dtype=np.float64)
+    else:
+        code = {value: i for i, value in enumerate(known)}
+        table = np.array([code.get(value, np.nan) for value in column.categories], dtype=np.float64)
+    table = np.append(table, np.nan)  # code -1 finds the last one
+    codes = np.asarray(column.codes)
+    if known is not None and library == "xgboost" and np.isnan(table[:-1]).any():
+        _refuse_unknown(name, column, codes, table)
+    return table[codes]
+
+
+def _refuse_unknown(name: str, column: Categorical, codes: np.ndarray, table: np.ndarray) -> None:
+    """XGBoost refuses a category that the training did not have, if any row holds it."""
+    for i in np.unique(codes[codes >= 0]):
+        if np.isnan(table[i]):
+            raise InvalidInputError(
+                f"column {name!r} holds the category {column.categories[i]!r}, which the model "
+                "was not trained on"
+            )
+
+
+def _category_values(name: str, column: Categorical) -> np.ndarray:
+    """scikit-learn's plain estimators see a categorical column's values."""
+    try:
+        values = np.asarray(column.categories, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(
+            f"column {name!r} has categories that are no numbers, and the model was trained on "
+            "numbers"
+        ) from error
+    return np.append(values, np.nan)[np.asarray(column.codes)]
