@@ -1,33 +1,52 @@
 #include "spinney/load/load.h"
 
-#include <fstream>
 #include <string_view>
 
 #include "spinney/load/estimator.h"
+#include "spinney/load/file_bytes.h"
+#include "spinney/load/guess.h"
 #include "spinney/load/pickle.h"
 
 namespace spinney::load {
+namespace {
+
+Result<Description> read(std::span<const char> bytes, Format format) {
+  switch (format) {
+    case Format::kXgboostJson:
+      return read_xgboost_json(bytes);
+    case Format::kXgboostUbjson:
+      return read_xgboost_ubjson(bytes);
+    case Format::kLightgbmText:
+      return read_lightgbm_text(bytes);
+    case Format::kPickle: {
+      SPINNEY_ASSIGN(const Pickle pickle, read_pickle(bytes));
+      return describe_pickle(pickle);
+    }
+    default:
+      return unsupported("this build does not read the format asked for");
+  }
+}
+
+}  // namespace
 
 Result<Description> load_file(const std::string& path, Format format) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return Error{Code::kNotFound, "cannot open " + path};
-  const std::string bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  return load_bytes(bytes, format, path);
+  SPINNEY_ASSIGN(const FileBytes file, read_file(path));
+  return load_bytes(file.span(), format, path);
 }
 
 Result<Description> load_bytes(std::span<const char> bytes, Format format,
                                const std::string& name) {
-  const std::string_view text(bytes.data(), bytes.size());
-  if (format == Format::kGuess && (text.starts_with("tree\n") || text.starts_with("tree\r\n")))
-    format = Format::kLightgbmText;
-  if (format == Format::kGuess && looks_like_pickle(bytes)) format = Format::kPickle;
-  if (format == Format::kLightgbmText) return read_lightgbm_text(bytes);
-  if (format == Format::kPickle) {
-    SPINNEY_ASSIGN(const Pickle pickle, read_pickle(bytes));
-    return describe_pickle(pickle);
+  const auto with_name = [&](const Error& error) {
+    return Error{error.code, name + ": " + error.message};
+  };
+  if (format == Format::kGuess) {
+    auto guessed = guess_format(bytes);
+    if (!guessed.ok()) return with_name(guessed.error());
+    format = *guessed;
   }
-  return unsupported(name + " (" + std::to_string(bytes.size()) +
-                     " bytes) is in no format that this build reads");
+  auto model = read(bytes, format);
+  if (!model.ok()) return with_name(model.error());
+  return model;
 }
 
 }  // namespace spinney::load

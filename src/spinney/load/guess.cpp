@@ -1,0 +1,51 @@
+#include "spinney/load/guess.h"
+
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include "spinney/load/pickle.h"
+
+namespace spinney::load {
+namespace {
+
+// XGBoost's binary format up to 3.0 begins with "binf", or with a 136-byte block of parameters and
+// the objective's name behind its length.
+bool is_old_xgboost(std::string_view text) {
+  if (text.starts_with("binf")) return true;
+  constexpr size_t kParameters = 136;
+  uint64_t size = 0;
+  if (text.size() < kParameters + sizeof size) return false;
+  std::memcpy(&size, text.data() + kParameters, sizeof size);
+  if (size == 0 || size > 64 || size > text.size() - kParameters - sizeof size) return false;
+  const std::string_view name = text.substr(kParameters + sizeof size, size);
+  return name.find_first_not_of("abcdefghijklmnopqrstuvwxyz:_") == std::string_view::npos &&
+         name.find(':') != std::string_view::npos;
+}
+
+// In UBJSON a key begins with the type of its length, in JSON with a quote.
+bool is_ubjson(std::string_view text) {
+  return text.size() > 1 && text[0] == '{' && std::strchr("iUIlL#$N", text[1]) != nullptr;
+}
+
+}  // namespace
+
+Result<Format> guess_format(std::span<const char> bytes) {
+  const std::string_view text(bytes.data(), bytes.size());
+  if (text.empty()) return corrupt("the file is empty");
+  if (text.starts_with("tree\n") || text.starts_with("tree\r\n")) return Format::kLightgbmText;
+  if (looks_like_pickle(bytes)) return Format::kPickle;
+  if (is_ubjson(text)) return Format::kXgboostUbjson;
+  const size_t first = text.find_first_not_of(" \t\r\n");
+  if (first != std::string_view::npos && text[first] == '{') return Format::kXgboostJson;
+  if (is_old_xgboost(text))
+    return unsupported(
+        "this is XGBoost's binary format, which XGBoost itself dropped in 3.1; load it with "
+        "XGBoost 1.6 to 3.0 and save it again: booster.save_model(\"model.json\")");
+  return unsupported("its " + std::to_string(text.size()) +
+                     " bytes are in no format that this build reads: XGBoost JSON or UBJSON, "
+                     "LightGBM text, pickle or joblib");
+}
+
+}  // namespace spinney::load

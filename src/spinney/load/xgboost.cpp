@@ -1,0 +1,40 @@
+// XGBoost's two model formats, from bytes to a Description.
+#include <new>
+#include <stdexcept>
+
+#include "spinney/load/load.h"
+#include "spinney/load/xgboost_document.h"
+#include "spinney/load/xgboost_model.h"
+
+namespace spinney::load {
+namespace {
+
+// Memory running out is the one exception that reading can meet.
+template <typename Read>
+Result<Description> guarded(Read&& read) {
+  try {
+    return read();
+  } catch (const std::bad_alloc&) {
+    return too_large("the model does not fit in memory");
+  } catch (const std::length_error&) {
+    return too_large("the model does not fit in memory");
+  }
+}
+
+}  // namespace
+
+Result<Description> read_xgboost_json(std::span<const char> bytes) {
+  return guarded([&]() -> Result<Description> {
+    SPINNEY_ASSIGN(const xgboost::Document document, xgboost::parse_json(bytes));
+    return xgboost::describe_booster(document.root(), {"json", bytes.size()});
+  });
+}
+
+Result<Description> read_xgboost_ubjson(std::span<const char> bytes) {
+  return guarded([&]() -> Result<Description> {
+    SPINNEY_ASSIGN(const xgboost::Document document, xgboost::parse_ubjson(bytes));
+    return xgboost::describe_booster(document.root(), {"ubj", bytes.size()});
+  });
+}
+
+}  // namespace spinney::load

@@ -1,0 +1,161 @@
+#include "spinney/load/xgboost_model.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "spinney/load/xgboost_objective.h"
+#include "spinney/load/xgboost_trees.h"
+
+namespace spinney::load::xgboost {
+namespace {
+
+// A model without any tree still has its number of outputs; beyond this many, some part of the file
+// must bear it out.
+constexpr int64_t kOutputsUnproven = 65536;
+
+struct Learner {
+  Version version;
+  std::string objective;
+  int64_t n_features = 0;
+  uint32_t n_outputs = 1;
+  std::vector<float> base_score;  // as the file has it: one, or n_outputs
+  Field booster;                  // "gradient_booster"
+  std::string booster_name;       // "gbtree", "dart", "gblinear"
+};
+
+Result<Version> read_version(const Field& root) {
+  Version version;
+  const Field field = root.find("version");
+  if (!field) return version;
+  std::vector<int64_t> numbers;
+  SPINNEY_TRY(field.read(numbers, "version"));
+  if (numbers.size() != 3)
+    return corrupt("\"version\" holds " + std::to_string(numbers.size()) + " numbers instead of 3");
+  return Version{numbers[0], numbers[1], numbers[2]};
+}
+
+Result<int64_t> optional_integer(const Field& object, std::string_view key, int64_t otherwise) {
+  const Field field = object.find(key);
+  if (!field) return otherwise;
+  return field.integer(key);
+}
+
+// "5E-1", or since 3.1 "[5E-1,2.5E-1]": the text is an array of its own.
+Result<std::vector<float>> read_base_score(const Field& param) {
+  SPINNEY_ASSIGN(const Field field, param.at("base_score", "\"learner_model_param\""));
+  SPINNEY_ASSIGN(std::string text, field.string("base_score"));
+  Item item;
+  item.kind = Item::Kind::kScalars;
+  item.data = text.data();
+  item.size = text.size();
+  if (text.size() >= 2 && text.front() == '[' && text.back() == ']') {
+    ++item.data;
+    item.size -= 2;
+  }
+  std::vector<float> values;
+  SPINNEY_TRY(read_json_scalars(item, values, "base_score"));
+  if (values.empty()) return corrupt("\"base_score\" is empty");
+  for (const float value : values)
+    if (!std::isfinite(value)) return corrupt("\"base_score\" is " + text + ", not finite");
+  return values;
+}
+
+Status read_sizes(const Field& param, size_t bytes, Learner& learner) {
+  SPINNEY_ASSIGN(const Field features, param.at("num_feature", "\"learner_model_param\""));
+  SPINNEY_ASSIGN(learner.n_features, features.integer("num_feature"));
+  if (learner.n_features < 0 || learner.n_features > INT32_MAX)
+    return corrupt("\"num_feature\" is " + std::to_string(learner.n_features));
+  SPINNEY_ASSIGN(const int64_t classes, optional_integer(param, "num_class", 0));
+  SPINNEY_ASSIGN(const int64_t targets, optional_integer(param, "num_target", 1));
+  if (classes < 0) return corrupt("\"num_class\" is " + std::to_string(classes));
+  if (targets < 0) return corrupt("\"num_target\" is " + std::to_string(targets));
+  const int64_t outputs = std::max({classes, targets, int64_t{1}});
+  if (outputs > kOutputsUnproven && outputs > static_cast<int64_t>(bytes))
+    return too_large("the model says that it has " + std::to_string(outputs) +
+                     " outputs, but its file is only " + std::to_string(bytes) + " bytes");
+  if (outputs > INT32_MAX)
+    return too_large("the model says that it has " + std::to_string(outputs) + " outputs");
+  learner.n_outputs = static_cast<uint32_t>(outputs);
+  SPINNEY_ASSIGN(learner.base_score, read_base_score(param));
+  if (learner.base_score.size() != 1 && learner.base_score.size() != learner.n_outputs)
+    return corrupt("\"base_score\" holds " + std::to_string(learner.base_score.size()) +
+                   " values for " + std::to_string(learner.n_outputs) + " outputs");
+  return {};
+}
+
+Result<Learner> read_learner(const Field& root, const Field& field, size_t bytes) {
+  Learner learner;
+  SPINNEY_ASSIGN(learner.version, read_version(root));
+  SPINNEY_ASSIGN(const Field param, field.at("learner_model_param", "\"learner\""));
+  SPINNEY_TRY(read_sizes(param, bytes, learner));
+  SPINNEY_ASSIGN(const Field objective, field.at("objective", "\"learner\""));
+  SPINNEY_ASSIGN(const Field name, objective.at("name", "\"objective\""));
+  SPINNEY_ASSIGN(learner.objective, name.string("name"));
+  SPINNEY_ASSIGN(learner.booster, field.at("gradient_booster", "\"learner\""));
+  SPINNEY_ASSIGN(const Field kind, learner.booster.at("name", "\"gradient_booster\""));
+  SPINNEY_ASSIGN(learner.booster_name, kind.string("name"));
+  return learner;
+}
+
+std::vector<double> base_margins(const Learner& learner) {
+  std::vector<double> base(learner.n_outputs);
+  for (size_t k = 0; k < base.size(); ++k) {
+    const float score = learner.base_score[learner.base_score.size() == 1 ? 0 : k];
+    base[k] = base_margin(learner.objective, score, learner.version);
+  }
+  return base;
+}
+
+Result<Forest> read_forest(const Learner& learner) {
+  Field gbtree = learner.booster;
+  TreesContext context;
+  context.n_outputs = learner.n_outputs;
+  if (learner.booster_name == "dart") {
+    SPINNEY_ASSIGN(gbtree, learner.booster.at("gbtree", "the DART booster"));
+    SPINNEY_ASSIGN(const Field weights, learner.booster.at("weight_drop", "the DART booster"));
+    SPINNEY_TRY(weights.read(context.weights, "weight_drop"));
+  }
+  SPINNEY_ASSIGN(const Field model, gbtree.at("model", "the gbtree booster"));
+  ForestParts parts;
+  parts.settings.input = NumberType::kFloat32;
+  parts.settings.comparison = Comparison::kLess;
+  parts.settings.accumulator = NumberType::kFloat32;
+  parts.settings.n_features = static_cast<uint32_t>(learner.n_features);
+  parts.settings.n_outputs = learner.n_outputs;
+  parts.settings.absent_is_missing = true;
+  parts.base = base_margins(learner);
+  SPINNEY_TRY(read_trees(model, context, parts));
+  return make_forest(std::move(parts));
+}
+
+Status read_names(const Field& field, std::string_view key, int64_t n_features,
+                  std::vector<std::string>& names) {
+  const Field list = field.find(key);
+  if (!list) return {};
+  SPINNEY_TRY(list.read(names, key));
+  if (!names.empty() && static_cast<int64_t>(names.size()) != n_features)
+    return corrupt(in_quotes(key) + " holds " + std::to_string(names.size()) + " names for " +
+                   std::to_string(n_features) + " features");
+  return {};
+}
+
+}  // namespace
+
+Result<Description> describe_booster(const Field& root, const ModelOptions& options) {
+  SPINNEY_ASSIGN(const Field field, root.at("learner", "the model"));
+  SPINNEY_ASSIGN(const Learner learner, read_learner(root, field, options.bytes));
+  Description model;
+  model.source = {"xgboost", learner.version.text(), options.format, "Booster"};
+  if (learner.booster_name == "gbtree" || learner.booster_name == "dart") {
+    SPINNEY_ASSIGN(model.scorer, read_forest(learner));
+  } else {
+    return unsupported("the booster \"" + learner.booster_name +
+                       "\" is not supported; gbtree, dart and gblinear are");
+  }
+  model.output = output_of(learner.objective, learner.n_outputs, model.warnings);
+  SPINNEY_TRY(read_names(field, "feature_names", learner.n_features, model.feature_names));
+  model.refuses_infinity = true;
+  return model;
+}
+
+}  // namespace spinney::load::xgboost

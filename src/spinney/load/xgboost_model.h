@@ -1,0 +1,18 @@
+// An XGBoost model's fields, JSON or UBJSON alike, become a Description.
+#pragma once
+
+#include "spinney/load/xgboost_document.h"
+#include "spinney/model/description.h"
+
+namespace spinney::load::xgboost {
+
+struct ModelOptions {
+  std::string format;  // "json", "ubj", "pickle"
+  size_t bytes = 0;    // of the whole text: what declared sizes are held against
+};
+
+// root: the object with "learner" and "version", as Booster.save_model writes it. The Description
+// is that of a Booster: all trees, transformed values.
+Result<Description> describe_booster(const Field& root, const ModelOptions& options);
+
+}  // namespace spinney::load::xgboost

@@ -1,0 +1,29 @@
+// What each XGBoost objective makes of a margin, and of the base score that a model file holds.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "spinney/load/xgboost_document.h"
+#include "spinney/model/output.h"
+
+namespace spinney::load::xgboost {
+
+struct Version {
+  int64_t major = 0, minor = 0, patch = 0;
+  bool before(int64_t other_major, int64_t other_minor) const {
+    return major < other_major || (major == other_major && minor < other_minor);
+  }
+  std::string text() const;
+};
+
+// Fills task, objective and link of an Output of n_outputs scores. An objective that this build
+// does not know (a user's own, say) leaves margins as they are, which is what XGBoost does with a
+// custom objective; a warning then says so.
+Output output_of(const std::string& objective, size_t n_outputs,
+                 std::vector<std::string>& warnings);
+
+// The base score in margin space, in float32 by XGBoost's own formula.
+float base_margin(const std::string& objective, float base_score, const Version& version);
+
+}  // namespace spinney::load::xgboost
