@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "spinney/load/xgboost_categories.h"
 #include "spinney/load/xgboost_objective.h"
 #include "spinney/load/xgboost_trees.h"
 
@@ -21,6 +22,7 @@ struct Learner {
   std::vector<float> base_score;  // as the file has it: one, or n_outputs
   Field booster;                  // "gradient_booster"
   std::string booster_name;       // "gbtree", "dart", "gblinear"
+  bool base_is_margin = false;    // the base score is no probability or mean to be transformed
 };
 
 Result<Version> read_version(const Field& root) {
@@ -83,6 +85,20 @@ Status read_sizes(const Field& param, size_t bytes, Learner& learner) {
   return {};
 }
 
+// DART wraps a gbtree.
+Field gbtree_of(const Learner& learner) {
+  return learner.booster_name == "dart" ? learner.booster.find("gbtree") : learner.booster;
+}
+
+// Since 3.1 a model without trees, or gblinear rounds, whose base score would be estimated from
+// data takes the placeholder in its place for a margin.
+Result<bool> is_fitted(const Learner& learner) {
+  const Field model = gbtree_of(learner).find("model");
+  if (learner.booster_name != "gblinear") return !model.find("trees").children().empty();
+  SPINNEY_ASSIGN(const int64_t rounds, optional_integer(model, "boosted_rounds", 0));
+  return rounds != 0;
+}
+
 Result<Learner> read_learner(const Field& root, const Field& field, size_t bytes) {
   Learner learner;
   SPINNEY_ASSIGN(learner.version, read_version(root));
@@ -94,28 +110,51 @@ Result<Learner> read_learner(const Field& root, const Field& field, size_t bytes
   SPINNEY_ASSIGN(learner.booster, field.at("gradient_booster", "\"learner\""));
   SPINNEY_ASSIGN(const Field kind, learner.booster.at("name", "\"gradient_booster\""));
   SPINNEY_ASSIGN(learner.booster_name, kind.string("name"));
+  SPINNEY_ASSIGN(const bool fitted, is_fitted(learner));
+  SPINNEY_ASSIGN(const int64_t estimated, optional_integer(param, "boost_from_average", 1));
+  learner.base_is_margin = !learner.version.before(3, 1) && !fitted && estimated != 0;
   return learner;
+}
+
+// The newest version whose files have been compared with their library's own predictions.
+constexpr int64_t kTestedMajor = 3, kTestedMinor = 2;
+
+void warn_of_version(const Version& version, std::vector<std::string>& warnings) {
+  const std::string tested = std::to_string(kTestedMajor) + "." + std::to_string(kTestedMinor);
+  if (!version.before(kTestedMajor, kTestedMinor + 1))
+    warnings.push_back("the model was written by XGBoost " + version.text() +
+                       ", but versions up to " + tested + " have been tested");
+  else if (version.before(1, 6))
+    warnings.push_back("the model was written by XGBoost " +
+                       (version.text().empty() ? "before 1.0" : version.text()) +
+                       ", but versions from 1.6 to " + tested + " have been tested");
 }
 
 std::vector<double> base_margins(const Learner& learner) {
   std::vector<double> base(learner.n_outputs);
   for (size_t k = 0; k < base.size(); ++k) {
     const float score = learner.base_score[learner.base_score.size() == 1 ? 0 : k];
-    base[k] = base_margin(learner.objective, score, learner.version);
+    base[k] =
+        learner.base_is_margin ? score : base_margin(learner.objective, score, learner.version);
   }
   return base;
 }
 
-Result<Forest> read_forest(const Learner& learner) {
-  Field gbtree = learner.booster;
+// The best iteration of early stopping, which the scikit-learn wrappers stop at; -1: none.
+Result<int64_t> best_iteration(const Field& learner) {
+  return optional_integer(learner.find("attributes"), "best_iteration", -1);
+}
+
+Result<Forest> read_forest(const Learner& learner, int64_t last_iteration, bool in_place) {
   TreesContext context;
   context.n_outputs = learner.n_outputs;
+  context.last_iteration = last_iteration;
+  context.weights_in_place = in_place;
   if (learner.booster_name == "dart") {
-    SPINNEY_ASSIGN(gbtree, learner.booster.at("gbtree", "the DART booster"));
     SPINNEY_ASSIGN(const Field weights, learner.booster.at("weight_drop", "the DART booster"));
     SPINNEY_TRY(weights.read(context.weights, "weight_drop"));
   }
-  SPINNEY_ASSIGN(const Field model, gbtree.at("model", "the gbtree booster"));
+  SPINNEY_ASSIGN(const Field model, gbtree_of(learner).at("model", "the gbtree booster"));
   ForestParts parts;
   parts.settings.input = NumberType::kFloat32;
   parts.settings.comparison = Comparison::kLess;
@@ -126,6 +165,36 @@ Result<Forest> read_forest(const Learner& learner) {
   parts.base = base_margins(learner);
   SPINNEY_TRY(read_trees(model, context, parts));
   return make_forest(std::move(parts));
+}
+
+// The file has a row of n_outputs weights per feature and, last, one of biases. gblinear starts
+// every output from the first base score.
+Result<Linear> read_linear(const Learner& learner) {
+  SPINNEY_ASSIGN(const Field model, learner.booster.at("model", "the gblinear booster"));
+  SPINNEY_ASSIGN(const Field field, model.at("weights", "the gblinear model"));
+  std::vector<float> stored;
+  SPINNEY_TRY(field.read(stored, "weights"));
+  const auto n_features = static_cast<size_t>(learner.n_features);
+  const size_t n_outputs = learner.n_outputs;
+  if (stored.size() % n_outputs != 0 || stored.size() / n_outputs != n_features + 1)
+    return corrupt("\"weights\" holds " + std::to_string(stored.size()) + " values for " +
+                   std::to_string(n_features) + " features and a bias, of " +
+                   std::to_string(n_outputs) + " outputs");
+  const auto base = static_cast<float>(base_margins(learner)[0]);
+  std::vector<double> weights(n_features * n_outputs), bias(n_outputs);
+  for (size_t k = 0; k < n_outputs; ++k) {
+    for (size_t j = 0; j < n_features; ++j) weights[k * n_features + j] = stored[j * n_outputs + k];
+    bias[k] = stored[n_features * n_outputs + k] + base;
+  }
+  Linear parts;
+  parts.arithmetic = NumberType::kFloat32;
+  parts.n_features = static_cast<uint32_t>(n_features);
+  parts.n_outputs = learner.n_outputs;
+  parts.weights = std::move(weights);
+  parts.bias = std::move(bias);
+  parts.skip_missing = true;
+  parts.absent_is_missing = true;
+  return make_linear(std::move(parts));
 }
 
 Status read_names(const Field& field, std::string_view key, int64_t n_features,
@@ -147,13 +216,22 @@ Result<Description> describe_booster(const Field& root, const ModelOptions& opti
   Description model;
   model.source = {"xgboost", learner.version.text(), options.format, "Booster"};
   if (learner.booster_name == "gbtree" || learner.booster_name == "dart") {
-    SPINNEY_ASSIGN(model.scorer, read_forest(learner));
+    int64_t last_iteration = -1;
+    if (options.is_wrapper) {
+      SPINNEY_ASSIGN(last_iteration, best_iteration(field));
+    }
+    SPINNEY_ASSIGN(model.scorer, read_forest(learner, last_iteration, options.is_wrapper));
+    SPINNEY_TRY(
+        read_categories(gbtree_of(learner).find("model"), learner.n_features, model.categories));
+  } else if (learner.booster_name == "gblinear") {
+    SPINNEY_ASSIGN(model.scorer, read_linear(learner));
   } else {
     return unsupported("the booster \"" + learner.booster_name +
                        "\" is not supported; gbtree, dart and gblinear are");
   }
   model.output = output_of(learner.objective, learner.n_outputs, model.warnings);
   SPINNEY_TRY(read_names(field, "feature_names", learner.n_features, model.feature_names));
+  warn_of_version(learner.version, model.warnings);
   model.refuses_infinity = true;
   return model;
 }

@@ -37,6 +37,7 @@ class TreeReader {
 
   Status read(size_t t, const Field& tree, uint32_t target) {
     t_ = t;
+    target_ = target;
     SPINNEY_TRY(read_sizes(tree));
     SPINNEY_TRY(read_nodes(tree));
     SPINNEY_TRY(read_leaf_weights(tree));
@@ -230,12 +231,20 @@ class TreeReader {
     return {};
   }
 
+  // In float32, as XGBoost does, where adding and taking away the base is not without effect.
+  float weighted(float leaf) const {
+    if (context_.weights.empty()) return leaf;
+    if (!context_.weights_in_place) return leaf * weight_;
+    const auto base = static_cast<float>(parts_.base[target_]);
+    return ((base + leaf) - base) * weight_;
+  }
+
   Status add_leaf(size_t i) {
     const size_t leaf_row = parts_.leaf_values.size() / a_.leaf_width;
     if (leaf_row > std::numeric_limits<uint32_t>::max())
       return too_large(at(t_) + ": more than 4,294,967,295 leaves");
     if (a_.leaf_width == 1) {
-      parts_.leaf_values.push_back(a_.condition[i] * weight_);
+      parts_.leaf_values.push_back(weighted(a_.condition[i]));
     } else {
       const int64_t row = a_.mapped_leaves ? a_.right[i] : static_cast<int64_t>(i);
       if (row < 0 || static_cast<size_t>(row) >= a_.leaf_weight.size() / a_.leaf_width)
@@ -253,6 +262,7 @@ class TreeReader {
   ForestParts& parts_;
   TreeArrays a_;
   size_t t_ = 0;
+  uint32_t target_ = 0;
   float weight_ = 1;
 };
 
@@ -273,6 +283,41 @@ Result<std::vector<Field>> ordered_trees(const Field& list) {
     trees[static_cast<size_t>(id)] = listed[i];
   }
   return trees;
+}
+
+// Trees of iterations 0 to last_iteration. Each iteration has num_parallel_tree trees a target, or
+// as many as "iteration_indptr" says (since 1.7).
+Result<size_t> trees_used(const Field& model, const std::vector<int64_t>& targets,
+                          int64_t last_iteration) {
+  if (last_iteration < 0) return targets.size();
+  const auto beyond = [&](int64_t iterations) {
+    return corrupt("\"best_iteration\" is " + std::to_string(last_iteration) + " of only " +
+                   std::to_string(iterations) + " iterations");
+  };
+  if (const Field field = model.find("iteration_indptr")) {
+    std::vector<int64_t> begin;
+    SPINNEY_TRY(field.read(begin, "iteration_indptr"));
+    const auto iterations = static_cast<int64_t>(begin.size()) - 1;
+    if (last_iteration >= iterations) return beyond(iterations);
+    const int64_t n = begin[static_cast<size_t>(last_iteration) + 1];
+    if (n < 0 || static_cast<size_t>(n) > targets.size())
+      return corrupt("\"iteration_indptr\" holds " + std::to_string(n) + ", but there are " +
+                     std::to_string(targets.size()) + " trees");
+    return static_cast<size_t>(n);
+  }
+  const Field param = model.find("gbtree_model_param").find("num_parallel_tree");
+  int64_t parallel = 1;
+  if (param) {
+    SPINNEY_ASSIGN(parallel, param.integer("num_parallel_tree"));
+  }
+  const auto n_trees = static_cast<int64_t>(targets.size());
+  if (parallel < 1 || parallel > std::max<int64_t>(n_trees, 1))
+    return corrupt("\"num_parallel_tree\" is " + std::to_string(parallel));
+  int64_t groups = 1;
+  for (const int64_t target : targets) groups = std::max(groups, target + 1);
+  const int64_t iterations = n_trees / groups / parallel;
+  if (last_iteration >= iterations) return beyond(iterations);
+  return static_cast<size_t>((last_iteration + 1) * groups * parallel);
 }
 
 Result<size_t> first_leaf_width(const std::vector<Field>& trees) {
@@ -298,15 +343,16 @@ Status read_trees(const Field& model, const TreesContext& context, ForestParts& 
   if (!context.weights.empty() && context.weights.size() != trees.size())
     return corrupt("\"weight_drop\" holds " + std::to_string(context.weights.size()) +
                    " weights for " + std::to_string(trees.size()) + " trees");
-  SPINNEY_ASSIGN(const size_t width, first_leaf_width(trees));
-  parts.settings.leaf_width = static_cast<uint32_t>(width);
-  TreeReader reader(context, parts);
-  for (size_t t = 0; t < std::min(trees.size(), context.n_trees_used); ++t) {
+  for (size_t t = 0; t < targets.size(); ++t)
     if (targets[t] < 0 || targets[t] >= context.n_outputs)
       return corrupt(at(t) + " adds to output " + std::to_string(targets[t]) + " of " +
                      std::to_string(context.n_outputs));
+  SPINNEY_ASSIGN(const size_t n_used, trees_used(model, targets, context.last_iteration));
+  SPINNEY_ASSIGN(const size_t width, first_leaf_width(trees));
+  parts.settings.leaf_width = static_cast<uint32_t>(width);
+  TreeReader reader(context, parts);
+  for (size_t t = 0; t < n_used; ++t)
     SPINNEY_TRY(reader.read(t, trees[t], static_cast<uint32_t>(targets[t])));
-  }
   return {};
 }
 

@@ -10,8 +10,11 @@ struct TreesContext {
   uint32_t n_outputs = 1;
   // DART: each tree's weight, which its leaves are multiplied by in float32; empty: none.
   std::vector<float> weights;
-  // Only trees [0, n_trees_used) are kept, as the scikit-learn wrappers stop early.
-  size_t n_trees_used = SIZE_MAX;
+  // Booster.inplace_predict adds ((base + leaf) - base) * weight, which rounds differently from the
+  // leaf * weight of Booster.predict.
+  bool weights_in_place = false;
+  // Only the trees of iterations 0 to this one are kept; -1: all.
+  int64_t last_iteration = -1;
 };
 
 // Fills nodes, leaves, categories and targets of parts from the "model" object of a gbtree.
