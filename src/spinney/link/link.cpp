@@ -125,6 +125,17 @@ void expand(const Output& output, const Value* values, size_t rows, size_t colum
   std::copy(values, values + rows * columns, out);
 }
 
+// As numpy's argmax: the first of the largest, where NaN counts as larger than any number.
+template <typename Value>
+int32_t first_largest(const Value* values, size_t n) {
+  size_t found = 0;
+  for (size_t k = 0; k < n; ++k) {
+    if (std::isnan(values[k])) return static_cast<int32_t>(k);
+    if (values[k] > values[found]) found = k;
+  }
+  return static_cast<int32_t>(found);
+}
+
 template <typename Value>
 void decide_all(const Output& output, const Value* values, size_t rows, size_t columns,
                 int32_t* classes) {
@@ -148,7 +159,7 @@ void decide_all(const Output& output, const Value* values, size_t rows, size_t c
           if (columns == 1 && n == 2)  // the class of [1 - p, p], ties to the first
             out[t] = row[0] > Value{1} - row[0] ? 1 : 0;
           else
-            out[t] = static_cast<int32_t>(std::max_element(row, row + n) - row);
+            out[t] = first_largest(row, n);
           row += n;
         }
     }

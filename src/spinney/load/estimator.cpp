@@ -4,6 +4,7 @@
 #include <new>
 #include <stdexcept>
 
+#include "spinney/load/lightgbm_record.h"
 #include "spinney/load/sklearn.h"
 
 namespace spinney::load {
@@ -16,6 +17,11 @@ struct Entry {
 };
 
 constexpr std::array kEntries = {
+    Entry{"lightgbm", "Booster", describe_lightgbm_booster},
+    Entry{"lightgbm", "LGBMModel", describe_lightgbm_wrapper},
+    Entry{"lightgbm", "LGBMClassifier", describe_lightgbm_wrapper},
+    Entry{"lightgbm", "LGBMRegressor", describe_lightgbm_wrapper},
+    Entry{"lightgbm", "LGBMRanker", describe_lightgbm_wrapper},
     Entry{"sklearn", "DecisionTreeClassifier", describe_sklearn_tree},
     Entry{"sklearn", "DecisionTreeRegressor", describe_sklearn_tree},
     Entry{"sklearn", "ExtraTreeClassifier", describe_sklearn_tree},

@@ -50,7 +50,7 @@ enum class Decision : uint8_t {
   kArgmax = 1,     // the class of the largest value (first one on ties)
   kThreshold = 2,  // one value: class 1 where value > threshold, else class 0
   kThresholdInclusive = 3,  // one value: class 1 where value >= threshold
-  kOutlier = 4,    // one raw-derived value: -1 where value - threshold < 0, else 1 (IsolationForest)
+  kOutlier = 4,    // one raw-derived value: -1 where value - threshold < 0, else 1
 };
 
 // A classifier's labels in the order of its columns. Booleans are kept as 0 and 1 with is_bool.

@@ -1,0 +1,83 @@
+#include "spinney/load/lightgbm_record.h"
+
+#include <string>
+#include <string_view>
+
+#include "spinney/load/attributes.h"
+#include "spinney/load/lightgbm_text.h"
+
+namespace spinney::load {
+namespace {
+
+Error prefixed(const Record& record, const Error& error) {
+  return {error.code, record.full_name() + ": " + error.message};
+}
+
+// An objective that is no string was the user's own function: LightGBM then gives raw scores.
+bool has_own_objective(const Record& record) {
+  const Value* objective = optional_attribute(record, "_objective");
+  return objective && !objective->string();
+}
+
+// LGBMClassifier gives labels by the largest of its probabilities; with one score p of two classes
+// these are [1 - p, p], whatever the objective.
+Status make_classifier(const Record& record, Description& model) {
+  SPINNEY_ASSIGN(const Value* const classes, attribute(record, "_classes"));
+  SPINNEY_ASSIGN(Labels labels, to_labels(*classes, place(record, "_classes")));
+  const size_t columns = model.n_outputs() == 1 ? 2 : model.n_outputs();
+  if (labels.size() == 1 && columns == 2)
+    return unsupported(record.full_name() +
+                       " was trained on a single class; there is nothing to predict");
+  if (labels.size() != columns)
+    return corrupt(place(record, "_classes") + " holds " + std::to_string(labels.size()) +
+                   " classes, but the trees score " + std::to_string(columns));
+  model.output.task = columns == 2 ? Task::kBinary : Task::kMulticlass;
+  model.output.labels = {std::move(labels)};
+  model.output.decision = Decision::kArgmax;
+  model.output.has_probabilities = true;
+  return {};
+}
+
+// Extra keywords of the constructor reach predict(); this one changes its answers.
+Status check_early_stop(const Record& record) {
+  const Value* flag = optional_attribute(record, "pred_early_stop");
+  if (!flag || flag->integer() == 0) return {};
+  return unsupported(record.full_name() +
+                     " was made with pred_early_stop, which leaves out trees at predict time; "
+                     "set pred_early_stop=False and save it again");
+}
+
+}  // namespace
+
+Result<Description> describe_lightgbm_booster(const Record& record, DescribeContext& context) {
+  const Value* handle = optional_attribute(record, "_handle");  // LightGBM 4
+  if (!handle) handle = optional_attribute(record, "handle");   // LightGBM 3
+  if (!handle || !handle->string())
+    return corrupt(place(record, "_handle") + " does not hold the model's text");
+  const std::string_view text = *handle->string();
+  SPINNEY_TRY(context.spend(text.size(), place(record, "_handle")));
+  int64_t best_iteration = 0;
+  if (optional_attribute(record, "best_iteration")) {
+    SPINNEY_ASSIGN(best_iteration, integer_attribute(record, "best_iteration"));
+  }
+  auto model = lightgbm::read_text(text, best_iteration);
+  if (!model.ok()) return prefixed(record, model.error());
+  model->source.format.clear();  // pickle or joblib: whoever opened the file knows
+  return model;
+}
+
+Result<Description> describe_lightgbm_wrapper(const Record& record, DescribeContext& context) {
+  if (!optional_attribute(record, "_Booster"))
+    return unsupported(record.full_name() + " is not fitted yet");
+  SPINNEY_TRY(check_early_stop(record));
+  SPINNEY_ASSIGN(const Record* const booster, record_attribute(record, "_Booster"));
+  SPINNEY_ASSIGN(Description model, describe_lightgbm_booster(*booster, context));
+  model.source.kind = record.name;
+  model.output.labels.clear();
+  model.output.has_probabilities = false;
+  if (record.name == "LGBMClassifier" && !has_own_objective(record))
+    SPINNEY_TRY(make_classifier(record, model));
+  return model;
+}
+
+}  // namespace spinney::load
