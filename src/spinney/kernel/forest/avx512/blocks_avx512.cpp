@@ -1,0 +1,41 @@
+// gcc 12 takes the intrinsics' own undefined operands for mistakes (gcc bug 105593).
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#include <immintrin.h>
+
+#include "spinney/kernel/forest/avx512/blocks.h"
+
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512cd,avx512dq,avx512vl")
+namespace spinney::kernel::avx512 {
+namespace {
+
+inline __attribute__((always_inline)) __m512i sixteen(const uint8_t* table, int quarter) {
+  return _mm512_broadcast_i32x4(
+      _mm_load_si128(reinterpret_cast<const __m128i*>(table + 16 * quarter)));
+}
+
+// Without VBMI, 64 bytes are looked up in four quarters of 16, each where bits 4 and 5 ask for it.
+inline __attribute__((always_inline)) __m512i lookup_64_where(__m512i otherwise, __mmask64 where,
+                                                              const uint8_t* table,
+                                                              __m512i number) {
+  const __m512i low = _mm512_and_si512(number, _mm512_set1_epi8(15));
+  const __mmask64 bit4 = _mm512_mask_test_epi8_mask(where, number, _mm512_set1_epi8(16));
+  const __mmask64 not4 = _kandn_mask64(bit4, where);
+  const __mmask64 bit5 = _mm512_test_epi8_mask(number, _mm512_set1_epi8(32));
+  __m512i found =
+      _mm512_mask_shuffle_epi8(otherwise, _kandn_mask64(bit5, not4), sixteen(table, 0), low);
+  found = _mm512_mask_shuffle_epi8(found, _kandn_mask64(bit5, bit4), sixteen(table, 1), low);
+  found = _mm512_mask_shuffle_epi8(found, _kand_mask64(bit5, not4), sixteen(table, 2), low);
+  return _mm512_mask_shuffle_epi8(found, _kand_mask64(bit5, bit4), sixteen(table, 3), low);
+}
+inline __attribute__((always_inline)) __m512i lookup_64(const uint8_t* table, __m512i number) {
+  return lookup_64_where(_mm512_setzero_si512(), ~__mmask64{0}, table, number);
+}
+
+}  // namespace
+
+#include "spinney/kernel/forest/avx512/blocks_body.h"
+
+}  // namespace spinney::kernel::avx512
+#pragma GCC pop_options

@@ -1,0 +1,75 @@
+// BlocksLayout: a forest laid out for K1, which evaluates every node of a tree for 64 rows at once.
+//
+// Trees of one output stand together, cut into groups of at most kGroupTrees. Within a group a tree
+// is either perfect (padded to a full tree of its depth, nodes in heap order) or a program (one
+// step per real node, children before parents); both leave the number of each row's leaf, a byte,
+// in the tree's result slot. Leaf values lie in byte planes: plane b of a tree holds byte b of the
+// values of 64 leaves, so that one byte permutation per plane fetches for 64 rows.
+//
+// Refuses trees of more than 256 leaves, linear leaves and medians.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "spinney/base/aligned.h"
+#include "spinney/base/result.h"
+#include "spinney/model/forest.h"
+#include "spinney/rank/ranker.h"
+
+namespace spinney::kernel {
+
+inline constexpr size_t kGroupTrees = 32;
+inline constexpr int kPerfectDepthMax = 8;
+// A slot is 64 bytes, one per row: results of a group's trees, then temporaries, then the constant
+// numbers 0 to 255. Offsets of slots and columns are in units of 8 bytes.
+inline constexpr size_t kTemporarySlots = 16;
+inline constexpr size_t kFirstTemporary = kGroupTrees;
+inline constexpr size_t kFirstConstant = kGroupTrees + kTemporarySlots;
+inline constexpr size_t kSlots = kFirstConstant + 256;
+
+// slot[to] = column >= rank ? slot[right] : slot[left], byte by byte.
+struct Step {
+  uint32_t ranks;  // the rank in each of four bytes, as a broadcast wants it
+  uint16_t column, left, right, to;
+};
+
+// Where the pieces of a perfect tree of depth d lie: 2^d words of ranks, then 2^d columns. Node 0
+// does not exist; its column holds the result slot.
+constexpr size_t perfect_bytes(int depth) { return ((size_t{6} << depth) + 63) / 64 * 64; }
+
+struct Segment {
+  int depth = 0;  // of `count` perfect trees; 0: a program of `count` steps
+  uint32_t count = 0;
+  size_t begin = 0;  // in BlocksLayout::trees, or in steps
+};
+
+struct Group {
+  uint32_t target = 0;
+  uint32_t first_tree = 0, tree_count = 0;  // in the order of layout
+  uint32_t first_segment = 0, segment_count = 0;
+};
+
+// The leaf values of one tree: value_bytes planes of 64 * tables bytes for each of leaf_width.
+struct Leaves {
+  uint32_t tables = 1;  // 1, 2 or 4
+  size_t begin = 0;
+};
+
+struct BlocksLayout {
+  // kUnsupported, with the reason, for forests that make() must not be given.
+  static Status check(const Forest& forest);
+  static std::unique_ptr<BlocksLayout> make(const Forest& forest, const rank::Ranker& ranker);
+  size_t bytes() const;
+
+  std::vector<Group> groups;
+  std::vector<Segment> segments;
+  AlignedVector<uint8_t> trees;
+  std::vector<Step> steps;
+  std::vector<Leaves> leaves;  // per tree
+  AlignedVector<uint8_t> planes;
+  double nodes_evaluated = 0, steps_evaluated = 0, planes_fetched = 0;  // for the cost model
+};
+
+}  // namespace spinney::kernel

@@ -1,0 +1,36 @@
+#include "spinney/kernel/forest/layout/tree_shape.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace spinney::kernel {
+
+TreeShape shape_of(std::span<const Node> tree) {
+  TreeShape shape;
+  std::vector<std::pair<uint32_t, uint32_t>> stack{{0, 0}};
+  while (!stack.empty()) {
+    const auto [at, depth] = stack.back();
+    stack.pop_back();
+    const Node& node = tree[at];
+    if (node.is_leaf()) {
+      ++shape.leaves;
+      shape.depth = std::max(shape.depth, depth);
+      continue;
+    }
+    stack.emplace_back(static_cast<uint32_t>(node.left), depth + 1);
+    stack.emplace_back(static_cast<uint32_t>(node.right), depth + 1);
+  }
+  return shape;
+}
+
+std::vector<uint32_t> trees_by_output(const Forest& forest) {
+  std::vector<uint32_t> order(forest.n_trees());
+  std::iota(order.begin(), order.end(), 0u);
+  if (forest.settings().leaf_width == 1)
+    std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
+      return forest.tree_target[a] < forest.tree_target[b];
+    });
+  return order;
+}
+
+}  // namespace spinney::kernel

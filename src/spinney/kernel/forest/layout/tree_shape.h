@@ -1,0 +1,22 @@
+// What layouts need to know of a forest's trees: depth, size, and their order by output.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "spinney/model/forest.h"
+
+namespace spinney::kernel {
+
+struct TreeShape {
+  uint32_t leaves = 0;
+  uint32_t depth = 0;  // 0: a single leaf
+};
+
+TreeShape shape_of(std::span<const Node> tree);
+
+// Trees by output, those of one output in their own order: sums of different outputs are
+// independent, so that their trees need not alternate.
+std::vector<uint32_t> trees_by_output(const Forest& forest);
+
+}  // namespace spinney::kernel

@@ -1,0 +1,293 @@
+#include "spinney/rank/avx512/rank_rows.h"
+
+// gcc 12 takes the intrinsics' own undefined operands for mistakes (gcc bug 105593).
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#include <immintrin.h>
+
+#include <cmath>
+
+namespace spinney::rank::avx512 {
+namespace {
+
+template <typename Real>
+TableView<Real> view_of(const Tables<Real>& t) {
+  return {t.scale.data(),           t.offset.data(), t.last_bucket.data(), t.first_bucket.data(),
+          t.first_threshold.data(), t.base.data(),   t.by_bits.data(),     t.thresholds.data()};
+}
+
+// The sources that the vector code cannot rank, by plain code.
+void tie_loose_ends(const View& view, const Rows& rows, size_t r, uint8_t* ranks) {
+  const Ranker& ranker = *view.ranker;
+  const bool doubles = view.compares_doubles && rows.type == NumberType::kFloat64;
+  const auto rank_searched = [&](const auto& tables, auto zero) {
+    using Real = decltype(zero);
+    for (const uint32_t s : tables.searched) {
+      const Source& source = ranker.sources()[s];
+      auto value = static_cast<Real>(rows.at(r, source.feature));
+      if (std::isnan(value)) {
+        if (source.missing != MissingRule::kNanIsZero) continue;
+        value = 0;
+      }
+      if (source.missing == MissingRule::kZeroOrNan &&
+          std::fabs(static_cast<double>(value)) <= kZeroThreshold)
+        continue;
+      ranker.spread(source, ranker.rank_of(tables, s, value), false, ranks);
+    }
+  };
+  if (doubles)
+    rank_searched(ranker.double_tables(), double{});
+  else
+    rank_searched(ranker.float_tables(), float{});
+  for (const CategorySource& source : ranker.category_sources()) {
+    double value = rows.at(r, source.feature);
+    if (!view.compares_doubles) value = static_cast<float>(value);
+    ranks[source.column] =
+        std::isnan(value) ? source.missing_rank : ranker.rank_category(source, value);
+  }
+}
+
+// Ranks of the 16 sources from `first` on into the columns that they have.
+void spread_vector(const View& view, size_t first, const uint32_t* found, uint32_t missing,
+                   uint8_t* ranks) {
+  const size_t end = first + 16 < view.n_sources ? first + 16 : view.n_sources;
+  for (size_t s = first; s < end; ++s)
+    view.ranker->spread(view.sources[s], found[s - first], missing >> (s - first) & 1, ranks);
+}
+
+}  // namespace
+
+View::View(const Ranker& r)
+    : ranker(&r),
+      floats(view_of(r.float_tables())),
+      doubles(view_of(r.double_tables())),
+      sources(r.sources().data()),
+      missing_ranks(r.missing_ranks()),
+      n_sources(static_cast<uint32_t>(r.sources().size())),
+      n_columns(static_cast<uint32_t>(r.n_columns())),
+      compares_less(r.compares_less()),
+      plain(r.is_plain()),
+      contiguous(r.is_contiguous()),
+      zero_rules(r.has_zero_rules()),
+      compares_doubles(r.compares_doubles()),
+      loose_ends(!r.float_tables().searched.empty() || !r.double_tables().searched.empty() ||
+                 !r.category_sources().empty()) {}
+
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,fma,bmi,bmi2,popcnt")
+namespace {
+
+#define SPINNEY_INLINE inline __attribute__((always_inline))
+
+// Positions in `base` of 16 values, by the map of ranker.h.
+template <typename Real>
+SPINNEY_INLINE __m512i buckets(const TableView<Real>& t, size_t first, __m512 x) {
+  const uint32_t by_bits = t.by_bits[first / 16];
+  if (by_bits) {
+    const __m512i bits = _mm512_castps_si512(_mm512_add_ps(x, _mm512_setzero_ps()));
+    const __m512i flip =
+        _mm512_and_si512(_mm512_srai_epi32(bits, 31), _mm512_set1_epi32(0x7fffffff));
+    x = _mm512_mask_cvtepi32_ps(x, static_cast<__mmask16>(by_bits), _mm512_xor_si512(bits, flip));
+  }
+  __m512 y = _mm512_fmadd_ps(x, _mm512_load_ps(t.scale + first), _mm512_load_ps(t.offset + first));
+  y = _mm512_max_ps(y, _mm512_setzero_ps());  // NaN becomes 0
+  y = _mm512_min_ps(y, _mm512_load_ps(t.last_bucket + first));
+  return _mm512_add_epi32(_mm512_cvttps_epi32(y), _mm512_load_si512(t.first_bucket + first));
+}
+
+// Thresholds of the window from `at` on that x passes.
+template <bool kLess>
+SPINNEY_INLINE uint32_t passed(const float* at, float x) {
+  const __m512 window = _mm512_loadu_ps(at);
+  return static_cast<uint32_t>(__builtin_popcount(_cvtmask16_u32(
+      _mm512_cmp_ps_mask(window, _mm512_set1_ps(x), kLess ? _CMP_LE_OQ : _CMP_LT_OQ))));
+}
+template <bool kLess>
+SPINNEY_INLINE uint32_t passed(const double* at, double x) {
+  constexpr int kHow = kLess ? _CMP_LE_OQ : _CMP_LT_OQ;
+  const __m512d value = _mm512_set1_pd(x);
+  const __mmask8 low = _mm512_cmp_pd_mask(_mm512_loadu_pd(at), value, kHow);
+  const __mmask8 high = _mm512_cmp_pd_mask(_mm512_loadu_pd(at + 8), value, kHow);
+  return static_cast<uint32_t>(__builtin_popcount(_cvtmask8_u32(low) | _cvtmask8_u32(high) << 8));
+}
+
+// What a vector of 16 values is: missing (to take the missing rank), after zero rules.
+SPINNEY_INLINE uint32_t find_missing(const View& view, size_t first, float* values, size_t n) {
+  uint32_t missing = 0;
+  for (size_t i = 0; i < n; ++i) {
+    const MissingRule rule = view.sources[first + i].missing;
+    const bool nan = values[i] != values[i];
+    if (rule == MissingRule::kNanIsZero) {
+      if (nan) values[i] = 0;
+    } else if (nan || (rule == MissingRule::kZeroOrNan &&
+                       __builtin_fabsf(values[i]) <= static_cast<float>(kZeroThreshold))) {
+      missing |= 1u << i;
+    }
+  }
+  return missing;
+}
+SPINNEY_INLINE uint32_t find_missing(const View& view, size_t first, double* values, size_t n) {
+  uint32_t missing = 0;
+  for (size_t i = 0; i < n; ++i) {
+    const MissingRule rule = view.sources[first + i].missing;
+    const bool nan = values[i] != values[i];
+    if (rule == MissingRule::kNanIsZero) {
+      if (nan) values[i] = 0;
+    } else if (nan ||
+               (rule == MissingRule::kZeroOrNan && __builtin_fabs(values[i]) <= kZeroThreshold)) {
+      missing |= 1u << i;
+    }
+  }
+  return missing;
+}
+
+SPINNEY_INLINE __m512 as_floats(const float* values) { return _mm512_loadu_ps(values); }
+SPINNEY_INLINE __m512 as_floats(const double* values) {
+  const __m256 low = _mm512_cvtpd_ps(_mm512_loadu_pd(values));
+  const __m256 high = _mm512_cvtpd_ps(_mm512_loadu_pd(values + 8));
+  return _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
+}
+SPINNEY_INLINE uint32_t find_nan(const float* values) {
+  const __m512 x = _mm512_loadu_ps(values);
+  return _cvtmask16_u32(_mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q));
+}
+SPINNEY_INLINE uint32_t find_nan(const double* values) {
+  const __m512d a = _mm512_loadu_pd(values), b = _mm512_loadu_pd(values + 8);
+  return _cvtmask8_u32(_mm512_cmp_pd_mask(a, a, _CMP_UNORD_Q)) |
+         _cvtmask8_u32(_mm512_cmp_pd_mask(b, b, _CMP_UNORD_Q)) << 8;
+}
+
+// Ranks 16 sources from `first` on; n of them exist. `values` is followed by no further read.
+template <typename Real, bool kLess>
+SPINNEY_INLINE void rank_16(const View& view, const TableView<Real>& t, size_t first, size_t n,
+                            const Real* values, uint32_t missing, uint8_t* ranks) {
+  alignas(64) uint32_t at[16];
+  _mm512_store_si512(at, buckets(t, first, as_floats(values)));
+#pragma GCC unroll 16
+  for (size_t i = 0; i < 16; ++i) {
+    const uint32_t begin = t.base[at[i]];
+    at[i] = begin + passed<kLess>(t.thresholds + begin, values[i]);
+  }
+  const __m512i found =
+      _mm512_sub_epi32(_mm512_load_si512(at), _mm512_load_si512(t.first_threshold + first));
+  if (!view.plain) {
+    _mm512_store_si512(at, found);
+    spread_vector(view, first, at, missing, ranks);
+    return;
+  }
+  __m128i bytes = _mm512_cvtusepi32_epi8(found);
+  if (missing)
+    bytes = _mm_mask_loadu_epi8(bytes, static_cast<__mmask16>(missing), view.missing_ranks + first);
+  _mm_mask_storeu_epi8(ranks + first, static_cast<__mmask16>((1u << n) - 1), bytes);
+}
+
+template <typename Real, typename Given>
+SPINNEY_INLINE void gather_16(const View& view, const char* row, ptrdiff_t stride, size_t first,
+                              size_t n, Real* values) {
+  for (size_t i = 0; i < n; ++i) {
+    Given value;
+    __builtin_memcpy(&value, row + static_cast<ptrdiff_t>(view.sources[first + i].feature) * stride,
+                     sizeof value);
+    values[i] = static_cast<Real>(value);
+  }
+}
+
+template <typename Real, typename Given, bool kLess>
+void rank_row_as(const View& view, const TableView<Real>& t, const char* row, ptrdiff_t stride,
+                 uint8_t* ranks) {
+  const bool direct = sizeof(Real) == sizeof(Given) && view.contiguous &&
+                      stride == static_cast<ptrdiff_t>(sizeof(Given)) && !view.zero_rules &&
+                      reinterpret_cast<uintptr_t>(row) % sizeof(Real) == 0;
+  alignas(64) Real values[16] = {};
+  size_t first = 0;
+  if (direct)
+    for (; first + 16 <= view.n_sources; first += 16) {
+      const Real* at = reinterpret_cast<const Real*>(row) + first;
+      rank_16<Real, kLess>(view, t, first, 16, at, find_nan(at), ranks);
+    }
+  for (; first < view.n_sources; first += 16) {
+    const size_t n = view.n_sources - first < 16 ? view.n_sources - first : 16;
+    gather_16<Real, Given>(view, row, stride, first, n, values);
+    const uint32_t missing =
+        view.zero_rules ? find_missing(view, first, values, n) : find_nan(values);
+    rank_16<Real, kLess>(view, t, first, n, values, missing, ranks);
+  }
+}
+
+template <bool kLess>
+void rank_row_less(const View& view, const Rows& rows, const char* row, uint8_t* ranks) {
+  if (rows.type == NumberType::kFloat32)
+    rank_row_as<float, float, kLess>(view, view.floats, row, rows.column_stride, ranks);
+  else if (view.compares_doubles)
+    rank_row_as<double, double, kLess>(view, view.doubles, row, rows.column_stride, ranks);
+  else
+    rank_row_as<float, double, kLess>(view, view.floats, row, rows.column_stride, ranks);
+}
+
+// 16 rows of 64 bytes: lane L of out[c] holds column 16 * L + c of these rows.
+SPINNEY_INLINE void transpose_lanes(const uint8_t* from, size_t pitch, __m512i* out) {
+  __m512i a[16], b[16];
+#pragma GCC unroll 16
+  for (size_t i = 0; i < 16; ++i) a[i] = _mm512_load_si512(from + i * pitch);
+#pragma GCC unroll 8
+  for (size_t i = 0; i < 8; ++i) {
+    b[2 * i] = _mm512_unpacklo_epi8(a[i], a[i + 8]);
+    b[2 * i + 1] = _mm512_unpackhi_epi8(a[i], a[i + 8]);
+  }
+#pragma GCC unroll 8
+  for (size_t i = 0; i < 8; ++i) {
+    a[2 * i] = _mm512_unpacklo_epi8(b[i], b[i + 8]);
+    a[2 * i + 1] = _mm512_unpackhi_epi8(b[i], b[i + 8]);
+  }
+#pragma GCC unroll 8
+  for (size_t i = 0; i < 8; ++i) {
+    b[2 * i] = _mm512_unpacklo_epi8(a[i], a[i + 8]);
+    b[2 * i + 1] = _mm512_unpackhi_epi8(a[i], a[i + 8]);
+  }
+#pragma GCC unroll 8
+  for (size_t i = 0; i < 8; ++i) {
+    out[2 * i] = _mm512_unpacklo_epi8(b[i], b[i + 8]);
+    out[2 * i + 1] = _mm512_unpackhi_epi8(b[i], b[i + 8]);
+  }
+}
+
+// 64 rows of 64 bytes to columns of 64 bytes, of which the first n are stored.
+void transpose_64(const uint8_t* from, size_t pitch, size_t n, uint8_t* to) {
+  alignas(64) __m512i parts[4][16];
+  for (size_t g = 0; g < 4; ++g) transpose_lanes(from + 16 * g * pitch, pitch, parts[g]);
+  for (size_t c = 0; c < 16 && c < n; ++c) {
+    const __m512i a = _mm512_shuffle_i64x2(parts[0][c], parts[1][c], 0x44);
+    const __m512i b = _mm512_shuffle_i64x2(parts[0][c], parts[1][c], 0xEE);
+    const __m512i d = _mm512_shuffle_i64x2(parts[2][c], parts[3][c], 0x44);
+    const __m512i e = _mm512_shuffle_i64x2(parts[2][c], parts[3][c], 0xEE);
+    _mm512_store_si512(to + 64 * c, _mm512_shuffle_i64x2(a, d, 0x88));
+    if (c + 16 < n) _mm512_store_si512(to + 64 * (c + 16), _mm512_shuffle_i64x2(a, d, 0xDD));
+    if (c + 32 < n) _mm512_store_si512(to + 64 * (c + 32), _mm512_shuffle_i64x2(b, e, 0x88));
+    if (c + 48 < n) _mm512_store_si512(to + 64 * (c + 48), _mm512_shuffle_i64x2(b, e, 0xDD));
+  }
+}
+
+}  // namespace
+
+void rank_row(const View& view, const Rows& rows, size_t r, uint8_t* ranks) {
+  const char* row =
+      static_cast<const char*>(rows.data) + static_cast<ptrdiff_t>(r) * rows.row_stride;
+  if (view.compares_less)
+    rank_row_less<true>(view, rows, row, ranks);
+  else
+    rank_row_less<false>(view, rows, row, ranks);
+  if (view.loose_ends) tie_loose_ends(view, rows, r, ranks);
+}
+
+void rank_block(const View& view, const Rows& rows, size_t first, size_t n, uint8_t* rows_scratch,
+                uint8_t* columns) {
+  const size_t pitch = row_pitch(view.n_columns);
+  for (size_t i = 0; i < n; ++i) rank_row(view, rows, first + i, rows_scratch + i * pitch);
+  for (size_t c = 0; c < view.n_columns; c += 64)
+    transpose_64(rows_scratch + c, pitch, view.n_columns - c, columns + 64 * c);
+}
+
+#undef SPINNEY_INLINE
+#pragma GCC pop_options
+
+}  // namespace spinney::rank::avx512
