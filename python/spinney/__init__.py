@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from spinney._core import Model, __version__
+from spinney.configs import EngineState, InferenceEngineConfig, ModelType
+from spinney.engine import InferenceEngine
 from spinney.exceptions import (
     CorruptModelError,
     InvalidInputError,
@@ -16,11 +18,15 @@ from spinney.loading import load
 
 __all__ = [
     "CorruptModelError",
+    "EngineState",
+    "InferenceEngine",
+    "InferenceEngineConfig",
     "InvalidInputError",
     "Model",
     "ModelIOError",
     "ModelNotFoundError",
     "ModelTooLargeError",
+    "ModelType",
     "SpinneyError",
     "UnsupportedModelError",
     "__version__",

@@ -72,9 +72,9 @@ def _listed(names: Sequence[str]) -> str:
 def _known_categories(model, columns) -> dict:
     """Position of a column -> its categories in training, in code order."""
     stored = model.categories
-    if not stored or model.source["library"] != "lightgbm":
+    if not stored or not model._categories_by_position:
         return stored
-    # LightGBM stores one list for each categorical column of the frame, in the frame's order.
+    # One list for each categorical column of the training's frame, in the frame's order.
     places = [j for j, column in enumerate(columns) if isinstance(column, Categorical)]
     if len(places) != len(stored):
         raise InvalidInputError(
