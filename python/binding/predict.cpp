@@ -148,7 +148,8 @@ PyObject* column_view(PyObject* array, size_t first, size_t n) {
   return nullptr;
 }
 
-// One array per target, as scikit-learn's multi-output classifiers give.
+// One array per target, as scikit-learn's multi-output classifiers give. XGBoost's multi-label
+// classifiers have one column per target, which stay together.
 PyObject* split_targets(const BoundModel& bound, PyObject* all) {
   const auto& labels = bound.model.description().output.labels;
   Owned list(PyList_New(static_cast<Py_ssize_t>(labels.size())));
@@ -176,7 +177,9 @@ PyObject* predict_raw(const BoundModel& bound, const Input& input, const Call& c
 PyObject* predict_proba(const BoundModel& bound, const Input& input, const Call& call) {
   const Owned all(numbers(bound, input, call, Answer::kProbabilities));
   if (!all) return nullptr;
-  if (bound.classes.size() > 1) return split_targets(bound, all.get());
+  const size_t targets = bound.classes.size();
+  if (targets > 1 && bound.model.probability_columns() != targets)
+    return split_targets(bound, all.get());
   Py_INCREF(all.get());
   return all.get();
 }

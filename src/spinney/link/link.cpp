@@ -145,7 +145,8 @@ void decide_all(const Output& output, const Value* values, size_t rows, size_t c
     int32_t* out = classes + r * targets;
     switch (output.decision) {
       case Decision::kThreshold:
-        out[0] = static_cast<double>(row[0]) > output.threshold ? 1 : 0;
+        for (size_t t = 0; t < targets; ++t)
+          out[t] = static_cast<double>(row[t]) > output.threshold ? 1 : 0;
         break;
       case Decision::kThresholdInclusive:
         out[0] = static_cast<double>(row[0]) >= output.threshold ? 1 : 0;

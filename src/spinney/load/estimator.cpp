@@ -6,6 +6,7 @@
 
 #include "spinney/load/lightgbm_record.h"
 #include "spinney/load/sklearn.h"
+#include "spinney/load/xgboost_record.h"
 
 namespace spinney::load {
 namespace {
@@ -30,6 +31,13 @@ constexpr std::array kEntries = {
     Entry{"sklearn", "RandomForestRegressor", describe_sklearn_forest},
     Entry{"sklearn", "ExtraTreesClassifier", describe_sklearn_forest},
     Entry{"sklearn", "ExtraTreesRegressor", describe_sklearn_forest},
+    Entry{"xgboost", "Booster", describe_xgboost_booster},
+    Entry{"xgboost", "XGBClassifier", describe_xgboost_wrapper},
+    Entry{"xgboost", "XGBModel", describe_xgboost_wrapper},
+    Entry{"xgboost", "XGBRFClassifier", describe_xgboost_wrapper},
+    Entry{"xgboost", "XGBRFRegressor", describe_xgboost_wrapper},
+    Entry{"xgboost", "XGBRanker", describe_xgboost_wrapper},
+    Entry{"xgboost", "XGBRegressor", describe_xgboost_wrapper},
 };
 
 // Composites whose inner model is what a user can load, and the attribute that holds it.

@@ -145,11 +145,12 @@ Result<int64_t> best_iteration(const Field& learner) {
   return optional_integer(learner.find("attributes"), "best_iteration", -1);
 }
 
-Result<Forest> read_forest(const Learner& learner, int64_t last_iteration, bool in_place) {
+Result<Forest> read_forest(const Learner& learner, int64_t last_iteration,
+                           const ModelOptions& options) {
   TreesContext context;
   context.n_outputs = learner.n_outputs;
   context.last_iteration = last_iteration;
-  context.weights_in_place = in_place;
+  context.weights_in_place = options.is_wrapper;
   if (learner.booster_name == "dart") {
     SPINNEY_ASSIGN(const Field weights, learner.booster.at("weight_drop", "the DART booster"));
     SPINNEY_TRY(weights.read(context.weights, "weight_drop"));
@@ -162,6 +163,7 @@ Result<Forest> read_forest(const Learner& learner, int64_t last_iteration, bool 
   parts.settings.n_features = static_cast<uint32_t>(learner.n_features);
   parts.settings.n_outputs = learner.n_outputs;
   parts.settings.absent_is_missing = true;
+  parts.settings.missing_value = options.missing;
   parts.base = base_margins(learner);
   SPINNEY_TRY(read_trees(model, context, parts));
   return make_forest(std::move(parts));
@@ -220,10 +222,13 @@ Result<Description> describe_booster(const Field& root, const ModelOptions& opti
     if (options.is_wrapper) {
       SPINNEY_ASSIGN(last_iteration, best_iteration(field));
     }
-    SPINNEY_ASSIGN(model.scorer, read_forest(learner, last_iteration, options.is_wrapper));
+    SPINNEY_ASSIGN(model.scorer, read_forest(learner, last_iteration, options));
     SPINNEY_TRY(
         read_categories(gbtree_of(learner).find("model"), learner.n_features, model.categories));
   } else if (learner.booster_name == "gblinear") {
+    if (!std::isnan(options.missing))
+      return unsupported("a gblinear model with missing=" + std::to_string(options.missing) +
+                         " is not supported; train with NaN for missing values");
     SPINNEY_ASSIGN(model.scorer, read_linear(learner));
   } else {
     return unsupported("the booster \"" + learner.booster_name +

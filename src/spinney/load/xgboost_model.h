@@ -1,6 +1,9 @@
 // An XGBoost model's fields, JSON or UBJSON alike, become a Description.
 #pragma once
 
+#include <cmath>
+#include <string>
+
 #include "spinney/load/xgboost_document.h"
 #include "spinney/model/description.h"
 
@@ -12,6 +15,7 @@ struct ModelOptions {
   // The scikit-learn wrappers' ways: trees up to the best iteration only, DART weights applied as
   // Booster.inplace_predict does.
   bool is_wrapper = false;
+  double missing = std::nan("");  // a float32 that is missing too; NaN: none
 };
 
 // root: the object with "learner" and "version", as Booster.save_model writes it. The Description

@@ -48,7 +48,9 @@ struct Link {
 enum class Decision : uint8_t {
   kValues = 0,     // the values themselves
   kArgmax = 1,     // the class of the largest value (first one on ties)
-  kThreshold = 2,  // one value: class 1 where value > threshold, else class 0
+  // A value a target (XGBoost's multi-label classifiers have several): class 1 where
+  // value > threshold, else class 0.
+  kThreshold = 2,
   kThresholdInclusive = 3,  // one value: class 1 where value >= threshold
   kOutlier = 4,    // one raw-derived value: -1 where value - threshold < 0, else 1
 };
