@@ -84,7 +84,8 @@ class PandasTable(Table):
             return self._labels(series)
         if isinstance(dtype, self._pandas.CategoricalDtype):
             return Categorical(series.cat.codes.to_numpy(), list(series.cat.categories))
-        if self._pandas.api.types.is_numeric_dtype(dtype):  # nullable, arrow-backed, sparse
+        kinds = self._pandas.api.types
+        if kinds.is_numeric_dtype(dtype) or kinds.is_bool_dtype(dtype):  # nullable, arrow, sparse
             if series.isna().any():
                 return series.to_numpy(dtype=np.float64, na_value=np.nan)
             return np.asarray(
