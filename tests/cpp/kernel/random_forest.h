@@ -31,10 +31,12 @@ struct ForestShape {
   Missing missing = Missing::kNanOnly;
   // Thresholds come from this many distinct values a feature; 0: every one is new.
   size_t distinct_thresholds = 0;
-  double strange_thresholds = 0.05;  // share that are ±0, ±inf, NaN, tiny or huge
+  double strange_thresholds = 0.05;  // share that are ±0, ±inf, tiny or huge
+  bool nan_thresholds = false;       // and NaN
   double categorical = 0;            // share of splits
   uint32_t category_words_max = 4;
-  double linear = 0;  // share of leaves with terms
+  bool shared_sets = false;  // features may share category sets
+  double linear = 0;         // share of leaves with terms
   bool median = false;
   bool shuffled = false;  // nodes in any order after the root
 };
@@ -96,6 +98,7 @@ class ForestMaker {
     s.n_outputs = shape_.n_outputs;
     s.leaf_width = shape_.vector_leaves ? shape_.n_outputs : 1;
     pools_.resize(shape_.n_features);
+    sets_.resize(shape_.n_features);
     for (size_t t = 0; t < shape_.n_trees; ++t) add_tree();
     for (uint32_t k = 0; k < s.n_outputs; ++k) parts_.base.push_back(leaf_number());
     if (shape_.linear == 0) parts_.linear_leaves.clear();
@@ -156,7 +159,7 @@ class ForestMaker {
     if (random_.chance(0.5)) node.flags = Node::kDefaultLeft;
     if (random_.chance(shape_.categorical)) {
       node.flags |= Node::kCategorical;
-      node.threshold = category_set();
+      node.threshold = category_set(node.feature);
       return node;
     }
     if (shape_.missing == Missing::kAllRules)
@@ -170,17 +173,18 @@ class ForestMaker {
     if (shape_.distinct_thresholds && pool.size() >= shape_.distinct_thresholds)
       return random_.pick(pool);
     double value = random_.normal();
-    if (random_.chance(shape_.strange_thresholds))
+    if (random_.chance(shape_.strange_thresholds)) {
       value = random_.pick(strange_values(shape_.input));
-    else if (random_.chance(0.1))
-      value = std::floor(4 * value);
+      if (std::isnan(value) && !shape_.nan_thresholds) value = 0.25;
+    }
+    if (random_.chance(0.1)) value = std::floor(4 * value);
     pool.push_back(rounded(value, shape_.input));
     return pool.back();
   }
 
-  double category_set() {
-    if (!parts_.category_sets.empty() && random_.chance(0.2))
-      return static_cast<double>(random_.below(parts_.category_sets.size()));
+  double category_set(uint32_t feature) {
+    std::vector<double>& sets = sets_[shape_.shared_sets ? 0 : feature];
+    if (!sets.empty() && random_.chance(0.2)) return random_.pick(sets);
     CategorySet set;
     set.first_word = static_cast<uint32_t>(parts_.category_words.size());
     set.word_count = static_cast<uint32_t>(random_.below(shape_.category_words_max + 1));
@@ -188,7 +192,8 @@ class ForestMaker {
     set.fraction_below_zero_is_zero = random_.chance(0.5);
     for (uint32_t i = 0; i < set.word_count; ++i) parts_.category_words.push_back(random_.word());
     parts_.category_sets.push_back(set);
-    return static_cast<double>(parts_.category_sets.size() - 1);
+    sets.push_back(static_cast<double>(parts_.category_sets.size() - 1));
+    return sets.back();
   }
 
   double leaf_number() {
@@ -215,7 +220,8 @@ class ForestMaker {
   const ForestShape& shape_;
   Random random_;
   ForestParts parts_;
-  std::vector<std::vector<double>> pools_;
+  std::vector<std::vector<double>> pools_;  // a feature's thresholds so far
+  std::vector<std::vector<double>> sets_;   // a feature's category sets so far
 };
 
 // Values that decide: each feature's thresholds and their neighbours, strange values, categories.
