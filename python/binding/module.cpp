@@ -15,6 +15,7 @@
 #include "binding/info.h"
 #include "binding/model.h"
 #include "binding/predict.h"
+#include "binding/split_values.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -124,6 +125,7 @@ NB_MODULE(_core, m) {
                    })
       .def("info", &info, "Everything known of the model, as a dict.")
       .def("__repr__", &repr);
+  define_split_values(m);
 }
 
 }  // namespace spinney::binding

@@ -1,0 +1,5 @@
+import sys
+
+from spinney.cli import main
+
+sys.exit(main())
