@@ -12,6 +12,7 @@ shift
 python=${PYTHON:-python3}
 log=build/setup.log
 mkdir -p build
+export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
 
 say() { printf '\033[1m%s\033[0m\n' "$*" | if [ -t 1 ]; then cat; else sed 's/\x1b\[[0-9;]*m//g'; fi; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }

@@ -21,9 +21,7 @@ def values_beside(thresholds, dtype):
     """Each threshold as dtype, and its neighbours on both sides."""
     centre = thresholds.astype(dtype)
     infinity = dtype(np.inf)
-    return np.concatenate(
-        [centre, np.nextafter(centre, infinity), np.nextafter(centre, -infinity)]
-    )
+    return np.concatenate([centre, np.nextafter(centre, infinity), np.nextafter(centre, -infinity)])
 
 
 def hard_rows(model, count, dtype=np.float64, missing=True, infinite=True, seed=0):
@@ -57,4 +55,18 @@ def hard_rows(model, count, dtype=np.float64, missing=True, infinite=True, seed=
         odd = kind > 0.9
         column[odd] = rng.choice(np.array(extremes, dtype), size=odd.sum())
         rows[:, feature] = rng.permutation(column)
+    return rows
+
+
+def plain_rows(model, count, seed=0):
+    """count ordinary float32 rows: each value uniform over the range of its feature's splits."""
+    rng = np.random.default_rng(seed)
+    rows = np.empty((count, model.n_features), np.float32)
+    for feature, (thresholds, categories) in enumerate(_core._split_values(model)):
+        if len(categories):
+            rows[:, feature] = rng.choice(categories, size=count)
+            continue
+        low, high = (thresholds.min(), thresholds.max()) if len(thresholds) else (-1.0, 1.0)
+        spread = min(max(high - low, 1e-3), 1e30)
+        rows[:, feature] = rng.uniform(low - spread / 10, high + spread / 10, size=count)
     return rows

@@ -1,0 +1,119 @@
+"""spinney bench: how long the model takes here, and with every rival that is installed."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from spinney.cli.chart import save_times
+from spinney.cli.data import read_chunks
+from spinney.cli.errors import UserError
+from spinney.cli.hard_rows import plain_rows
+from spinney.cli.models import load_model
+from spinney.cli.original import open_original
+from spinney.cli.rivals import Subject, find_rivals
+from spinney.cli.table import print_table, shown_ratio, shown_seconds
+from spinney.cli.timing import fastest_of, measure
+
+EXAMPLES = """examples:
+  spinney bench model.json
+  spinney bench model.json --data rows.csv --rows 1,256 --chart times.svg
+  spinney bench model.pkl --trusted             a pickle: its library has to unpickle it
+
+Rivals: the training library, ONNX Runtime and daal4py where they are installed; with --compiled
+also lleaves and TL2cgen, which compile for minutes. All on one thread, taking turns."""
+
+
+def _sizes(text):
+    try:
+        sizes = [int(one) for one in text.split(",")]
+    except ValueError:
+        sizes = []
+    if not sizes or min(sizes) < 1:
+        raise UserError(f"--rows: expected numbers such as 1,64,10000, found {text!r}")
+    return sizes
+
+
+def add_arguments(parser):
+    parser.add_argument("model", help="a model file")
+    parser.add_argument("--data", metavar="ROWS", help=".csv, .tsv, .npy or .parquet file")
+    parser.add_argument("--rows", default="1,64,10000", help="rows in a call (1,64,10000)")
+    parser.add_argument("--seconds", type=float, default=0.5, help="time for each measurement")
+    parser.add_argument("--chart", metavar="OUT", help="write a chart, .png or .svg")
+    parser.add_argument("--trusted", action="store_true", help="the model file may be unpickled")
+    parser.add_argument("--compiled", metavar="FOLDER", help="also rivals that compile, kept there")
+    parser.add_argument("--quiet", action="store_true", help="the table only")
+
+
+def _rows(arguments, model, most):
+    if not arguments.data:
+        return plain_rows(model, min(most * 4, 40_960))
+    parts, count = [], 0
+    for part in read_chunks(arguments.data, model):
+        parts.append(np.asarray(part, np.float32))
+        count += len(part)
+        if count >= most * 4:
+            break
+    if not count:
+        raise UserError(f"{arguments.data}: has no rows")
+    rows = np.concatenate(parts)
+    return rows if count >= most else np.resize(rows, (most, rows.shape[1]))
+
+
+def _rivals(arguments, model, method):
+    try:
+        original = open_original(arguments.model, model, arguments.trusted)
+    except UserError as error:
+        return [], [str(error)]
+    return find_rivals(
+        Subject(
+            path=arguments.model,
+            library=original.library,
+            original=original.model,
+            n_features=model.n_features,
+            method=method,
+            compiled=arguments.compiled,
+        )
+    )
+
+
+def run(arguments):
+    sizes = _sizes(arguments.rows)
+    if not arguments.seconds > 0:
+        raise UserError("--seconds: expected a number above 0")
+    model = load_model(arguments.model)
+    pickled = model.source["format"] in ("pickle", "joblib")
+    method = "predict_proba" if pickled and model.classes_ is not None else "predict"
+    rivals, notes = _rivals(arguments, model, method)
+    rows = _rows(arguments, model, max(sizes))
+    ours = getattr(model, method)
+    calls = {"0": lambda part: ours(part, num_threads=1)}
+    names = {"0": "Spinney"}
+    for i, rival in enumerate(rivals, 1):
+        calls[str(i)], names[str(i)] = rival.call, rival.name
+    results = {}
+    for size in sizes:
+        if sys.stderr.isatty() and not arguments.quiet:
+            print(f"\r\x1b[Ktiming calls of {size:,} rows …", end="", file=sys.stderr, flush=True)
+        results[size] = fastest_of(measure(calls, rows, size, arguments.seconds), names)
+    if sys.stderr.isatty() and not arguments.quiet:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+    versions = {rival.name: rival.version for rival in rivals}
+    table = []
+    for name in dict.fromkeys(names.values()):
+        cells = [f"{name} {versions.get(name, '')}".strip()]
+        for size in sizes:
+            time, best = results[size][name].best, results[size]["Spinney"].best
+            note = "" if name == "Spinney" else f"  ({shown_ratio(time / best)})"
+            cells.append(shown_seconds(time) + note)
+        table.append(cells)
+    headings = [f"{method}, one thread"]
+    headings += [f"{size:,} row{'s' if size > 1 else ''}" for size in sizes]
+    print_table(headings, table)
+    for note in notes:
+        print(note, file=sys.stderr)
+    if arguments.chart:
+        times = {size: {n: t.best for n, t in one.items()} for size, one in results.items()}
+        save_times(arguments.chart, arguments.model, times)
+    return 0

@@ -1,0 +1,178 @@
+"""Other ways to run the same model, of those that are installed: the rivals of `spinney bench`.
+
+Each answers the same question on one thread, by the fastest call that its Python package offers.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass
+class Rival:
+    """name: what tables say; several rivals may share it, and the fastest then counts."""
+
+    name: str
+    version: str
+    call: Callable  # float32 rows -> predictions
+
+
+@dataclass
+class Subject:
+    """What is to be run: the file, its library's object, and which answer is asked for."""
+
+    path: str
+    library: str  # xgboost, lightgbm or sklearn
+    original: object  # Booster or estimator, or None where only the file is at hand
+    n_features: int
+    method: str  # "predict" or "predict_proba", as Spinney calls it
+    compiled: str | None = None  # folder for rivals that compile for minutes; None: without them
+
+
+def find_rivals(subject):
+    """The rivals that can run the subject, and a note on each that cannot."""
+    rivals, notes = [], []
+    makers = [_library, _onnxruntime, _daal4py]
+    if subject.compiled:
+        makers += [_lleaves, _tl2cgen]
+    for make in makers:
+        name = make.__name__.lstrip("_")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                rivals += make(subject)
+        except ImportError as error:
+            notes.append(f"{name}: not installed ({error.name})")
+        except Exception as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            notes.append(f"{name}: cannot run this model ({reason[:120]})")
+    return rivals, notes
+
+
+def _library(subject):
+    model = subject.original
+    module = importlib.import_module(subject.library)
+    version = module.__version__
+    if hasattr(model, "get_booster"):
+        model = model.get_booster()
+    if hasattr(model, "booster_"):
+        model = model.booster_
+    if subject.library == "xgboost":
+        model.set_param({"nthread": 1})
+        return [
+            Rival("XGBoost", version, model.inplace_predict),
+            Rival(
+                "XGBoost",
+                version,
+                lambda rows: model.predict(module.DMatrix(rows, nthread=1)),
+            ),
+        ]
+    if subject.library == "lightgbm":
+        return [
+            Rival("LightGBM", version, lambda rows: model.predict(rows, num_threads=1)),
+        ]
+    return [Rival("scikit-learn", version, getattr(model, subject.method))]
+
+
+def _onnx_model(subject):
+    model = subject.original
+    if subject.library == "sklearn":
+        import skl2onnx
+
+        options = {}
+        if hasattr(model, "predict_proba"):
+            options = {id(model): {"zipmap": False}}
+        sample = np.zeros((1, subject.n_features), np.float32)
+        opset = {"": 17, "ai.onnx.ml": 3}
+        return skl2onnx.to_onnx(model, sample, options=options, target_opset=opset)
+    import onnxmltools
+    from onnxmltools.convert.common.data_types import FloatTensorType
+
+    types = [("x", FloatTensorType([None, subject.n_features]))]
+    if subject.library == "xgboost":
+        import xgboost
+
+        booster = xgboost.Booster(model_file=subject.path)
+        booster.feature_names = None  # the converter knows columns by number only
+        return onnxmltools.convert_xgboost(booster, initial_types=types)
+    return onnxmltools.convert_lightgbm(model, initial_types=types, zipmap=False)
+
+
+def _onnxruntime(subject):
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        _onnx_model(subject).SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    source = session.get_inputs()[0].name
+    names = [output.name for output in session.get_outputs()]
+    # Classifiers give labels and probabilities: only what was asked for is computed and copied.
+    wanted = names[-1:] if subject.method == "predict_proba" or len(names) > 1 else names[:1]
+    if subject.library == "sklearn" and subject.method == "predict":
+        wanted = names[:1]
+
+    def call(rows):
+        return session.run(wanted, {source: rows})[0]
+
+    call(np.zeros((1, subject.n_features), np.float32))
+    return [Rival("ONNX Runtime", onnxruntime.__version__, call)]
+
+
+def _daal4py(subject):
+    if subject.library == "sklearn":
+        raise ValueError("it converts gradient boosting of XGBoost and LightGBM only")
+    import daal4py
+
+    daal4py.daalinit(1)
+    model = daal4py.mb.convert_model(subject.original)
+    name = "predict_proba" if getattr(model, "_is_regression", True) is False else "predict"
+    call = getattr(model, name)
+    call(np.zeros((1, subject.n_features), np.float32))
+    return [Rival("daal4py", importlib.metadata.version("daal4py"), call)]
+
+
+def _cached(subject, suffix):
+    """The place of a compiled model; another file of the same name does not share it."""
+    os.makedirs(subject.compiled, exist_ok=True)
+    facts = os.stat(subject.path)
+    stem = os.path.basename(subject.path).split(".")[0]
+    return os.path.join(subject.compiled, f"{stem}_{facts.st_size}{suffix}")
+
+
+def _lleaves(subject):
+    if subject.library != "lightgbm":
+        raise ValueError("it compiles LightGBM models only")
+    import lleaves
+
+    model = lleaves.Model(model_file=subject.path)
+    model.compile(cache=_cached(subject, ".lleaves"))
+    version = importlib.metadata.version("lleaves")
+    return [Rival("lleaves", version, lambda rows: model.predict(rows, n_jobs=1))]
+
+
+def _tl2cgen(subject):
+    import tl2cgen
+    import treelite
+
+    library = _cached(subject, ".so")
+    if not os.path.exists(library):
+        if subject.library == "sklearn":
+            model = treelite.sklearn.import_model(subject.original)
+        elif subject.library == "xgboost":
+            model = treelite.frontend.load_xgboost_model(subject.path, format_choice="json")
+        else:
+            model = treelite.frontend.load_lightgbm_model(subject.path)
+        tl2cgen.export_lib(model, toolchain="gcc", libpath=library, params={"parallel_comp": 2})
+    predictor = tl2cgen.Predictor(library, nthread=1)
+    version = importlib.metadata.version("tl2cgen")
+    return [Rival("TL2cgen", version, lambda rows: predictor.predict(tl2cgen.DMatrix(rows)))]
