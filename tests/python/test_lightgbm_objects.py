@@ -155,3 +155,40 @@ def test_unfitted_and_early_stopping_predictors_are_refused(tmp_path):
     path.write_bytes(pickle.dumps(estimator.fit(x, y)))
     with pytest.raises(spinney.UnsupportedModelError, match="pred_early_stop"):
         spinney.load(path)
+
+
+def booster_pickle(state):
+    """Bytes of a pickled Booster with any state."""
+    body = pickle.dumps(state, 2)[2:-1]
+    return b"\x80\x02clightgbm.basic\nBooster\n)\x81" + body + b"b."
+
+
+def test_any_state_of_a_booster_is_read_or_refused(tmp_path):
+    text = train({"objective": "regression"}, n_rounds=3).model_to_string()
+    path = tmp_path / "model.pkl"
+    for state, trees in [
+        ({"_handle": text}, 3),
+        ({"handle": text, "best_iteration": -1}, 3),
+        ({"handle": text, "best_iteration": 2}, 2),
+        ({"handle": text, "best_iteration": 2**62}, 3),
+        ({"handle": text, "best_iteration": None}, 3),
+        ({"handle": text, "best_iteration": True}, 1),
+    ]:
+        path.write_bytes(booster_pickle(state))
+        assert spinney.load(path).n_trees == trees, state
+    for state in [
+        {},
+        {"_handle": None},
+        {"_handle": 5},
+        {"_handle": b"tree\n"},
+        {"_handle": ""},
+        {"_handle": text[:700]},
+        {"_handle": text, "best_iteration": "two"},
+        {"_handle": text, "best_iteration": 2**70},
+        {"_handle": text, "best_iteration": [2]},
+        [text],
+        None,
+    ]:
+        path.write_bytes(booster_pickle(state))
+        with pytest.raises(spinney.CorruptModelError, match="Booster"):
+            spinney.load(path)
