@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <string>
 
 namespace spinney::cpu {
 namespace {
@@ -48,6 +49,16 @@ Isa usable_isa() {
     return cap ? std::min(*cap, detected_isa()) : detected_isa();
   }();
   return isa;
+}
+
+Status check_isa_request() {
+  const char* asked = std::getenv("SPINNEY_ISA");
+  if (!asked || !*asked || parse_isa(asked)) return {};
+  std::string names;
+  for (const std::string_view known : kNames)
+    names += (names.empty() ? "" : ", ") + std::string(known);
+  return invalid_argument("SPINNEY_ISA=" + std::string(asked) +
+                          " is not an instruction set; use one of " + names);
 }
 
 }  // namespace spinney::cpu

@@ -5,6 +5,8 @@
 #include <optional>
 #include <string_view>
 
+#include "spinney/base/result.h"
+
 namespace spinney::cpu {
 
 enum class Isa : uint8_t {
@@ -22,5 +24,8 @@ Isa detected_isa();
 // detected_isa(), or less where the environment variable SPINNEY_ISA asks for less.
 // Read once, at first use.
 Isa usable_isa();
+// An error if SPINNEY_ISA is set to something that is not a level's name (which usable_isa()
+// ignores), so that a misspelt cap does not go unnoticed.
+Status check_isa_request();
 
 }  // namespace spinney::cpu

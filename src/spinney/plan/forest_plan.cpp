@@ -2,15 +2,24 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
+#include <string>
 
+#include "spinney/cpu/count.h"
 #include "spinney/cpu/features.h"
 #include "spinney/kernel/forest/registry.h"
+#include "spinney/plan/kernel_table.h"
+#include "spinney/plan/workers.h"
 
 namespace spinney::plan {
 namespace {
 
 using kernel::ForestEvaluator;
+
+// A helper takes some microseconds to wake, so it must save many more.
+constexpr double kThreadWorthNs = 60'000;
+// Parts small enough that a thread which starts late leaves the others little to wait for.
+constexpr size_t kPartsPerThread = 4;
+constexpr double kPartWorthNs = 20'000;
 
 template <typename Real>
 void fill_base(const Forest& forest, size_t rows, Real* scores) {
@@ -33,75 +42,99 @@ class ForestPlan final : public Plan {
              std::vector<std::unique_ptr<ForestEvaluator>> evaluators)
       : model_(std::move(model)),
         forest_(std::get<Forest>(model_->scorer)),
-        evaluators_(std::move(evaluators)) {}
+        table_(std::move(evaluators)) {}
 
-  void score(const Rows& rows, void* scores, unsigned /*num_threads*/) const override {
+  void score(const Rows& rows, void* scores, unsigned num_threads) const override {
     if (forest_.settings().accumulator == NumberType::kFloat32)
-      score_typed(rows, static_cast<float*>(scores));
+      score_typed(rows, static_cast<float*>(scores), num_threads);
     else
-      score_typed(rows, static_cast<double*>(scores));
+      score_typed(rows, static_cast<double*>(scores), num_threads);
   }
 
-  double cost_ns(size_t rows) const override { return best(rows).cost_ns(rows); }
-
-  std::vector<KernelChoice> choices() const override {
-    std::vector<KernelChoice> choices;
-    for (const size_t rows : {1, 2, 4, 8, 16, 32, 64, 128, 1024, 10000}) {
-      const std::string kernel(best(rows).name());
-      if (choices.empty() || choices.back().kernel != kernel) choices.push_back({rows, kernel});
-    }
-    return choices;
-  }
-
-  size_t bytes() const override {
-    size_t total = 0;
-    for (const auto& evaluator : evaluators_) total += evaluator->bytes();
-    return total;
-  }
+  double cost_ns(size_t rows) const override { return table_.cost_ns(rows); }
+  std::vector<KernelChoice> choices() const override { return table_.choices(); }
+  size_t bytes() const override { return table_.bytes(); }
 
  private:
-  const ForestEvaluator& best(size_t rows) const {
-    const ForestEvaluator* found = evaluators_.front().get();
-    for (const auto& evaluator : evaluators_)
-      if (evaluator->cost_ns(rows) < found->cost_ns(rows)) found = evaluator.get();
-    return *found;
+  template <typename Real>
+  void score_typed(const Rows& rows, Real* scores, unsigned num_threads) const {
+    const unsigned threads = threads_for(rows.count, num_threads);
+    if (threads <= 1) return score_part(rows, scores);
+    const size_t part = part_rows(rows.count, threads);
+    const size_t n_outputs = forest_.settings().n_outputs;
+    const auto run = [&](size_t i) {
+      const size_t first = i * part;
+      score_part(rows.slice(first, std::min(part, rows.count - first)), scores + first * n_outputs);
+    };
+    run_parts((rows.count + part - 1) / part, threads, PartFunction(run));
   }
 
   template <typename Real>
-  void score_typed(const Rows& rows, Real* scores) const {
+  void score_part(const Rows& rows, Real* scores) const {
     fill_base(forest_, rows.count, scores);
-    best(rows.count).score(rows, {scores, forest_.settings().n_outputs});
+    table_.score(rows, {scores, forest_.settings().n_outputs}, sizeof(Real));
     divide(forest_, rows.count, scores);
+  }
+
+  // 0 asks for as many as are worth it; a number is what the caller knows better, up to one thread
+  // a block of rows.
+  unsigned threads_for(size_t rows, unsigned num_threads) const {
+    if (num_threads == 1 || rows <= KernelTable::kBlockRows) return 1;
+    const size_t blocks = (rows + KernelTable::kBlockRows - 1) / KernelTable::kBlockRows;
+    if (num_threads > 0) return static_cast<unsigned>(std::min<size_t>(num_threads, blocks));
+    const double worth = table_.cost_ns(rows) / kThreadWorthNs;
+    if (worth < 2) return 1;
+    const size_t most = std::min(blocks, static_cast<size_t>(std::min(worth, 1e6)));
+    return static_cast<unsigned>(std::min<size_t>(cpu::usable_cpus(), most));
+  }
+
+  // Whole blocks, so that kernels see the same blocks as without threads.
+  size_t part_rows(size_t rows, unsigned threads) const {
+    const double row_ns = table_.cost_ns(rows) / static_cast<double>(rows);
+    const size_t even = (rows + threads - 1) / threads;
+    const auto worth = static_cast<size_t>(kPartWorthNs / std::max(row_ns, 1e-3)) + 1;
+    const size_t part = std::min(even, std::max(even / kPartsPerThread, worth));
+    return (part + KernelTable::kBlockRows - 1) / KernelTable::kBlockRows * KernelTable::kBlockRows;
   }
 
   std::shared_ptr<const Description> model_;
   const Forest& forest_;
-  std::vector<std::unique_ptr<ForestEvaluator>> evaluators_;
+  KernelTable table_;
 };
+
+Error no_kernel(const std::string& forced, const std::string& reasons) {
+  if (!reasons.empty())
+    return unsupported("SPINNEY_KERNEL=" + forced + " cannot run this model." + reasons);
+  std::string names;
+  for (const kernel::KernelEntry& entry : kernel::registry())
+    names += (names.empty() ? "" : ", ") + std::string(entry.name);
+  return unsupported("SPINNEY_KERNEL=" + forced + ": no kernel has that name; there are " + names);
+}
 
 }  // namespace
 
 Result<std::shared_ptr<const Plan>> make_forest_plan(std::shared_ptr<const Description> model) {
+  SPINNEY_TRY(cpu::check_isa_request());
   const Forest& forest = std::get<Forest>(model->scorer);
-  const char* forced = std::getenv("SPINNEY_KERNEL");
+  const char* variable = std::getenv("SPINNEY_KERNEL");
+  const std::string forced = variable ? variable : "";
   std::vector<std::unique_ptr<ForestEvaluator>> evaluators;
   std::string reasons;
   for (const kernel::KernelEntry& entry : kernel::registry()) {
-    if (forced && *forced && entry.name != forced) continue;
+    if (!forced.empty() && entry.name != forced) continue;
     if (entry.isa > cpu::usable_isa()) {
       reasons += " This CPU, or SPINNEY_ISA, lacks " + std::string(cpu::name(entry.isa)) + ".";
       continue;
     }
+    // The oracle is for what nothing else takes.
+    if (forced.empty() && !evaluators.empty() && entry.name == "reference.scalar") continue;
     auto evaluator = entry.make(forest);
     if (evaluator.ok())
       evaluators.push_back(std::move(evaluator).value());
     else
       reasons += " " + evaluator.error().message;
   }
-  if (evaluators.empty())
-    return unsupported("SPINNEY_KERNEL=" + std::string(forced ? forced : "") +
-                       " cannot run this model." +
-                       (reasons.empty() ? " No kernel has that name." : reasons));
+  if (evaluators.empty()) return no_kernel(forced, reasons);
   return std::shared_ptr<const Plan>(
       std::make_shared<ForestPlan>(std::move(model), std::move(evaluators)));
 }

@@ -1,0 +1,108 @@
+#include "spinney/cpu/count.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#if defined(__linux__)
+#include <sched.h>
+#else
+#include <thread>
+#endif
+
+namespace spinney::cpu {
+namespace {
+
+std::string read_text(const std::string& path) {
+  std::string text;
+  if (std::FILE* file = std::fopen(path.c_str(), "re")) {
+    char buffer[4096];
+    text.assign(buffer, std::fread(buffer, 1, sizeof buffer, file));
+    std::fclose(file);
+  }
+  return text;
+}
+
+// The control group's path in a line such as "0::/a/b" or "4:cpu,cpuacct:/a/b".
+std::string group_path(const std::string& groups, bool version_2) {
+  for (size_t at = 0; at < groups.size();) {
+    const size_t end = std::min(groups.find('\n', at), groups.size());
+    const std::string line = groups.substr(at, end - at);
+    at = end + 1;
+    const size_t first = line.find(':');
+    const size_t second = line.find(':', first == std::string::npos ? first : first + 1);
+    if (second == std::string::npos) continue;
+    std::string controllers(1, ',');
+    controllers.append(line, first + 1, second - first - 1).append(1, ',');
+    const bool found =
+        version_2 ? line.starts_with("0::") : controllers.find(",cpu,") != std::string::npos;
+    if (found) return line.substr(second + 1);
+  }
+  return {};
+}
+
+double smaller(double a, double b) { return a == 0 ? b : b == 0 ? a : std::min(a, b); }
+
+// The smallest quota from the process's own group up to the root; 0 if there is none. Inside a
+// container the path may name groups that only the host sees; the root is looked at all the same.
+double group_quota() {
+  const std::string groups = read_text("/proc/self/cgroup");
+  double quota = 0;
+  for (const bool version_2 : {true, false}) {
+    const std::string root = version_2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu";
+    std::string path = group_path(groups, version_2);
+    while (true) {
+      std::string folder = root;
+      if (path != "/") folder += path;
+      if (version_2) {
+        quota = smaller(quota, quota_of(read_text(folder + "/cpu.max")));
+      } else {
+        quota = smaller(quota, quota_of(read_text(folder + "/cpu.cfs_quota_us") + " " +
+                                        read_text(folder + "/cpu.cfs_period_us")));
+      }
+      if (path.empty() || path == "/") break;
+      path.resize(path.rfind('/') == std::string::npos ? 0 : path.rfind('/'));
+    }
+  }
+  return quota;
+}
+
+unsigned affinity_cpus() {
+#if defined(__linux__)
+  // A mask as large as the kernel's own; CPU_ALLOC grows until the kernel accepts it.
+  for (size_t cpus = 1024; cpus <= (1u << 20); cpus *= 4) {
+    cpu_set_t* mask = CPU_ALLOC(cpus);
+    if (!mask) break;
+    const size_t size = CPU_ALLOC_SIZE(cpus);
+    const bool read = sched_getaffinity(0, size, mask) == 0;
+    const int count = read ? CPU_COUNT_S(size, mask) : 0;
+    CPU_FREE(mask);
+    if (read) return static_cast<unsigned>(std::max(count, 1));
+  }
+  return 1;
+#else
+  return std::max(1u, std::thread::hardware_concurrency());
+#endif
+}
+
+}  // namespace
+
+double quota_of(std::string_view cpu_max) {
+  const std::string text(cpu_max);
+  char* end = nullptr;
+  const double time = std::strtod(text.c_str(), &end);
+  if (end == text.c_str()) return 0;
+  const double period = std::strtod(end, nullptr);
+  return time > 0 && period > 0 ? time / period : 0;
+}
+
+unsigned usable_cpus() {
+  static const double quota = group_quota();
+  const unsigned cpus = affinity_cpus();
+  if (quota == 0) return cpus;
+  return std::clamp(static_cast<unsigned>(std::min(std::ceil(quota), 1e6)), 1u, cpus);
+}
+
+}  // namespace spinney::cpu
