@@ -124,7 +124,9 @@ NB_MODULE(_core, m) {
                      return b.cast_type == NumberType::kFloat32 ? "float32" : "float64";
                    })
       .def("info", &info, "Everything known of the model, as a dict.")
-      .def("__repr__", &repr);
+      .def("__repr__", &repr)
+      .def("__copy__", [](nb::object self) { return self; })
+      .def("__deepcopy__", [](nb::object self, nb::handle) { return self; });
   define_split_values(m);
 }
 

@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+
+import spinney
 from xgboost_models import (
     OBJECTIVES,
     assert_same,
@@ -15,8 +17,6 @@ from xgboost_models import (
     training_rows,
     xgb,
 )
-
-import spinney
 
 
 @pytest.mark.parametrize("booster", ["gbtree", "dart"])

@@ -4,9 +4,9 @@ import pickle
 
 import numpy as np
 import pytest
-from xgboost_models import assert_same, bits, data_for, params_for, training_rows, xgb
 
 import spinney
+from xgboost_models import assert_same, bits, data_for, params_for, training_rows, xgb
 
 
 def assert_wrapper(model, fitted, x):
