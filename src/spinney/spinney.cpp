@@ -5,6 +5,7 @@
 #include "spinney/link/link.h"
 #include "spinney/model/sparse_blocks.h"
 #include "spinney/plan/answers.h"
+#include "spinney/plan/coded_plan.h"
 #include "spinney/plan/missing_plan.h"
 
 namespace spinney {
@@ -110,6 +111,10 @@ Status Model::predict_leaf(const Rows& rows, int32_t* leaves, const PredictOptio
   if (!std::isnan(missing)) {
     const plan::MarkedRows marked(rows, missing);
     return leaves_of(*forest, marked.view(), leaves);
+  }
+  if (!description_->number_codes.empty()) {
+    const plan::CodedRows coded(rows, description_->number_codes);
+    return leaves_of(*forest, coded.view(), leaves);
   }
   return leaves_of(*forest, rows, leaves);
 }

@@ -77,6 +77,11 @@ void apply_row(const Output& output, const Score* x, size_t n, Value* out) {
     case LinkKind::kXgbMultiArgmax:
       out[0] = static_cast<Value>(std::max_element(x, x + n) - x);
       return;
+    case LinkKind::kExpitNormalize:
+      for (size_t k = 0; k < n; ++k)
+        out[k] = static_cast<Value>(1.0 / (1.0 + std::exp(-read(x, k))));
+      normalize_row(out, n);
+      return;
     case LinkKind::kNormalize:
       for (size_t k = 0; k < n; ++k) out[k] = static_cast<Value>(x[k]);
       normalize_row(out, n);

@@ -1,6 +1,6 @@
 #include "spinney/load/attributes.h"
 
-#include <cmath>
+#include <charconv>
 
 #include "spinney/load/array_values.h"
 
@@ -183,21 +183,54 @@ Result<Labels> to_labels(const Value& value, const std::string& what) {
   return labels;
 }
 
+namespace {
+
+// Versions whose models were compared with their own library's answers.
+constexpr int kOldestMinor = 24;  // 0.24
+constexpr int kNewestMinor = 9;   // 1.9
+
+// "1.5.2" -> true if it is between the oldest and the newest version tested.
+bool is_tested_version(std::string_view version) {
+  int major = 0, minor = 0;
+  const char* end = version.data() + version.size();
+  auto [at, error] = std::from_chars(version.data(), end, major);
+  if (error != std::errc() || at == end || *at != '.') return false;
+  if (std::from_chars(at + 1, end, minor).ec != std::errc()) return false;
+  return (major == 0 && minor >= kOldestMinor) || (major == 1 && minor <= kNewestMinor);
+}
+
+}  // namespace
+
+Status read_sklearn_source(const Record& record, Description& description) {
+  description.source.library = "sklearn";
+  description.source.kind = std::string(record.name);
+  const Value* version = record.find("_sklearn_version");
+  const auto text = version ? version->string() : std::nullopt;
+  if (text) description.source.version = std::string(*text);
+  if (!text || !is_tested_version(*text))
+    description.warnings.push_back(
+        "this " + std::string(record.name) + " was written by scikit-learn " +
+        (text ? std::string(*text) : std::string("of an unknown version")) +
+        "; versions 0.24 to 1.9 are tested");
+  return {};
+}
+
+Status read_feature_names(const Record& record, uint32_t n_features, Description& description) {
+  const Value* names = optional_attribute(record, "feature_names_in_");
+  if (!names) return {};
+  SPINNEY_ASSIGN(description.feature_names, to_texts(*names, place(record, "feature_names_in_")));
+  if (description.feature_names.size() != n_features)
+    return corrupt(place(record, "feature_names_in_") + " holds " +
+                   std::to_string(description.feature_names.size()) + " names for " +
+                   std::to_string(n_features) + " features");
+  return {};
+}
+
 Status read_sklearn_common(const Record& record, Description& description, uint32_t& n_features) {
   const bool modern = optional_attribute(record, "n_features_in_") != nullptr;
   SPINNEY_ASSIGN(n_features, count_attribute(record, modern ? "n_features_in_" : "n_features_"));
-  description.source.library = "sklearn";
-  description.source.kind = std::string(record.name);
-  if (const Value* version = record.find("_sklearn_version"))
-    if (const auto text = version->string()) description.source.version = std::string(*text);
-  if (const Value* names = optional_attribute(record, "feature_names_in_")) {
-    SPINNEY_ASSIGN(description.feature_names, to_texts(*names, place(record, "feature_names_in_")));
-    if (description.feature_names.size() != n_features)
-      return corrupt(place(record, "feature_names_in_") + " holds " +
-                     std::to_string(description.feature_names.size()) + " names for " +
-                     std::to_string(n_features) + " features");
-  }
-  return {};
+  SPINNEY_TRY(read_sklearn_source(record, description));
+  return read_feature_names(record, n_features, description);
 }
 
 }  // namespace spinney::load

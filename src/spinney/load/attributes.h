@@ -42,8 +42,11 @@ Result<Labels> to_labels(const Value& value, const std::string& what);
 // "sklearn.ensemble._forest.RandomForestClassifier.n_features_in_"
 std::string place(const Record& record, std::string_view attribute);
 
-// n_features_in_ (or n_features_ before scikit-learn 1.0), feature_names_in_, and the version that
-// wrote it, with a warning where that is outside those tested.
+// Library, class, and the version that wrote it, with a warning where that is beyond those tested.
+Status read_sklearn_source(const Record& record, Description& description);
+// feature_names_in_, if there.
+Status read_feature_names(const Record& record, uint32_t n_features, Description& description);
+// Both of these and the number of features: n_features_in_, or n_features_ before 1.0.
 Status read_sklearn_common(const Record& record, Description& description, uint32_t& n_features);
 
 }  // namespace spinney::load

@@ -58,6 +58,13 @@ struct ColumnCategories {
   std::variant<std::vector<int64_t>, std::vector<double>, std::vector<std::string>> values;
 };
 
+// A column of numbers that the training library encodes before its trees see them: each value
+// becomes its position among `values` (ascending), every other value NaN.
+struct NumberCodes {
+  uint32_t feature = 0;
+  std::vector<double> values;
+};
+
 struct Source {
   std::string library;  // "xgboost", "lightgbm", "sklearn"
   std::string version;  // the library's version that wrote it, if the file says
@@ -71,6 +78,7 @@ struct Description {
   Source source;
   std::vector<std::string> feature_names;  // empty, or one per feature
   std::vector<ColumnCategories> categories;
+  std::vector<NumberCodes> number_codes;  // applied to every input, frames or not
   // LightGBM does not store which columns were categorical in the data frame, only their order:
   // categories[i] then belongs to the i-th column of categorical dtype of the frame, as LightGBM
   // itself has it (a frame with another number of such columns is refused), and `feature` is i.

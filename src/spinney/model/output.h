@@ -32,6 +32,7 @@ enum class LinkKind : uint8_t {
   // scikit-learn, in float64.
   kExpit,           // 1 / (1 + exp(-parameter * x)), as scipy.special.expit
   kSoftmax,         // exp(x - max) / sum, as sklearn.utils.extmath.softmax
+  kExpitNormalize,  // expit of each score, then x / sum(x) (one-vs-rest logistic regression)
   kNormalize,       // x / sum(x); a zero sum gives 1 / n_outputs (one-vs-rest classifiers)
   kIsolation,       // -2 ** (-x / parameter): score_samples of an IsolationForest
   kSammeProba,      // AdaBoost SAMME: softmax(x / (n_classes - 1)); see `Output::link`

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "spinney/plan/coded_plan.h"
 #include "spinney/plan/ensemble_plan.h"
 #include "spinney/plan/forest_plan.h"
 #include "spinney/plan/linear_plan.h"
@@ -13,6 +14,10 @@ Result<std::shared_ptr<const Plan>> make_plan(std::shared_ptr<const Description>
   if (std::holds_alternative<Linear>(model->scorer)) return make_linear_plan(std::move(model));
   if (std::holds_alternative<Ensemble>(model->scorer)) return make_ensemble_plan(std::move(model));
   const double missing = std::get<Forest>(model->scorer).settings().missing_value;
+  if (!model->number_codes.empty()) {
+    SPINNEY_ASSIGN(auto plan, make_forest_plan(model));
+    return make_coded_plan(std::move(plan), std::move(model));
+  }
   if (std::isnan(missing)) return make_forest_plan(std::move(model));
   SPINNEY_ASSIGN(auto plan, make_forest_plan(model));
   return make_missing_plan(std::move(plan), missing, model->n_outputs(), model->score_type());
