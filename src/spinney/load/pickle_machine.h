@@ -2,6 +2,7 @@
 // Values instead of live objects. pickle_calls.cpp says what calls and states become.
 #pragma once
 
+#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
@@ -139,5 +140,13 @@ class PickleMachine {
   std::vector<size_t> marks_;
   std::vector<Value> memo_;
 };
+
+template <typename T>
+Result<T> PickleMachine::take_number() {
+  SPINNEY_ASSIGN(const auto taken, take(sizeof(T)));
+  T value;
+  std::memcpy(&value, taken.data(), sizeof(T));
+  return value;
+}
 
 }  // namespace spinney::load

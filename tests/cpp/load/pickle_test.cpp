@@ -41,7 +41,8 @@ TEST(Pickle, ACallIsARecordAndRunsNothing) {
 TEST(Pickle, NumbersAndTextOfEveryProtocol) {
   const std::string bytes =
       "(I-7\nL99999999999L\nI01\nF0.5\nJ\xff\xff\xff\xffK\x07M\x00\x01\x8a\x02\x00\xff"
-      "G\x3f\xe0\x00\x00\x00\x00\x00\x00\x88\x89NS'a\\'b'\nVc\\u00e9\n\x8c\x02hiB\x01\x00\x00\x00zt."s;
+      "G\x3f\xe0\x00\x00\x00\x00\x00\x00\x88\x89NS'a\\'b'\n"
+      "Vc\\u00e9\n\x8c\x02hiB\x01\x00\x00\x00zt."s;
   const auto pickle = read(bytes);
   ASSERT_TRUE(pickle.ok()) << pickle.error().message;
   const List& list = *pickle->root.list();
