@@ -134,3 +134,52 @@ def test_a_cut_file_is_refused(tmp_path):
         path.write_text(text[: int(share * text.index("end of trees"))])
         with pytest.raises(spinney.CorruptModelError):
             spinney.load(path)
+
+
+def model_of_scores(scores, objective):
+    """Text of a model that gives scores[i] to the row [i], as a chain of splits."""
+    n = len(scores)
+    splits = range(n - 1)
+    tree = "\n".join(
+        [
+            "Tree=0",
+            f"num_leaves={n}",
+            "num_cat=0",
+            "split_feature=" + " ".join("0" for _ in splits),
+            "threshold=" + " ".join(f"{i + 0.5}" for i in splits),
+            "decision_type=" + " ".join("2" for _ in splits),
+            "left_child=" + " ".join(str(-1 - i) for i in splits),
+            "right_child=" + " ".join(str(i + 1 if i + 2 < n else -n) for i in splits),
+            "leaf_value=" + " ".join(repr(float(score)) for score in scores),
+            "shrinkage=1",
+            "\n\n",
+        ]
+    )
+    return (
+        "tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\n"
+        f"max_feature_idx=0\nobjective={objective}\nfeature_names=x\nfeature_infos=[0:{n}]\n"
+        f"tree_sizes={len(tree)}\n\n{tree}end of trees\n\npandas_categorical:null\n"
+    )
+
+
+LINKS = ["binary sigmoid:1", "binary sigmoid:1.23", "poisson", "cross_entropy",
+         "cross_entropy_lambda", "regression sqrt", "regression", "lambdarank"]  # fmt: skip
+
+
+@pytest.mark.parametrize("objective", LINKS)
+def test_links_over_many_scores(objective, tmp_path):
+    rng = np.random.default_rng(0)
+    scores = np.concatenate(
+        [
+            rng.standard_normal(1200) * 10.0 ** rng.integers(-12, 3, 1200),
+            np.linspace(-750, 750, 301),
+            [0.0, -0.0, 5e-324, -5e-324, 1e-300, 709.78, 709.79, -745.13, -745.14, 1e300, -1e300],
+        ]
+    )
+    text = model_of_scores(scores, objective)
+    (tmp_path / "m.txt").write_text(text)
+    rows = np.arange(len(scores), dtype=float)[:, None]
+    ours = spinney.load(tmp_path / "m.txt")
+    theirs = lightgbm.Booster(model_str=text)
+    same_bits(ours.predict_raw(rows), theirs.predict(rows, raw_score=True))
+    same_bits(ours.predict(rows), theirs.predict(rows))
