@@ -65,26 +65,32 @@ void run_perfect(const uint8_t* tree, size_t count, const BlockPair& blocks) {
   }
 }
 
-SPINNEY_INLINE void step_once(const Step& step, __m512i ranks, const uint8_t* columns,
+SPINNEY_INLINE void step_once(uint64_t offsets, __m512i ranks, const uint8_t* columns,
                               uint8_t* slots) {
   const __mmask64 right =
-      _mm512_cmple_epu8_mask(ranks, _mm512_load_si512(columns + size_t{step.column} * 8));
-  const __m512i a = _mm512_load_si512(slots + size_t{step.left} * 8);
-  const __m512i b = _mm512_load_si512(slots + size_t{step.right} * 8);
-  _mm512_store_si512(slots + size_t{step.to} * 8, _mm512_mask_blend_epi8(right, a, b));
+      _mm512_cmple_epu8_mask(ranks, _mm512_load_si512(columns + (offsets & 0xffff) * 8));
+  const __m512i a = _mm512_load_si512(slots + (offsets >> 16 & 0xffff) * 8);
+  const __m512i b = _mm512_load_si512(slots + (offsets >> 32 & 0xffff) * 8);
+  _mm512_store_si512(slots + (offsets >> 48) * 8, _mm512_mask_blend_epi8(right, a, b));
 }
 
 void run_program(const Step* steps, size_t count, const BlockPair& blocks) {
+  const uint8_t *columns0 = blocks.columns[0], *columns1 = blocks.columns[1];
+  uint8_t *slots0 = blocks.slots[0], *slots1 = blocks.slots[1];
   if (blocks.count == 2) {
     for (size_t i = 0; i < count; ++i) {
       const __m512i ranks = _mm512_set1_epi32(static_cast<int>(steps[i].ranks));
-      step_once(steps[i], ranks, blocks.columns[0], blocks.slots[0]);
-      step_once(steps[i], ranks, blocks.columns[1], blocks.slots[1]);
+      uint64_t offsets;  // one load in place of four
+      __builtin_memcpy(&offsets, &steps[i].column, sizeof offsets);
+      step_once(offsets, ranks, columns0, slots0);
+      step_once(offsets, ranks, columns1, slots1);
     }
   } else {
-    for (size_t i = 0; i < count; ++i)
-      step_once(steps[i], _mm512_set1_epi32(static_cast<int>(steps[i].ranks)), blocks.columns[0],
-                blocks.slots[0]);
+    for (size_t i = 0; i < count; ++i) {
+      uint64_t offsets;
+      __builtin_memcpy(&offsets, &steps[i].column, sizeof offsets);
+      step_once(offsets, _mm512_set1_epi32(static_cast<int>(steps[i].ranks)), columns0, slots0);
+    }
   }
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
+#include <numeric>
 
 #include "spinney/kernel/forest/layout/tree_shape.h"
 
@@ -11,10 +13,26 @@ namespace {
 constexpr size_t kLeavesMax = 256;
 // A program's step costs this many times a perfect tree's node (measured; see
 // docs/decisions/ranks-and-kernels.md).
-constexpr double kStepCost = 1.8;
+const double kStepCost = getenv("SC") ? atof(getenv("SC")) : 1.8;
 
 constexpr uint16_t slot_offset(size_t slot) { return static_cast<uint16_t>(slot * 8); }
 constexpr uint32_t in_each_byte(uint8_t rank) { return rank * 0x01010101u; }
+
+constexpr uint32_t kNoResult = UINT32_MAX;
+
+// What a step reads: a leaf's number, or the result of the step of that index.
+struct Operand {
+  bool is_leaf = true;
+  uint32_t index = 0;
+};
+
+// A step before it has its slots.
+struct Draft {
+  rank::NodeTest test;
+  Operand left, right;
+  double time = 0;
+  uint32_t result = kNoResult;  // a root's: which of the group's trees it finishes
+};
 
 class Builder {
  public:
@@ -64,6 +82,7 @@ class Builder {
         rows_of_leaves_[i] = leaf_rows_;
       }
       if (segment.count == 0) continue;
+      if (depth == 0) schedule_programs();
       if (depth == 0) segment.count = static_cast<uint32_t>(layout_.steps.size() - segment.begin);
       layout_.segments.push_back(segment);
     }
@@ -124,38 +143,70 @@ class Builder {
     subtree_needs_[at] = static_cast<uint16_t>(std::max(1, l == r ? l + 1 : std::max(l, r)));
   }
 
+  // Appends a tree's steps, children first, with steps and leaves in place of slots.
   void add_program(uint32_t tree, size_t result) {
     const std::span<const Node> nodes = forest_.tree(tree);
-    const size_t first = layout_.steps.size();
+    const size_t first = drafts_.size();
     subtree_leaves_.resize(nodes.size());
     subtree_needs_.resize(nodes.size());
     measure(nodes, 0);
-    const uint16_t root = add_steps(nodes, 0, 0, 0);
-    if (layout_.steps.size() == first) layout_.steps.push_back({0, 0, root, root, 0});
-    layout_.steps.back().to = slot_offset(result);
-    layout_.steps_evaluated += static_cast<double>(layout_.steps.size() - first);
+    const Operand root = add_steps(nodes, 0, 0);
+    if (drafts_.size() == first) drafts_.push_back({{}, root, root, 0, kNoResult});
+    drafts_.back().result = static_cast<uint32_t>(result);
+    const auto count = static_cast<double>(drafts_.size() - first);
+    for (size_t i = first; i < drafts_.size(); ++i)
+      drafts_[i].time = (static_cast<double>(i - first) + 0.5) / count;
   }
 
-  // Steps of a subtree whose leaves are numbered from first_leaf on, using temporaries from `free`
-  // on. The child that needs more of them goes first, so that 256 leaves need at most 8 (Sethi and
-  // Ullman, 1970). Returns the slot of the result.
-  uint16_t add_steps(std::span<const Node> tree, uint32_t at, size_t first_leaf, size_t free) {
+  // The child that needs more temporaries goes first, so that 256 leaves need at most 8 (Sethi and
+  // Ullman, 1970).
+  Operand add_steps(std::span<const Node> tree, uint32_t at, size_t first_leaf) {
     const Node& node = tree[at];
-    if (node.is_leaf()) return slot_offset(kFirstConstant + first_leaf);
+    if (node.is_leaf()) return {true, static_cast<uint32_t>(first_leaf)};
     const auto l = static_cast<uint32_t>(node.left), r = static_cast<uint32_t>(node.right);
     const size_t right_leaf = first_leaf + subtree_leaves_[l];
-    uint16_t left, right;
+    Operand left, right;
     if (subtree_needs_[l] >= subtree_needs_[r]) {
-      left = add_steps(tree, l, first_leaf, free);
-      right = add_steps(tree, r, right_leaf, free + (tree[l].is_leaf() ? 0 : 1));
+      left = add_steps(tree, l, first_leaf);
+      right = add_steps(tree, r, right_leaf);
     } else {
-      right = add_steps(tree, r, right_leaf, free);
-      left = add_steps(tree, l, first_leaf, free + (tree[r].is_leaf() ? 0 : 1));
+      right = add_steps(tree, r, right_leaf);
+      left = add_steps(tree, l, first_leaf);
     }
-    const rank::NodeTest test = ranker_.test(node);
-    const uint16_t to = slot_offset(kFirstTemporary + free);
-    layout_.steps.push_back({in_each_byte(test.rank), slot_offset(test.column), left, right, to});
-    return to;
+    drafts_.push_back({ranker_.test(node), left, right, 0, kNoResult});
+    return {false, static_cast<uint32_t>(drafts_.size() - 1)};
+  }
+
+  // A step reads what an earlier one stored, and a load that comes right after its store waits for
+  // it or, worse, is undone: so the steps of a group's programs are interleaved, each tree's spread
+  // evenly over the whole.
+  void schedule_programs() {
+    std::vector<uint32_t> order(drafts_.size());
+    std::iota(order.begin(), order.end(), 0u);
+    std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
+      return drafts_[a].time < drafts_[b].time;
+    });
+    std::vector<uint16_t> slot_of(drafts_.size());
+    std::deque<uint16_t> free;  // the longest free is taken first
+    for (size_t i = 0; i < kTemporarySlots; ++i) free.push_back(slot_offset(kFirstTemporary + i));
+    const auto take = [&](Operand operand) {
+      if (operand.is_leaf) return slot_offset(kFirstConstant + operand.index);
+      free.push_back(slot_of[operand.index]);
+      return slot_of[operand.index];
+    };
+    for (const uint32_t i : order) {
+      const Draft& draft = drafts_[i];
+      Step step{in_each_byte(draft.test.rank), slot_offset(draft.test.column), take(draft.left),
+                take(draft.right), slot_offset(draft.result)};
+      if (draft.result == kNoResult) {
+        step.to = free.front();
+        free.pop_front();
+      }
+      slot_of[i] = step.to;
+      layout_.steps.push_back(step);
+    }
+    layout_.steps_evaluated += static_cast<double>(drafts_.size());
+    drafts_.clear();
   }
 
   void add_leaves(const std::vector<uint32_t>& rows) {
@@ -186,6 +237,7 @@ class Builder {
   std::vector<uint32_t> leaf_rows_;
   std::vector<uint32_t> rows_of_leaves_[kGroupTrees];
   std::vector<uint16_t> subtree_leaves_, subtree_needs_;
+  std::vector<Draft> drafts_;
 };
 
 }  // namespace

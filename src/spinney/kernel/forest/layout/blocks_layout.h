@@ -22,12 +22,12 @@ namespace spinney::kernel {
 
 inline constexpr size_t kGroupTrees = 32;
 inline constexpr int kPerfectDepthMax = 8;
-// A slot is 64 bytes, one per row: results of a group's trees, then temporaries, then the constant
-// numbers 0 to 255. Offsets of slots and columns are in units of 8 bytes.
-inline constexpr size_t kTemporarySlots = 16;
-inline constexpr size_t kFirstTemporary = kGroupTrees;
-inline constexpr size_t kFirstConstant = kGroupTrees + kTemporarySlots;
-inline constexpr size_t kSlots = kFirstConstant + 256;
+// A slot is 64 bytes, one per row: results of a group's trees, then the constant numbers 0 to 255,
+// then temporaries. Offsets of slots and columns are in units of 8 bytes.
+inline constexpr size_t kFirstConstant = kGroupTrees;
+inline constexpr size_t kFirstTemporary = kFirstConstant + 256;
+inline constexpr size_t kTemporarySlots = kGroupTrees * 8;
+inline constexpr size_t kSlots = kFirstTemporary + kTemporarySlots;
 
 // slot[to] = column >= rank ? slot[right] : slot[left], byte by byte.
 struct Step {
