@@ -86,7 +86,7 @@ int main_of(int argc, char** argv) {
   Bench bench{forest};
   std::vector<char> expected;
   std::printf("%-22s %9s %9s %9s %9s %9s %9s %9s | %8s %9s\n", "kernel", "build ms", "1", "4", "16",
-              "64", "256", "10000", "MB", "differ");
+              "64", "256", "1024", "MB", "differ");
   const auto entries = kernel::registry();
   for (size_t i = entries.size(); i-- > 0;) {  // the reference is last, and comes first here
     const kernel::KernelEntry& entry = entries[i];
@@ -117,11 +117,11 @@ int main_of(int argc, char** argv) {
       differ += std::memcmp(expected.data() + r * bench.row_bytes(),
                             bench.scores.data() + r * bench.row_bytes(), bench.row_bytes()) != 0;
     std::printf("%-22s %9.2f", std::string(entry.name).c_str(), build / 1000);
-    for (const size_t count : {1, 4, 16, 64, 256, 10000})
+    for (const size_t count : {1, 4, 16, 64, 256, 1024})
       std::printf(" %9.3f", bench.best_us(**evaluator, count));
     std::printf(" | %8.2f %9zu\n", static_cast<double>((*evaluator)->bytes()) / 1e6, differ);
     std::printf("%-22s %9s", "  cost model", "");
-    for (const size_t count : {1, 4, 16, 64, 256, 10000})
+    for (const size_t count : {1, 4, 16, 64, 256, 1024})
       std::printf(" %9.3f", (*evaluator)->cost_ns(count) / 1000);
     std::printf("\n");
   }

@@ -34,11 +34,25 @@ template <typename Real>
 bool is_missing(MissingRule rule, Real value) {
   if (rule == MissingRule::kNanIsZero) return false;
   if (std::isnan(value)) return true;
-  return rule == MissingRule::kZeroOrNan &&
-         std::fabs(static_cast<double>(value)) <= kZeroThreshold;
+  return rule == MissingRule::kZeroOrNan && std::fabs(static_cast<double>(value)) <= kZeroThreshold;
 }
 
 }  // namespace
+
+// Where most features are read, the few others are ranked too (always 0), so that a row can be
+// loaded as it lies.
+void Ranker::fill_gaps(std::vector<ThresholdSet>& sets) {
+  uint32_t end = 0;
+  for (const Source& source : sources_) end = std::max(end, source.feature + 1);
+  if (sources_.size() < end && 4 * sources_.size() > 3 * size_t{end})
+    for (uint32_t feature = 0; feature < end; ++feature) {
+      const auto entry = source_of_.begin() + static_cast<ptrdiff_t>(size_t{feature} * 3);
+      if (std::any_of(entry, entry + 3, [](uint32_t source) { return source != kNone; })) continue;
+      *entry = static_cast<uint32_t>(sources_.size());
+      sources_.push_back({feature, MissingRule::kNan, 0, 0, 0});
+      sets.emplace_back();
+    }
+}
 
 Status Ranker::collect(const Forest& forest) {
   source_of_.assign(size_t{forest.settings().n_features} * 3, kNone);
@@ -69,6 +83,7 @@ Status Ranker::collect(const Forest& forest) {
     }
     sets[source].add(node.threshold);
   }
+  fill_gaps(sets);
   // Sources in the order of their features, so that a row is read from left to right.
   std::vector<Source> sorted;
   for (uint32_t& entry : source_of_) {
@@ -97,8 +112,9 @@ Status Ranker::lay_columns(const Forest& forest) {
       column_of_[source_of_[source_key(node)] * 2 + node.default_left()] = 0;
   for (size_t s = 0; s < sources_.size(); ++s) {
     Source& source = sources_[s];
-    const auto slices =
-        static_cast<uint32_t>((size_t{source.threshold_count} + kSlice - 1) / kSlice);
+    if (source.threshold_count == 0) column_of_[s * 2] = 0;  // one that fills a gap
+    const auto slices = static_cast<uint32_t>(
+        std::max<size_t>(1, (size_t{source.threshold_count} + kSlice - 1) / kSlice));
     source.first_column = static_cast<uint32_t>(columns_.size());
     for (const bool left : {false, true}) {
       if (column_of_[s * 2 + left] == kNone) continue;
@@ -161,8 +177,8 @@ uint32_t Ranker::rank_of(const Tables<Real>& tables, size_t source, Real value) 
   if (tables.last_bucket[source] == 0 && sources_[source].threshold_count > kWindow) {
     const auto begin = tables.thresholds.begin() + first;
     const auto end = begin + sources_[source].threshold_count;
-    const auto found = compares_less() ? std::upper_bound(begin, end, value)
-                                       : std::lower_bound(begin, end, value);
+    const auto found =
+        compares_less() ? std::upper_bound(begin, end, value) : std::lower_bound(begin, end, value);
     return static_cast<uint32_t>(found - begin);
   }
   const bool by_bits = tables.by_bits[source / 16] >> (source % 16) & 1;
@@ -216,8 +232,7 @@ void Ranker::rank_row(const Rows& rows, size_t r, uint8_t* ranks) const {
   for (const CategorySource& source : category_sources_) {
     double value = rows.at(r, source.feature);
     if (!compares_doubles()) value = static_cast<float>(value);
-    ranks[source.column] =
-        std::isnan(value) ? source.missing_rank : rank_category(source, value);
+    ranks[source.column] = std::isnan(value) ? source.missing_rank : rank_category(source, value);
   }
 }
 

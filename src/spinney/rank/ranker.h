@@ -88,6 +88,8 @@ struct TableView {
   const Real* thresholds;
 };
 
+class ThresholdSet;
+
 class Ranker {
  public:
   static Result<std::shared_ptr<const Ranker>> make(const Forest& forest);
@@ -123,6 +125,7 @@ class Ranker {
   uint32_t rank_of(const Tables<Real>& tables, size_t source, Real value) const;
 
  private:
+  void fill_gaps(std::vector<ThresholdSet>& sets);
   Status collect(const Forest& forest);
   Status lay_columns(const Forest& forest);
   template <typename Real>

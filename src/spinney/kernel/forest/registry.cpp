@@ -2,6 +2,7 @@
 
 #include "spinney/kernel/forest/avx2/walk.h"
 #include "spinney/kernel/forest/avx512/blocks.h"
+#include "spinney/kernel/forest/avx512/lanes.h"
 #include "spinney/kernel/forest/scalar/reference.h"
 #include "spinney/kernel/forest/scalar/walk.h"
 
@@ -12,6 +13,7 @@ constexpr KernelEntry kKernels[] = {
     {"walk.avx2", cpu::Isa::kAvx2, &avx2::make_walk},
     {"walk.scalar", cpu::Isa::kScalar, &scalar::make_walk},
     {"blocks.avx512vbmi", cpu::Isa::kAvx512Vbmi, &make_blocks_avx512vbmi},
+    {"lanes.avx512vbmi", cpu::Isa::kAvx512Vbmi, &make_lanes_avx512vbmi},
     {"blocks.avx512", cpu::Isa::kAvx512, &make_blocks_avx512},
     {"reference.scalar", cpu::Isa::kScalar, &make_reference},
 };

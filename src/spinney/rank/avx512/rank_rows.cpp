@@ -163,22 +163,27 @@ SPINNEY_INLINE void rank_16(const View& view, const TableView<Real>& t, size_t f
                             const Real* values, uint32_t missing, uint8_t* ranks) {
   alignas(64) uint32_t at[16];
   _mm512_store_si512(at, buckets(t, first, as_floats(values)));
-#pragma GCC unroll 16
-  for (size_t i = 0; i < 16; ++i) {
-    const uint32_t begin = t.base[at[i]];
-    at[i] = begin + passed<kLess>(t.thresholds + begin, values[i]);
-  }
-  const __m512i found =
-      _mm512_sub_epi32(_mm512_load_si512(at), _mm512_load_si512(t.first_threshold + first));
-  if (!view.plain) {
-    _mm512_store_si512(at, found);
-    spread_vector(view, first, at, missing, ranks);
+  // Otherwise the compiler would take the vector apart, which costs more than loading from it.
+  asm volatile("" : "+m"(at));
+  if (view.plain) {
+    // Bytes are stored one by one; gathering them into a vector first would stall on these stores.
+    for (size_t i = 0; i < n; ++i) {
+      const uint32_t begin = t.base[at[i]];
+      const uint32_t found =
+          begin - t.first_threshold[first + i] + passed<kLess>(t.thresholds + begin, values[i]);
+      ranks[first + i] = static_cast<uint8_t>(found);
+    }
+    for (; missing; missing &= missing - 1) {
+      const size_t s = first + static_cast<size_t>(__builtin_ctz(missing));
+      ranks[s] = view.missing_ranks[s];
+    }
     return;
   }
-  __m128i bytes = _mm512_cvtusepi32_epi8(found);
-  if (missing)
-    bytes = _mm_mask_loadu_epi8(bytes, static_cast<__mmask16>(missing), view.missing_ranks + first);
-  _mm_mask_storeu_epi8(ranks + first, static_cast<__mmask16>((1u << n) - 1), bytes);
+  for (size_t i = 0; i < n; ++i) {
+    const uint32_t begin = t.base[at[i]];
+    at[i] = begin - t.first_threshold[first + i] + passed<kLess>(t.thresholds + begin, values[i]);
+  }
+  spread_vector(view, first, at, missing, ranks);
 }
 
 template <typename Real, typename Given>

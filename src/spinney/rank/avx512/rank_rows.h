@@ -22,7 +22,7 @@ struct View {
   bool loose_ends;  // sources found by bisection, or category columns
 };
 
-// Ranks of row r: writes n_columns bytes rounded up to a multiple of 16.
+// Ranks of row r: writes n_columns bytes.
 void rank_row(const View& view, const Rows& rows, size_t r, uint8_t* ranks);
 
 // Ranks of rows [first, first + n), n <= 64, as columns of 64 bytes: columns[64 * c + i] is row i's

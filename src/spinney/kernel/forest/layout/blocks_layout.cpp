@@ -13,7 +13,7 @@ namespace {
 constexpr size_t kLeavesMax = 256;
 // A program's step costs this many times a perfect tree's node (measured; see
 // docs/decisions/ranks-and-kernels.md).
-const double kStepCost = getenv("SC") ? atof(getenv("SC")) : 1.8;
+constexpr double kStepCost = 2.8;
 
 constexpr uint16_t slot_offset(size_t slot) { return static_cast<uint16_t>(slot * 8); }
 constexpr uint32_t in_each_byte(uint8_t rank) { return rank * 0x01010101u; }
@@ -183,9 +183,8 @@ class Builder {
   void schedule_programs() {
     std::vector<uint32_t> order(drafts_.size());
     std::iota(order.begin(), order.end(), 0u);
-    std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
-      return drafts_[a].time < drafts_[b].time;
-    });
+    std::stable_sort(order.begin(), order.end(),
+                     [&](uint32_t a, uint32_t b) { return drafts_[a].time < drafts_[b].time; });
     std::vector<uint16_t> slot_of(drafts_.size());
     std::deque<uint16_t> free;  // the longest free is taken first
     for (size_t i = 0; i < kTemporarySlots; ++i) free.push_back(slot_offset(kFirstTemporary + i));
