@@ -53,7 +53,7 @@ def run(arguments):
     writer, failed = None, True
     try:
         for rows in read_chunks(arguments.data, model, progress.at):
-            values = np.asarray(call(rows, num_threads=arguments.threads))
+            values = np.asarray(call(rows, num_threads=arguments.threads or None))
             values = values.reshape(len(rows), -1)
             if writer is None:
                 writer = open_output(arguments.output, column_names(model, kind, values.shape[1]))
