@@ -69,8 +69,14 @@ def include_faults(path, text, allowed):
 
 
 def order_faults(path, text, has_header):
-    """A source includes its own header first; a header says #pragma once."""
+    """A source includes its own header first; a header says #pragma once.
+
+    A *_body.h is the exception: the text of functions, included once per instruction set inside
+    that set's namespace and target region, so it stands alone neither as text nor as a file.
+    """
     path = Path(path)
+    if path.name.endswith("_body.h"):
+        return [f"{path}: a body is included more than once"] if "#pragma once" in text else []
     if path.suffix == ".h":
         return [] if "#pragma once" in text else [f"{path}: lacks #pragma once"]
     if not has_header:
@@ -198,6 +204,7 @@ def test_clean_files_have_no_fault():
 
 def test_other_planted_faults_are_caught():
     assert order_faults("link/link.h", "int x;", True)
+    assert order_faults("kernel/walk_body.h", "#pragma once", False)
     assert order_faults("link/link.cpp", "#include <vector>\n" + CLEAN, True)
     assert name_faults("src/spinney/link/linkUtil.cpp")
     assert name_faults("src/spinney/link/string_util.cpp")
