@@ -246,6 +246,7 @@ def test_verify_reports_a_difference(files, capsys, monkeypatch):
     assert main([*command, "--tolerance", "1"]) == 0
 
 
+@pytest.mark.skipif(not hasattr(spinney.Model, "save"), reason="models cannot be saved yet")
 def test_convert_keeps_every_answer(files, tmp_path):
     folder, x = files
     out = tmp_path / "model.spinney"
