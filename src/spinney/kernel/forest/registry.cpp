@@ -3,6 +3,7 @@
 #include "spinney/kernel/forest/avx2/walk.h"
 #include "spinney/kernel/forest/avx512/blocks.h"
 #include "spinney/kernel/forest/avx512/lanes.h"
+#include "spinney/kernel/forest/avx512/walk.h"
 #include "spinney/kernel/forest/scalar/reference.h"
 #include "spinney/kernel/forest/scalar/walk.h"
 
@@ -10,6 +11,7 @@ namespace spinney::kernel {
 namespace {
 
 constexpr KernelEntry kKernels[] = {
+    {"walk.avx512", cpu::Isa::kAvx512, &avx512::make_walk},
     {"walk.avx2", cpu::Isa::kAvx2, &avx2::make_walk},
     {"walk.scalar", cpu::Isa::kScalar, &scalar::make_walk},
     {"blocks.avx512vbmi", cpu::Isa::kAvx512Vbmi, &make_blocks_avx512vbmi},

@@ -9,6 +9,7 @@
 namespace spinney::kernel::avx2 {
 namespace {
 
+using walk::Crown;
 using walk::Ground;
 using walk::kLaneBits;
 using walk::kLanes;
@@ -27,7 +28,7 @@ using walk::Wide;
 }  // namespace
 
 Result<std::unique_ptr<ForestEvaluator>> make_walk(const Forest& forest) {
-  return walk::make_walk(forest, {"walk.avx2", kSteps<Narrow>, kSteps<Wide>, 0.3});
+  return walk::make_walk(forest, {"walk.avx2", kSteps<Narrow>, kSteps<Wide>, false, 0.3});
 }
 
 }  // namespace spinney::kernel::avx2

@@ -5,6 +5,7 @@
 namespace spinney::kernel::scalar {
 namespace {
 
+using walk::Crown;
 using walk::Ground;
 using walk::kLaneBits;
 using walk::kLanes;
@@ -18,7 +19,7 @@ using walk::Wide;
 }  // namespace
 
 Result<std::unique_ptr<ForestEvaluator>> make_walk(const Forest& forest) {
-  return walk::make_walk(forest, {"walk.scalar", kSteps<Narrow>, kSteps<Wide>, 0.35});
+  return walk::make_walk(forest, {"walk.scalar", kSteps<Narrow>, kSteps<Wide>, false, 0.35});
 }
 
 }  // namespace spinney::kernel::scalar

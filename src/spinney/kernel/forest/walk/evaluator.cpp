@@ -47,13 +47,15 @@ class Walk final : public ForestEvaluator {
     if (!narrow_ || forest_.settings().input == NumberType::kFloat64)
       wide_ = make_layout<Wide>(forest_, columns_);
     columns_.finish();
+    if (narrow_ && variant_.crowns) crowns_ = make_crowns(*narrow_);
     for (size_t t = 0; t < forest_.n_trees(); ++t) levels_ += trees()[t].depth;
   }
 
   std::string_view name() const override { return variant_.name; }
 
   size_t bytes() const override {
-    return (narrow_ ? narrow_->bytes() : 0) + (wide_ ? wide_->bytes() : 0) + columns_.bytes();
+    return (narrow_ ? narrow_->bytes() : 0) + (wide_ ? wide_->bytes() : 0) + columns_.bytes() +
+           crowns_.size() * sizeof(Crown);
   }
 
   double cost_ns(size_t rows) const override {
@@ -74,6 +76,10 @@ class Walk final : public ForestEvaluator {
   }
 
  private:
+  // A crown pays where a walk goes on below it.
+  const Crown* crown(size_t t) const {
+    return crowns_.empty() || trees()[t].depth < Crown::kLevels ? nullptr : &crowns_[t];
+  }
   const std::vector<Tree>& trees() const { return narrow_ ? narrow_->trees : wide_->trees; }
 
   template <typename Packed>
@@ -113,7 +119,7 @@ class Walk final : public ForestEvaluator {
     uint32_t* at = scratch().at_for(groups * kLanes);
     fill(part, groups, keys);
     for (size_t t = 0; t < layout.trees.size(); ++t) {
-      steps.rows16(ground, layout.trees[t], keys, group_keys, groups, at);
+      steps.rows16(ground, layout.trees[t], crown(t), keys, group_keys, groups, at);
       add_leaves(forest_, layout, t, at, part, scores);
     }
   }
@@ -175,7 +181,7 @@ class Walk final : public ForestEvaluator {
       const Part part{&rows, first, std::min(kLanes, rows.count - first)};
       fill(part, 1, keys);
       for (size_t t = 0; t < layout.trees.size(); ++t)
-        steps.rows16(ground, layout.trees[t], keys, 0, 1, at + t * kLanes);
+        steps.rows16(ground, layout.trees[t], nullptr, keys, 0, 1, at + t * kLanes);
       for (size_t i = 0; i < part.count; ++i) {
         for (size_t t = 0; t < values.size(); ++t) {
           const auto leaf_row = static_cast<uint32_t>(layout.leaf_payload(at[t * kLanes + i]));
@@ -192,6 +198,7 @@ class Walk final : public ForestEvaluator {
   Columns columns_;
   std::optional<Layout<Narrow>> narrow_;
   std::optional<Layout<Wide>> wide_;
+  std::vector<Crown> crowns_;  // none, or one per tree
   size_t levels_ = 0;
 };
 

@@ -21,6 +21,7 @@ struct Variant {
   std::string_view name;
   Steps<Narrow> narrow;
   Steps<Wide> wide;
+  bool crowns;     // rows16 of `narrow` uses crowns
   double step_ns;  // one row, one level, in the cache
 };
 

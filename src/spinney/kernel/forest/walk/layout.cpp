@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "spinney/kernel/forest/walk/keys.h"
+
 namespace spinney::kernel::walk {
 namespace {
 
@@ -80,6 +82,29 @@ std::optional<Layout<Packed>> make_layout(const Forest& forest, const Columns& c
     }
   }
   return layout;
+}
+
+std::vector<Crown> make_crowns(const Layout<Narrow>& layout) {
+  constexpr uint32_t kInner = (1u << Crown::kLevels) - 1;
+  std::vector<Crown> crowns(layout.trees.size());
+  const uint64_t distance_mask = (uint64_t{1} << layout.distance_bits) - 1;
+  for (size_t t = 0; t < crowns.size(); ++t) {
+    uint32_t place[2 * kInner + 1];  // of each node of the perfect tree, among layout.nodes
+    place[0] = layout.trees[t].root;
+    Crown& crown = crowns[t];
+    crown.key[kInner] = crown.column[kInner] = 0;  // there is no such node
+    for (uint32_t i = 0; i < kInner; ++i) {
+      const uint64_t bits = layout.nodes[place[i]].bits;
+      const auto distance = static_cast<uint32_t>((bits >> 32) & distance_mask);
+      const bool leaf = distance == 0;
+      crown.key[i] = leaf ? kMissingRight<uint32_t> : static_cast<uint32_t>(bits);
+      crown.column[i] = leaf ? 0 : static_cast<uint32_t>(bits >> layout.column_shift);
+      place[2 * i + 1] = place[i] + distance;
+      place[2 * i + 2] = place[i] + distance + !leaf;
+    }
+    for (uint32_t i = 0; i <= kInner; ++i) crown.start[i] = place[kInner + i];
+  }
+  return crowns;
 }
 
 template std::optional<Layout<Narrow>> make_layout(const Forest&, const Columns&);

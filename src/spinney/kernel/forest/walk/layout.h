@@ -42,6 +42,16 @@ struct Tree {
   uint32_t depth;  // splits on the longest way down
 };
 
+// The first levels of a tree as a perfect tree, for kernels that evaluate all of its nodes for many
+// rows at once and walk from where that leads. Nodes lie level by level; where the tree has none,
+// the node sends every row left, and all ways down from there start at the same leaf.
+struct Crown {
+  static constexpr unsigned kLevels = 5;
+  uint32_t key[1 << kLevels];     // the last key that goes left
+  uint32_t column[1 << kLevels];  // its place among the keys of kLanes rows
+  uint32_t start[1 << kLevels];   // where the walk goes on; the first level decides the highest bit
+};
+
 template <typename Packed>
 struct Layout {
   AlignedVector<Packed> nodes;
@@ -59,6 +69,9 @@ struct Layout {
   }
   size_t bytes() const { return nodes.size() * sizeof(Packed) + trees.size() * sizeof(Tree); }
 };
+
+// The crowns of all trees, which add about 400 bytes each.
+std::vector<Crown> make_crowns(const Layout<Narrow>& layout);
 
 // Nothing if a node's distance and column do not fit (kNarrow only).
 template <typename Packed>
