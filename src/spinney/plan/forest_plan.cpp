@@ -102,6 +102,16 @@ class ForestPlan final : public Plan {
   KernelTable table_;
 };
 
+// Whether a kernel need not be built beside these: the registry has the best instruction set of a
+// kernel first, and the oracle is for what nothing else takes.
+bool covered(std::string_view name,
+             const std::vector<std::unique_ptr<ForestEvaluator>>& evaluators) {
+  if (name == "reference.scalar") return !evaluators.empty();
+  const std::string_view family = name.substr(0, name.find('.') + 1);
+  return std::any_of(evaluators.begin(), evaluators.end(),
+                     [&](const auto& evaluator) { return evaluator->name().starts_with(family); });
+}
+
 Error no_kernel(const std::string& forced, const std::string& reasons) {
   if (!reasons.empty())
     return unsupported("SPINNEY_KERNEL=" + forced + " cannot run this model." + reasons);
@@ -126,8 +136,7 @@ Result<std::shared_ptr<const Plan>> make_forest_plan(std::shared_ptr<const Descr
       reasons += " This CPU, or SPINNEY_ISA, lacks " + std::string(cpu::name(entry.isa)) + ".";
       continue;
     }
-    // The oracle is for what nothing else takes.
-    if (forced.empty() && !evaluators.empty() && entry.name == "reference.scalar") continue;
+    if (forced.empty() && covered(entry.name, evaluators)) continue;
     auto evaluator = entry.make(forest);
     if (evaluator.ok())
       evaluators.push_back(std::move(evaluator).value());
