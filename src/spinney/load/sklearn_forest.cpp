@@ -61,7 +61,7 @@ class FractionWriter {
       const size_t n = labels_[k].size();
       const size_t first = out.size();
       for (size_t c = 0; c < n; ++c) out.push_back(tree_.value(node, k * tree_.classes_max() + c));
-      if (!tree_.since_1_3()) normalize(out.data() + first, n);
+      if (!tree_.holds_fractions()) normalize(out.data() + first, n);
     }
   }
 

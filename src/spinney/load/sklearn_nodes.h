@@ -23,9 +23,11 @@ class SklearnTree {
   uint32_t n_features() const { return n_features_; }
   uint32_t n_outputs() const { return n_outputs_; }
   uint32_t classes_max() const { return classes_max_; }  // columns of values per output
-  // Since scikit-learn 1.3 nodes know where missing values go, and classifiers' values are
-  // fractions of a leaf's samples instead of their (weighted) counts.
+  // Since scikit-learn 1.3 nodes know where missing values go.
   bool since_1_3() const { return missing_left_ != kAbsent; }
+  // Since scikit-learn 1.4 classifiers' values are fractions of a leaf's samples instead of their
+  // (weighted) counts.
+  bool holds_fractions() const { return since_1_3() && !of_1_3_; }
 
   int64_t left(size_t node) const { return whole(node, left_); }
   int64_t right(size_t node) const { return whole(node, right_); }
@@ -41,6 +43,7 @@ class SklearnTree {
   Status find_fields(const NdArray& nodes);
   int64_t whole(size_t node, size_t offset) const;
 
+  bool of_1_3_ = false;
   std::span<const char> nodes_;
   std::span<const char> values_;
   size_t item_size_ = 0;
