@@ -9,7 +9,20 @@
 namespace spinney::load::lightgbm {
 namespace {
 
-using Scalar = std::variant<int64_t, double, std::string>;
+struct Scalar {
+  enum class Kind : uint8_t { kWhole, kReal, kText };
+  Kind kind = Kind::kWhole;
+  int64_t whole = 0;
+  double real = 0;
+  std::string text;
+
+  static Scalar of(int64_t value) {
+    Scalar scalar;
+    scalar.whole = value;
+    scalar.real = static_cast<double>(value);
+    return scalar;
+  }
+};
 
 void append_utf8(std::string& out, uint32_t code) {
   const auto tail = [&](int shift) { out += static_cast<char>(0x80 | (code >> shift & 0x3F)); };
@@ -80,28 +93,31 @@ class Reader {
   }
 
   Result<Scalar> read_scalar() {
-    if (take("true")) return Scalar(int64_t{1});
-    if (take("false")) return Scalar(int64_t{0});
+    if (take("true")) return Scalar::of(1);
+    if (take("false")) return Scalar::of(0);
     if (take("\"")) return read_string();
     const size_t end = std::min(text_.find_first_of(",] ", at_), text_.size());
     const char* first = text_.data() + at_;
     const char* last = text_.data() + end;
-    int64_t whole = 0;
-    double real = 0;
+    Scalar scalar;
     at_ = end;
-    if (const auto [stop, error] = std::from_chars(first, last, whole);
+    if (const auto [stop, error] = std::from_chars(first, last, scalar.whole);
         stop == last && error == std::errc())
-      return Scalar(whole);
-    if (const auto [stop, error] = std::from_chars(first, last, real);
-        stop == last && error == std::errc())
-      return Scalar(real);
+      return Scalar::of(scalar.whole);
+    if (const auto [stop, error] = std::from_chars(first, last, scalar.real);
+        stop == last && error == std::errc()) {
+      scalar.kind = Scalar::Kind::kReal;
+      return scalar;
+    }
     at_ = static_cast<size_t>(first - text_.data());
     return fault("a number, a string, true or false");
   }
 
   // After the opening quote.
   Result<Scalar> read_string() {
-    std::string out;
+    Scalar scalar;
+    scalar.kind = Scalar::Kind::kText;
+    std::string& out = scalar.text;
     while (at_ < text_.size() && text_[at_] != '"') {
       const char c = text_[at_++];
       if (c != '\\') {
@@ -123,7 +139,7 @@ class Reader {
     }
     if (at_ == text_.size()) return fault("the end of a string");
     ++at_;
-    return Scalar(std::move(out));
+    return scalar;
   }
 
   // After "\u"; characters beyond 16 bits come as two of them.
@@ -150,32 +166,30 @@ class Reader {
 
   // One type for the whole column: integers become floats where both occur.
   Status unite(std::vector<Scalar> scalars, ColumnCategories& column) const {
-    bool strings = false, reals = false, wholes = false;
+    bool texts = false, reals = false, wholes = false;
     for (const Scalar& scalar : scalars) {
-      strings |= std::holds_alternative<std::string>(scalar);
-      reals |= std::holds_alternative<double>(scalar);
-      wholes |= std::holds_alternative<int64_t>(scalar);
+      texts |= scalar.kind == Scalar::Kind::kText;
+      reals |= scalar.kind == Scalar::Kind::kReal;
+      wholes |= scalar.kind == Scalar::Kind::kWhole;
     }
-    if (strings && (reals || wholes))
+    if (texts && (reals || wholes))
       return unsupported("pandas_categorical: column " + std::to_string(column.feature) +
                          " mixes strings and numbers; train on categories of one type");
-    if (strings) {
-      column.values = gather<std::string>(std::move(scalars));
+    if (texts) {
+      column.values = gather(std::move(scalars), &Scalar::text);
     } else if (reals) {
-      for (Scalar& scalar : scalars)
-        if (const auto* whole = std::get_if<int64_t>(&scalar)) scalar = static_cast<double>(*whole);
-      column.values = gather<double>(std::move(scalars));
+      column.values = gather(std::move(scalars), &Scalar::real);
     } else {
-      column.values = gather<int64_t>(std::move(scalars));
+      column.values = gather(std::move(scalars), &Scalar::whole);
     }
     return {};
   }
 
   template <typename T>
-  static std::vector<T> gather(std::vector<Scalar> scalars) {
+  static std::vector<T> gather(std::vector<Scalar> scalars, T Scalar::* part) {
     std::vector<T> values;
     values.reserve(scalars.size());
-    for (Scalar& scalar : scalars) values.push_back(std::get<T>(std::move(scalar)));
+    for (Scalar& scalar : scalars) values.push_back(std::move(scalar.*part));
     return values;
   }
 
