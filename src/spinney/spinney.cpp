@@ -60,12 +60,16 @@ Status Model::check(const Rows& rows, const PredictOptions& options) const {
   const bool no_nan = description_->refuses_missing;
   const bool no_infinity = description_->refuses_infinity;
   if (!no_nan && !no_infinity) return {};
+  // Libraries look after they have converted, when a large double has become infinity.
+  const auto* forest = std::get_if<Forest>(&description_->scorer);
+  const bool narrow = forest && forest->settings().input == NumberType::kFloat32;
   for (size_t r = 0; r < rows.count; ++r)
     for (size_t c = 0; c < rows.width; ++c) {
-      const double value = rows.at(r, c);
+      const double given = rows.at(r, c);
+      const double value = narrow ? static_cast<double>(static_cast<float>(given)) : given;
       if ((no_nan && std::isnan(value)) || (no_infinity && std::isinf(value)))
         return invalid_argument("strict: row " + std::to_string(r) + ", column " +
-                                std::to_string(c) + " is " + std::to_string(value) +
+                                std::to_string(c) + " is " + std::to_string(given) +
                                 ", which the training library refuses for this model");
     }
   return {};

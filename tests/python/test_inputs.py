@@ -183,3 +183,17 @@ def test_sparse_rows_that_do_not_fit(model):
         model.predict(broken)
     with pytest.raises(spinney.InvalidInputError, match="complex"):
         model.predict(sparse.csr_matrix(np.eye(3, 10) * 1j))
+
+
+def test_strict_refuses_what_the_library_refuses(xgboost_booster, xgboost_model, model, x):
+    xgboost = pytest.importorskip("xgboost")
+    for value in (np.inf, -np.inf, 1e300):
+        given = x.astype(np.float64)
+        given[4, 2] = value
+        with pytest.raises(ValueError):
+            xgboost_booster.predict(xgboost.DMatrix(given))
+        with pytest.raises(spinney.InvalidInputError, match="row 4, column 2"):
+            xgboost_model.predict(given, strict=True)
+        assert xgboost_model.predict(given).shape == (len(x),)
+        assert_same(model.predict(given, strict=True), model.predict(given))
+    assert_same(xgboost_model.predict(x, strict=True), xgboost_model.predict(x))  # NaN is fine
