@@ -28,7 +28,7 @@ using walk::Wide;
 }  // namespace
 
 Result<std::unique_ptr<ForestEvaluator>> make_walk(const Forest& forest) {
-  return walk::make_walk(forest, {"walk.avx2", kSteps<Narrow>, kSteps<Wide>, false, 0.3});
+  return walk::make_walk(forest, {"walk.avx2", kSteps<Narrow>, kSteps<Wide>, false, 1.0});
 }
 
 }  // namespace spinney::kernel::avx2

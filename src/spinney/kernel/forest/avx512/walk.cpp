@@ -107,7 +107,7 @@ static void crowned_rows16(const Ground<Narrow>& ground, Tree tree, const Crown*
 Result<std::unique_ptr<ForestEvaluator>> make_walk(const Forest& forest) {
   Steps<Narrow> narrow = kSteps<Narrow>;
   narrow.rows16 = &crowned_rows16;
-  return walk::make_walk(forest, {"walk.avx512", narrow, kSteps<Wide>, true, 0.3});
+  return walk::make_walk(forest, {"walk.avx512", narrow, kSteps<Wide>, true, 1.0});
 }
 
 }  // namespace spinney::kernel::avx512

@@ -19,7 +19,7 @@ using walk::Wide;
 }  // namespace
 
 Result<std::unique_ptr<ForestEvaluator>> make_walk(const Forest& forest) {
-  return walk::make_walk(forest, {"walk.scalar", kSteps<Narrow>, kSteps<Wide>, false, 0.35});
+  return walk::make_walk(forest, {"walk.scalar", kSteps<Narrow>, kSteps<Wide>, false, 1.05});
 }
 
 }  // namespace spinney::kernel::scalar

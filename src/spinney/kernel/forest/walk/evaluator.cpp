@@ -15,6 +15,8 @@ namespace {
 // Rows of a block: their keys stay in the core's second cache while all trees pass over them.
 constexpr size_t kBlockRowsMax = 1024;
 constexpr size_t kBlockBytes = 256 << 10;
+// A layout beyond this leaves the core's own caches.
+constexpr size_t kNearBytes = 1 << 20;
 
 // A thread's working memory, grown to what its largest call needs and then kept.
 struct Scratch {
@@ -48,7 +50,10 @@ class Walk final : public ForestEvaluator {
       wide_ = make_layout<Wide>(forest_, columns_);
     columns_.finish();
     if (narrow_ && variant_.crowns) crowns_ = make_crowns(*narrow_);
-    for (size_t t = 0; t < forest_.n_trees(); ++t) levels_ += trees()[t].depth;
+    for (size_t t = 0; t < forest_.n_trees(); ++t) {
+      levels_ += trees()[t].depth;
+      if (crown(t)) ++n_crowned_;
+    }
   }
 
   std::string_view name() const override { return variant_.name; }
@@ -58,12 +63,31 @@ class Walk final : public ForestEvaluator {
            crowns_.size() * sizeof(Crown);
   }
 
+  // Constants fitted to measurements (docs/decisions/cost-model.md): a level and a tree cost less
+  // the more rows share a node.
   double cost_ns(size_t rows) const override {
-    const double steps = static_cast<double>(levels_ + 2 * forest_.n_trees());
-    const double columns = static_cast<double>(columns_.count() + 8 * columns_.special_count());
-    const double walks =
-        rows <= 2 ? static_cast<double>(rows) : static_cast<double>((rows + 3) / 4 * 4);
-    return 40 + walks * (steps * variant_.step_ns + columns * 1.5);
+    struct Way {
+      size_t rows_max, together;  // rows are walked in groups of so many
+      double level, tree;
+    };
+    static constexpr Way kWays[] = {
+        {2, 1, 0.65, 1.2}, {4, 4, 0.5, 1.0}, {8, 8, 0.43, 0.9}, {SIZE_MAX, 16, 0.345, 0.55}};
+    const Way* way = kWays;
+    while (rows > way->rows_max) ++way;
+    const auto n_trees = static_cast<double>(forest_.n_trees());
+    double walk = static_cast<double>(levels_) * way->level + n_trees * way->tree;
+    if (!crowns_.empty() && rows >= 64) walk -= n_crowned_ * (way->level * Crown::kLevels - 1.05);
+    // A float64 forest is mostly given float64 rows.
+    const double wide = wide_ ? 1.2 : 1;
+    const size_t nodes_bytes = wide_ ? wide_->bytes() : narrow_->bytes();
+    const double far = nodes_bytes > kNearBytes ? 1.25 : 1;
+    const double fill = 1.1 * static_cast<double>(columns_.count() - columns_.special_count()) +
+                        8.0 * static_cast<double>(columns_.special_count());
+    const double leaves = static_cast<double>(forest_.settings().leaf_width - 1) * n_trees * 0.4;
+    const auto walked =
+        static_cast<double>((rows + way->together - 1) / way->together * way->together);
+    return 30 + walked * walk * wide * far * variant_.speed +
+           static_cast<double>(rows) * (fill + leaves);
   }
 
   void score(const Rows& rows, Scores scores) const override {
@@ -199,7 +223,8 @@ class Walk final : public ForestEvaluator {
   std::optional<Layout<Narrow>> narrow_;
   std::optional<Layout<Wide>> wide_;
   std::vector<Crown> crowns_;  // none, or one per tree
-  size_t levels_ = 0;
+  size_t levels_ = 0;          // of all trees together
+  double n_crowned_ = 0;
 };
 
 }  // namespace
@@ -210,6 +235,8 @@ Result<std::unique_ptr<ForestEvaluator>> make_walk(const Forest& forest, const V
     return unsupported(std::string(variant.name) + " lays rows out in at most " +
                        std::to_string(kColumnsMax) + " columns, and this forest's splits need " +
                        std::to_string(columns.count()) + ".");
+  if (forest.n_nodes() + forest.n_trees() >= UINT32_MAX)
+    return unsupported(std::string(variant.name) + " counts nodes in 32 bits.");
   return std::unique_ptr<ForestEvaluator>(
       std::make_unique<Walk>(forest, variant, std::move(columns)));
 }

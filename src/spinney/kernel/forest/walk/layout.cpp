@@ -8,26 +8,58 @@
 namespace spinney::kernel::walk {
 namespace {
 
-// Where each node of one tree goes: breadth first, so that siblings lie side by side.
+// Where each node of one tree goes. Siblings lie side by side, and a cache line takes a pair, its
+// children's pairs and so on while there is room, so that a walk finds its next levels in the line
+// it has just read. No room is wasted: what does not fit begins another line later.
 struct Order {
-  std::vector<uint32_t> nodes;     // the tree's nodes in their new order
-  std::vector<uint32_t> distance;  // from a split to its left child; 0 for leaves
+  explicit Order(size_t room) : pairs_per_line(room) {}
+
+  size_t pairs_per_line;
+  std::vector<uint32_t> nodes;   // the tree's nodes in their new order
+  std::vector<uint32_t> places;  // of each node of the tree, in the new order
+  std::vector<uint32_t> pairs;   // splits whose children begin a part of a line
+  std::vector<uint32_t> depths;  // of nodes in their new order
   uint32_t depth = 0;
 
-  void make(std::span<const Node> tree) {
+  // The place after the root is the first of a pair that lies at `first_pair` pairs into a line.
+  void make(std::span<const Node> tree, size_t first_pair) {
     nodes.assign(1, 0);
-    distance.assign(tree.size(), 0);
+    depths.assign(1, 0);
+    places.assign(tree.size(), 0);
+    pairs.clear();
     depth = 0;
-    for (size_t i = 0, level_end = 1; i < nodes.size(); ++i) {
-      if (i == level_end) {
-        ++depth;
-        level_end = nodes.size();
-      }
-      const Node& node = tree[nodes[i]];
-      if (node.is_leaf()) continue;
-      distance[i] = static_cast<uint32_t>(nodes.size() - i);
-      nodes.push_back(static_cast<uint32_t>(node.left));
-      nodes.push_back(static_cast<uint32_t>(node.right));
+    if (!tree[0].is_leaf()) pairs.push_back(0);
+    for (size_t next = 0; next < pairs.size();) {
+      size_t room = pairs_per_line - (first_pair + nodes.size() / 2) % pairs_per_line;
+      const size_t later = pairs.size();
+      fill_line(tree, pairs[next++], room);
+      // Splits found in this line whose children it took are marked by a place; keep the others.
+      const auto taken = [&](uint32_t split) {
+        return places[static_cast<size_t>(tree[split].left)] != 0;
+      };
+      pairs.erase(std::remove_if(pairs.begin() + static_cast<ptrdiff_t>(later), pairs.end(), taken),
+                  pairs.end());
+    }
+  }
+
+  void fill_line(std::span<const Node> tree, uint32_t split, size_t room) {
+    size_t found = pairs.size();
+    while (true) {
+      add_children(tree, split);
+      if (--room == 0 || found == pairs.size()) return;
+      split = pairs[found++];
+    }
+  }
+
+  void add_children(std::span<const Node> tree, uint32_t split) {
+    const uint32_t below = depths[places[split]] + 1;
+    depth = std::max(depth, below);
+    for (const int32_t child : {tree[split].left, tree[split].right}) {
+      const auto node = static_cast<uint32_t>(child);
+      places[node] = static_cast<uint32_t>(nodes.size());
+      nodes.push_back(node);
+      depths.push_back(below);
+      if (!tree[node].is_leaf()) pairs.push_back(node);
     }
   }
 };
@@ -58,17 +90,22 @@ std::optional<Layout<Packed>> make_layout(const Forest& forest, const Columns& c
   layout.distance_bits = 32 - std::min(column_bits, 31u);
   layout.values_in_leaves =
       holds_values(forest) && (!kNarrow || forest.settings().accumulator == NumberType::kFloat32);
-  layout.nodes.resize(forest.n_nodes());
+  // Roots have odd places, so that pairs never straddle a line.
+  layout.nodes.resize(forest.n_nodes() + forest.n_trees() + 1);
   layout.trees.resize(forest.n_trees());
-  Order order;
+  Order order(64 / sizeof(Packed) / 2);
+  uint32_t root = 1;
   for (size_t t = 0; t < forest.n_trees(); ++t) {
     const std::span<const Node> tree = forest.tree(t);
-    order.make(tree);
-    layout.trees[t] = {forest.tree_begin[t], order.depth};
-    Packed* packed = layout.nodes.data() + forest.tree_begin[t];
+    order.make(tree, (root + 1) / 2);
+    layout.trees[t] = {root, order.depth};
+    Packed* packed = layout.nodes.data() + root;
+    root += static_cast<uint32_t>(tree.size() + 1);
     for (size_t i = 0; i < tree.size(); ++i) {
       const Node& node = tree[order.nodes[i]];
-      const uint32_t distance = order.distance[i];
+      const uint32_t distance =
+          node.is_leaf() ? 0
+                         : order.places[static_cast<size_t>(node.left)] - static_cast<uint32_t>(i);
       const uint32_t column = node.is_leaf() ? 0 : columns.of(node);
       const uint64_t key = node.is_leaf() ? payload(forest, node, layout.values_in_leaves, kNarrow)
                                           : columns.last_left<Key>(node);
