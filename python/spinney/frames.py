@@ -16,11 +16,13 @@ from spinney.tables import Categorical, Labels, Table
 _NAMES_SHOWN = 6
 
 
+@np.errstate(over="ignore")  # a double beyond float32 is infinity to XGBoost, silently
 def to_rows(model, table: Table) -> np.ndarray:
     """The table's columns in the model's order, as one array."""
     order = _order(model, table.names)
-    whole = table.as_array()
-    if whole is not None and not model.categories:
+    dtype = np.float32 if model.source["library"] == "xgboost" else np.float64
+    whole = None if model.categories else table.as_array(dtype)
+    if whole is not None:
         if model.source["library"] == "lightgbm" and whole.dtype.kind != "f":
             whole = whole.astype(np.float64)
         return whole if order is None else whole[:, order]
@@ -28,7 +30,6 @@ def to_rows(model, table: Table) -> np.ndarray:
     columns = [table.column(i) for i in order]
     names = [table.names[i] for i in order]
     known = _known_categories(model, columns)
-    dtype = np.float32 if model.source["library"] == "xgboost" else np.float64
     rows = np.empty((table.n_rows, len(columns)), dtype=dtype)
     for j, column in enumerate(columns):
         rows[:, j] = _numbers(model, names[j], column, known.get(j))

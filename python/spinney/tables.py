@@ -35,8 +35,12 @@ class Table(ABC):
     def column(self, i: int):
         """A numeric array with NaN for missing, a Categorical or Labels."""
 
-    def as_array(self) -> np.ndarray | None:
-        """All columns as one array without a copy or conversion, if the frame can."""
+    def as_array(self, mixed_type) -> np.ndarray | None:
+        """All columns as one array, if the frame can make one by itself.
+
+        Columns of one number type keep it and are not copied where they lie together; others
+        become mixed_type.
+        """
         return None
 
 
@@ -64,19 +68,20 @@ def adopt(x) -> Table | None:
 class PandasTable(Table):
     def __init__(self, frame, pandas):
         self._frame, self._pandas = frame, pandas
+        self._columns = None
         self.names = [str(name) for name in frame.columns]
         self.n_rows = len(frame)
 
-    def as_array(self):
+    def as_array(self, mixed_type):
         dtypes = set(self._frame.dtypes)
-        if len(dtypes) != 1:
+        if not dtypes or not all(isinstance(t, np.dtype) and t.kind in "biuf" for t in dtypes):
             return None
-        dtype = dtypes.pop()
-        plain = isinstance(dtype, np.dtype) and dtype.kind in "biuf"
-        return self._frame.to_numpy() if plain else None
+        return self._frame.to_numpy(dtype=None if len(dtypes) == 1 else mixed_type)
 
     def column(self, i):
-        series = self._frame.iloc[:, i]
+        if self._columns is None:
+            self._columns = [series for _, series in self._frame.items()]
+        series = self._columns[i]
         dtype = series.dtype
         if isinstance(dtype, np.dtype):
             if dtype.kind in "biuf":

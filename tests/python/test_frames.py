@@ -196,3 +196,12 @@ def test_scikit_learn_takes_the_values_of_categories(cities, target):
     assert_same(model.predict(cities[["size", "age"]]), estimator.predict(numbers))
     with pytest.raises(spinney.InvalidInputError, match=r"'size'.*no numbers"):
         model.predict(cities[["age"]].assign(size=cities["city"]))
+
+
+@pytest.mark.filterwarnings("error")
+def test_doubles_beyond_float32_are_infinity_to_xgboost(boosters, frame):
+    model = boosters["xgboost"][0]
+    huge = frame.assign(**{"body mass": 1e300})
+    rows = huge.to_numpy(dtype=np.float64)
+    assert_same(model.predict(huge), model.predict(rows))
+    assert_same(model.predict(pyarrow.Table.from_pandas(huge)), model.predict(rows))
