@@ -120,7 +120,7 @@ Status Ranker::lay_columns(const Forest& forest) {
       if (column_of_[s * 2 + left] == kNone) continue;
       column_of_[s * 2 + left] = static_cast<uint32_t>(columns_.size());
       for (uint32_t slice = 0; slice < slices; ++slice)
-        columns_.push_back({slice, static_cast<uint8_t>(left ? 0 : 255)});
+        columns_.push_back({slice, static_cast<uint8_t>(left ? 0 : 255), 4});
     }
     source.column_count = static_cast<uint32_t>(columns_.size()) - source.first_column;
     if (n_columns() > kMaxColumns)
@@ -132,6 +132,26 @@ Status Ranker::lay_columns(const Forest& forest) {
   return {};
 }
 
+void Ranker::grow_search_trees() {
+  search_trees_.assign(columns_.size() * kSearchTree, std::numeric_limits<float>::quiet_NaN());
+  for (size_t s = 0; s < sources_.size(); ++s) {
+    const Source& source = sources_[s];
+    const float* thresholds = float_tables_.thresholds.data() + float_tables_.first_threshold[s];
+    for (uint32_t c = source.first_column; c < source.first_column + source.column_count; ++c) {
+      Column& column = columns_[c];
+      const size_t first = column.slice * kSlice;
+      const size_t count = std::min(source.threshold_count - first, kSlice);
+      while (count >= size_t{1} << column.search_depth) ++column.search_depth;
+      float* tree = search_trees_.data() + c * kSearchTree;
+      for (unsigned level = 0; level < column.search_depth; ++level)
+        for (size_t i = 0; i < size_t{1} << level; ++i) {
+          const size_t at = ((2 * i + 1) << (column.search_depth - 1u - level)) - 1;
+          if (at < count) tree[(size_t{1} << level) + i] = thresholds[first + at];
+        }
+    }
+  }
+}
+
 Result<std::shared_ptr<const Ranker>> Ranker::make(const Forest& forest) {
   auto ranker = std::make_shared<Ranker>();
   ranker->input_ = forest.settings().input;
@@ -141,6 +161,7 @@ Result<std::shared_ptr<const Ranker>> Ranker::make(const Forest& forest) {
   SPINNEY_TRY(ranker->lay_columns(forest));
   if (ranker->n_columns() > kMaxColumns)
     return unsupported("it has more than " + std::to_string(kMaxColumns) + " category sets");
+  ranker->grow_search_trees();
   ranker->plain_ = ranker->category_sources_.empty();
   ranker->contiguous_ = true;
   ranker->missing_ranks_.resize((ranker->columns_.size() + 63) / 64 * 64);
@@ -241,7 +262,7 @@ size_t Ranker::bytes() const {
     return t.scale.size() * 5 * 4 + t.base.size() * 4 +
            t.thresholds.size() * sizeof(t.thresholds[0]);
   };
-  return table_bytes(float_tables_) + table_bytes(double_tables_) +
+  return table_bytes(float_tables_) + table_bytes(double_tables_) + search_trees_.size() * 4 +
          sources_.size() * sizeof(Source) + columns_.size() * sizeof(Column) +
          category_sources_.size() * sizeof(CategorySource);
 }

@@ -40,7 +40,14 @@ struct NodeTest {
 struct Column {
   uint32_t slice = 0;
   uint8_t missing_rank = 0;
+  // log2 of the leaves of its search tree over float32 thresholds, 4 to 8.
+  uint8_t search_depth = 4;
 };
+
+// A column's slice of float32 thresholds as a search tree in heap order, root at 1, of depth
+// search_depth; ends of the path that x takes are ranks: h = 2 * h + passes(x, tree[h]). Places
+// beyond the last threshold hold NaN, which nothing passes.
+inline constexpr size_t kSearchTree = 256;
 
 // One feature under one rule for missing values, with all its distinct thresholds.
 struct Source {
@@ -109,6 +116,9 @@ class Ranker {
   const uint8_t* missing_ranks() const { return missing_ranks_.data(); }
   std::span<const CategorySource> category_sources() const { return category_sources_; }
   bool compares_less() const { return comparison_ == Comparison::kLess; }
+  const float* search_tree(size_t column) const {
+    return search_trees_.data() + column * kSearchTree;
+  }
   // Every source has one column, of the same index, and no category columns follow.
   bool is_plain() const { return plain_; }
   // Sources read features 0, 1, 2 and so on.
@@ -128,6 +138,7 @@ class Ranker {
   void fill_gaps(std::vector<ThresholdSet>& sets);
   Status collect(const Forest& forest);
   Status lay_columns(const Forest& forest);
+  void grow_search_trees();
   template <typename Real>
   void rank_row_as(const Tables<Real>& tables, const Rows& rows, size_t r, uint8_t* ranks) const;
 
@@ -137,6 +148,7 @@ class Ranker {
   std::vector<Source> sources_;
   std::vector<Column> columns_;
   AlignedVector<uint8_t> missing_ranks_;
+  AlignedVector<float> search_trees_;
   std::vector<CategorySource> category_sources_;
   SharedArray<uint32_t> category_words_;
   // Per feature and rule: its source; per source and default side (right first): its first column.

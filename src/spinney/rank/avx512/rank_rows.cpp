@@ -62,7 +62,9 @@ View::View(const Ranker& r)
       floats(view_of(r.float_tables())),
       doubles(view_of(r.double_tables())),
       sources(r.sources().data()),
+      columns(r.columns().data()),
       missing_ranks(r.missing_ranks()),
+      search_trees(r.search_tree(0)),
       n_sources(static_cast<uint32_t>(r.sources().size())),
       n_columns(static_cast<uint32_t>(r.n_columns())),
       compares_less(r.compares_less()),
@@ -284,8 +286,8 @@ void rank_row(const View& view, const Rows& rows, size_t r, uint8_t* ranks) {
   if (view.loose_ends) tie_loose_ends(view, rows, r, ranks);
 }
 
-void rank_block(const View& view, const Rows& rows, size_t first, size_t n, uint8_t* rows_scratch,
-                uint8_t* columns) {
+void rank_block_by_rows(const View& view, const Rows& rows, size_t first, size_t n,
+                        uint8_t* rows_scratch, uint8_t* columns) {
   const size_t pitch = row_pitch(view.n_columns);
   for (size_t i = 0; i < n; ++i) rank_row(view, rows, first + i, rows_scratch + i * pitch);
   for (size_t c = 0; c < view.n_columns; c += 64)

@@ -15,7 +15,9 @@ struct View {
   TableView<float> floats;
   TableView<double> doubles;
   const Source* sources;
+  const Column* columns;
   const uint8_t* missing_ranks;
+  const float* search_trees;
   uint32_t n_sources;
   uint32_t n_columns;
   bool compares_less, plain, contiguous, zero_rules, compares_doubles;
@@ -30,6 +32,9 @@ void rank_row(const View& view, const Rows& rows, size_t r, uint8_t* ranks);
 // holds 64 * row_pitch(n_columns) bytes.
 void rank_block(const View& view, const Rows& rows, size_t first, size_t n, uint8_t* rows_scratch,
                 uint8_t* columns);
+// The same, one row after another: for values compared as doubles.
+void rank_block_by_rows(const View& view, const Rows& rows, size_t first, size_t n,
+                        uint8_t* rows_scratch, uint8_t* columns);
 // Bytes from a row's ranks to the next in rows_scratch.
 inline size_t row_pitch(size_t n_columns) { return (n_columns + 63) / 64 * 64; }
 

@@ -1,0 +1,236 @@
+// gcc 12 takes the intrinsics' own undefined operands for mistakes (gcc bug 105593).
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#include <immintrin.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "spinney/rank/avx512/rank_rows.h"
+
+namespace spinney::rank::avx512 {
+namespace {
+
+constexpr size_t kTileSources = 16;
+
+// Values of up to 16 sources for 64 rows, source by source.
+struct Tile {
+  alignas(64) float values[kTileSources][kBlockRows];
+};
+
+template <typename Given>
+void gather_tile(const View& view, const Rows& rows, size_t first, size_t n, size_t source,
+                 size_t count, Tile& tile) {
+  for (size_t r = 0; r < n; ++r) {
+    const char* row = rows.row(first + r);
+    for (size_t s = 0; s < count; ++s) {
+      Given value;
+      std::memcpy(
+          &value,
+          row + static_cast<ptrdiff_t>(view.sources[source + s].feature) * rows.column_stride,
+          sizeof value);
+      tile.values[s][r] = static_cast<float>(value);
+    }
+  }
+}
+
+void rank_categories(const View& view, const Rows& rows, size_t first, size_t n, uint8_t* columns) {
+  for (const CategorySource& source : view.ranker->category_sources())
+    for (size_t r = 0; r < n; ++r) {
+      double value = rows.at(first + r, source.feature);
+      if (!view.compares_doubles) value = static_cast<float>(value);
+      columns[source.column * kBlockRows + r] =
+          std::isnan(value) ? source.missing_rank : view.ranker->rank_category(source, value);
+    }
+}
+
+}  // namespace
+
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,fma,bmi,bmi2,popcnt")
+namespace {
+
+#define SPINNEY_INLINE inline __attribute__((always_inline))
+
+// Transposes 16 rows of 16 floats: within 128-bit lanes, then among them.
+SPINNEY_INLINE void transpose_16(__m512* a) {
+  __m512 b[16];
+#pragma GCC unroll 8
+  for (int i = 0; i < 16; i += 2) {
+    b[i] = _mm512_unpacklo_ps(a[i], a[i + 1]);
+    b[i + 1] = _mm512_unpackhi_ps(a[i], a[i + 1]);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 16; i += 4) {
+    const __m512d b0 = _mm512_castps_pd(b[i]), b1 = _mm512_castps_pd(b[i + 1]);
+    const __m512d b2 = _mm512_castps_pd(b[i + 2]), b3 = _mm512_castps_pd(b[i + 3]);
+    a[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(b0, b2));
+    a[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(b0, b2));
+    a[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(b1, b3));
+    a[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(b1, b3));
+  }
+  // a[4 g + j] now holds, in lane L, rows 4 g to 4 g + 3 of column 4 L + j.
+#pragma GCC unroll 4
+  for (int j = 0; j < 4; ++j) {
+    const __m512 p = _mm512_shuffle_f32x4(a[j], a[4 + j], 0x44);
+    const __m512 q = _mm512_shuffle_f32x4(a[j], a[4 + j], 0xEE);
+    const __m512 r = _mm512_shuffle_f32x4(a[8 + j], a[12 + j], 0x44);
+    const __m512 s = _mm512_shuffle_f32x4(a[8 + j], a[12 + j], 0xEE);
+    b[j] = _mm512_shuffle_f32x4(p, r, 0x88);
+    b[4 + j] = _mm512_shuffle_f32x4(p, r, 0xDD);
+    b[8 + j] = _mm512_shuffle_f32x4(q, s, 0x88);
+    b[12 + j] = _mm512_shuffle_f32x4(q, s, 0xDD);
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) a[i] = b[i];
+}
+
+// A tile out of rows whose floats lie side by side. Rows beyond n repeat the last one.
+void transpose_tile(const char* row, ptrdiff_t stride, size_t n, size_t count, Tile& tile) {
+  const auto mask = static_cast<__mmask16>((1u << count) - 1);
+  for (size_t r = 0; r < kBlockRows; r += 16) {
+    __m512 a[16];
+#pragma GCC unroll 16
+    for (size_t i = 0; i < 16; ++i) {
+      const size_t at = r + i < n ? r + i : n - 1;
+      a[i] = _mm512_maskz_loadu_ps(mask, row + static_cast<ptrdiff_t>(at) * stride);
+    }
+    transpose_16(a);
+#pragma GCC unroll 16
+    for (size_t i = 0; i < 16; ++i) _mm512_store_ps(tile.values[i] + r, a[i]);
+  }
+}
+
+// One step down the search tree, for 16 values.
+template <bool kLess>
+SPINNEY_INLINE __m512i descend(__m512i heap, __m512 threshold, __m512 value) {
+  const __mmask16 right = _mm512_cmp_ps_mask(threshold, value, kLess ? _CMP_LE_OQ : _CMP_LT_OQ);
+  const __m512i left = _mm512_add_epi32(heap, heap);
+  return _mm512_mask_sub_epi32(left, right, left, _mm512_set1_epi32(-1));
+}
+
+// The permutations below read just as many low bits of a heap index as they have places, so that
+// the index within a level needs no reckoning.
+SPINNEY_INLINE __m512 from_32(const float* level, __m512i heap) {
+  return _mm512_permutex2var_ps(_mm512_load_ps(level), heap, _mm512_load_ps(level + 16));
+}
+
+template <bool kLess, int kDepth>
+SPINNEY_INLINE __m512i search(const float* tree, __m512 value) {
+  __m512i heap = _mm512_set1_epi32(1);
+  const __m512 top = _mm512_load_ps(tree);
+#pragma GCC unroll 4
+  for (int level = 0; level < 4; ++level)
+    heap = descend<kLess>(heap, _mm512_permutexvar_ps(heap, top), value);
+  if constexpr (kDepth > 4)
+    heap = descend<kLess>(heap, _mm512_permutexvar_ps(heap, _mm512_load_ps(tree + 16)), value);
+  if constexpr (kDepth > 5) heap = descend<kLess>(heap, from_32(tree + 32, heap), value);
+  if constexpr (kDepth > 6) {
+    const __mmask16 odd = _mm512_test_epi32_mask(heap, _mm512_set1_epi32(32));
+    const __m512 found =
+        _mm512_mask_blend_ps(odd, from_32(tree + 64, heap), from_32(tree + 96, heap));
+    heap = descend<kLess>(heap, found, value);
+  }
+  if constexpr (kDepth > 7) {
+    const __mmask16 odd = _mm512_test_epi32_mask(heap, _mm512_set1_epi32(32));
+    const __mmask16 high = _mm512_test_epi32_mask(heap, _mm512_set1_epi32(64));
+    const __m512 low =
+        _mm512_mask_blend_ps(odd, from_32(tree + 128, heap), from_32(tree + 160, heap));
+    const __m512 up =
+        _mm512_mask_blend_ps(odd, from_32(tree + 192, heap), from_32(tree + 224, heap));
+    heap = descend<kLess>(heap, _mm512_mask_blend_ps(high, low, up), value);
+  }
+  return heap;  // 2^kDepth plus the rank, whose low byte is the rank's
+}
+
+// One column of 64 ranks.
+template <bool kLess, int kDepth>
+void rank_column(const float* tree, MissingRule rule, uint8_t missing_rank, const float* values,
+                 uint8_t* to) {
+  const __m512 zero_limit = _mm512_set1_ps(static_cast<float>(kZeroThreshold));
+#pragma GCC unroll 4
+  for (size_t r = 0; r < kBlockRows; r += 16) {
+    __m512 value = _mm512_load_ps(values + r);
+    __mmask16 missing = _mm512_cmp_ps_mask(value, value, _CMP_UNORD_Q);
+    if (rule == MissingRule::kNanIsZero) {
+      value = _mm512_mask_mov_ps(value, missing, _mm512_setzero_ps());
+      missing = 0;
+    } else if (rule == MissingRule::kZeroOrNan) {
+      missing = static_cast<__mmask16>(
+          missing | _mm512_cmp_ps_mask(_mm512_abs_ps(value), zero_limit, _CMP_LE_OQ));
+    }
+    __m512i rank = search<kLess, kDepth>(tree, value);
+    if constexpr (kDepth < 8) rank = _mm512_sub_epi32(rank, _mm512_set1_epi32(1 << kDepth));
+    rank = _mm512_mask_mov_epi32(rank, missing, _mm512_set1_epi32(missing_rank));
+    _mm_store_si128(reinterpret_cast<__m128i*>(to + r), _mm512_cvtepi32_epi8(rank));
+  }
+}
+
+template <bool kLess>
+SPINNEY_INLINE void rank_tile(const View& view, size_t source, size_t count, const Tile& tile,
+                              uint8_t* columns) {
+  for (size_t s = 0; s < count; ++s) {
+    const Source& from = view.sources[source + s];
+    const float* values = tile.values[s];
+    for (uint32_t c = from.first_column; c < from.first_column + from.column_count; ++c) {
+      const float* tree = view.search_trees + c * kSearchTree;
+      uint8_t* to = columns + size_t{c} * kBlockRows;
+      const uint8_t missing = view.missing_ranks[c];
+      switch (view.columns[c].search_depth) {
+        case 4:
+          rank_column<kLess, 4>(tree, from.missing, missing, values, to);
+          break;
+        case 5:
+          rank_column<kLess, 5>(tree, from.missing, missing, values, to);
+          break;
+        case 6:
+          rank_column<kLess, 6>(tree, from.missing, missing, values, to);
+          break;
+        case 7:
+          rank_column<kLess, 7>(tree, from.missing, missing, values, to);
+          break;
+        default:
+          rank_column<kLess, 8>(tree, from.missing, missing, values, to);
+          break;
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void rank_block(const View& view, const Rows& rows, size_t first, size_t n, uint8_t* rows_scratch,
+                uint8_t* columns) {
+  if (view.compares_doubles && rows.type == NumberType::kFloat64)
+    return rank_block_by_rows(view, rows, first, n, rows_scratch, columns);
+  const bool floats = rows.type == NumberType::kFloat32;
+  const bool direct =
+      floats && view.contiguous && rows.column_stride == static_cast<ptrdiff_t>(sizeof(float));
+  Tile tile;
+  for (size_t source = 0; source < view.n_sources; source += kTileSources) {
+    const size_t left = view.n_sources - source;
+    const size_t count = left < kTileSources ? left : kTileSources;
+    if (direct) {
+      const char* row = static_cast<const char*>(rows.data) +
+                        static_cast<ptrdiff_t>(first) * rows.row_stride +
+                        static_cast<ptrdiff_t>(source * sizeof(float));
+      transpose_tile(row, rows.row_stride, n, count, tile);
+    } else {
+      if (n < kBlockRows) __builtin_memset(&tile, 0, sizeof tile);
+      if (floats)
+        gather_tile<float>(view, rows, first, n, source, count, tile);
+      else
+        gather_tile<double>(view, rows, first, n, source, count, tile);
+    }
+    if (view.compares_less)
+      rank_tile<true>(view, source, count, tile, columns);
+    else
+      rank_tile<false>(view, source, count, tile, columns);
+  }
+  rank_categories(view, rows, first, n, columns);
+}
+
+#undef SPINNEY_INLINE
+#pragma GCC pop_options
+
+}  // namespace spinney::rank::avx512
