@@ -37,9 +37,10 @@ def leaks(obj: Path) -> list[str]:
     for line in listing.splitlines():
         if line.endswith(">:"):
             current = line.strip("<>: ")
-        elif current in weak and BEYOND_BASELINE.match(line):
-            if not OWN_NAMESPACE.match(current):
-                found.add(current)
+        elif current not in weak or OWN_NAMESPACE.match(current):
+            continue
+        elif BEYOND_BASELINE.match(line):
+            found.add(current)
     return sorted(found)
 
 

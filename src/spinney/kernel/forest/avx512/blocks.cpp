@@ -46,9 +46,10 @@ class Blocks final : public ForestEvaluator {
 
   double cost_ns(size_t rows) const override {
     const auto blocks = static_cast<double>((rows + kBlockRows - 1) / kBlockRows);
-    const double per_block = layout_->nodes_evaluated * 0.2 + layout_->steps_evaluated * 0.45 +
-                             layout_->planes_fetched * 0.6;
-    return 100 + static_cast<double>(rows) * ranker_->row_cost_ns() + blocks * (60 + per_block);
+    const double per_block = layout_->nodes_evaluated * 0.32 + layout_->steps_evaluated * 0.72 +
+                             layout_->planes_fetched * 0.96;
+    const double per_row = 10 + 1.1 * ranker_->row_cost_ns();
+    return 50 + static_cast<double>(rows) * per_row + blocks * (60 + per_block);
   }
 
   void score(const Rows& rows, Scores scores) const override {
