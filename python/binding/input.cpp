@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "binding/convert.h"
 #include "binding/numpy_api.h"
 
 namespace spinney::binding {
@@ -121,6 +122,20 @@ PyObject* prepare(PyObject* self, PyObject* x) {
   return PyObject_CallFunctionObjArgs(function.get(), self, x, nullptr);
 }
 
+// Rows of array from `first` on, as many as filled has.
+bool convert_by_numpy(PyArrayObject* array, size_t first, PyArrayObject* filled) {
+  npy_intp strides[2] = {PyArray_STRIDE(array, 0), PyArray_STRIDE(array, 1)};
+  PyArray_Descr* descr = PyArray_DESCR(array);
+  Py_INCREF(descr);
+  char* begin = PyArray_BYTES(array) + static_cast<npy_intp>(first) * strides[0];
+  const Owned slice(PyArray_NewFromDescr(&PyArray_Type, descr, 2, PyArray_DIMS(filled), strides,
+                                         begin, 0, nullptr));
+  if (!slice) return false;
+  auto* view = reinterpret_cast<PyArrayObject*>(slice.get());
+  PyArray_UpdateFlags(view, NPY_ARRAY_ALIGNED);
+  return PyArray_CopyInto(filled, view) == 0;
+}
+
 }  // namespace
 
 bool read_input(PyObject* self, const BoundModel& bound, PyObject* x, Input& input) {
@@ -140,20 +155,13 @@ size_t conversion_rows(const Input& input) {
 PyObject* convert_block(const Input& input, size_t first, size_t count, Rows& rows) {
   auto* array = reinterpret_cast<PyArrayObject*>(input.array);
   npy_intp shape[2] = {static_cast<npy_intp>(count), static_cast<npy_intp>(input.width)};
-  npy_intp strides[2] = {PyArray_STRIDE(array, 0), PyArray_STRIDE(array, 1)};
   const int type = input.converted_to == NumberType::kFloat32 ? NPY_FLOAT : NPY_DOUBLE;
   Owned block(PyArray_SimpleNew(2, shape, type));
   if (!block) return nullptr;
-  PyArray_Descr* descr = PyArray_DESCR(array);
-  Py_INCREF(descr);
-  char* begin = PyArray_BYTES(array) + static_cast<npy_intp>(first) * strides[0];
-  const Owned slice(
-      PyArray_NewFromDescr(&PyArray_Type, descr, 2, shape, strides, begin, 0, nullptr));
-  if (!slice) return nullptr;
-  auto* view = reinterpret_cast<PyArrayObject*>(slice.get());
-  PyArray_UpdateFlags(view, NPY_ARRAY_ALIGNED);
   auto* filled = reinterpret_cast<PyArrayObject*>(block.get());
-  if (PyArray_CopyInto(filled, view) < 0) return nullptr;
+  if (!convert_integers(array, first, count, input.converted_to, PyArray_DATA(filled)) &&
+      !convert_by_numpy(array, first, filled))
+    return nullptr;
   rows = {PyArray_DATA(filled), input.converted_to,        count,
           input.width,          PyArray_STRIDE(filled, 0), PyArray_STRIDE(filled, 1)};
   return block.release();

@@ -116,9 +116,7 @@ NB_MODULE(_core, m) {
           "The training library's own name of the objective.")
       .def_prop_ro("source", &source, "Where the model comes from: library, version, kind, format.")
       .def_prop_ro("_categories_by_position",
-                   [](const BoundModel& b) {
-                     return b.model.description().categories_by_position;
-                   })
+                   [](const BoundModel& b) { return b.model.description().categories_by_position; })
       .def_prop_ro("_cast_type",
                    [](const BoundModel& b) {
                      return b.cast_type == NumberType::kFloat32 ? "float32" : "float64";
