@@ -50,13 +50,15 @@ def test_golden(path):
         given = model.predict_raw(rows)
         if linear:
             np.testing.assert_allclose(given, np.squeeze(raw), rtol=1e-13, atol=1e-14)
-        elif path.stem == "boosting_many":
-            np.testing.assert_array_max_ulp(given, np.squeeze(raw), 2)
+        elif path.stem.startswith("boosting"):
+            # The start is a logarithm that numpy takes at predict time; its vectorized one may
+            # differ from the C library's by an ulp.
+            np.testing.assert_allclose(given, np.squeeze(raw), rtol=0, atol=1e-15)
         else:
             np.testing.assert_array_equal(given, np.squeeze(raw))
 
 
 def test_every_version_has_its_models():
     versions = {path.parent.name for path in FILES}
-    assert versions >= {"0.24.2", "1.0.2", "1.2.2", "1.3.2", "1.5.2", "1.9.1"}
+    assert versions >= {"0.24.2", "1.0.2", "1.3.2", "1.4.2", "1.5.2", "1.9.1"}
     assert len(FILES) >= 18 * len(versions)

@@ -189,14 +189,29 @@ namespace {
 constexpr int kOldestMinor = 24;  // 0.24
 constexpr int kNewestMinor = 9;   // 1.9
 
-// "1.5.2" -> true if it is between the oldest and the newest version tested.
-bool is_tested_version(std::string_view version) {
+struct Version {
   int major = 0, minor = 0;
-  const char* end = version.data() + version.size();
-  auto [at, error] = std::from_chars(version.data(), end, major);
-  if (error != std::errc() || at == end || *at != '.') return false;
-  if (std::from_chars(at + 1, end, minor).ec != std::errc()) return false;
-  return (major == 0 && minor >= kOldestMinor) || (major == 1 && minor <= kNewestMinor);
+};
+
+// "1.5.2" -> {1, 5}.
+std::optional<Version> parse_version(std::string_view text) {
+  Version version;
+  const char* end = text.data() + text.size();
+  const auto [at, error] = std::from_chars(text.data(), end, version.major);
+  if (error != std::errc() || at == end || *at != '.') return std::nullopt;
+  if (std::from_chars(at + 1, end, version.minor).ec != std::errc()) return std::nullopt;
+  return version;
+}
+
+std::optional<std::string_view> version_of(const Record& record) {
+  const Value* version = record.find("_sklearn_version");
+  return version ? version->string() : std::nullopt;
+}
+
+bool is_tested(std::optional<Version> version) {
+  if (!version) return false;
+  return version->major == 0 ? version->minor >= kOldestMinor
+                             : version->major == 1 && version->minor <= kNewestMinor;
 }
 
 }  // namespace
@@ -204,15 +219,20 @@ bool is_tested_version(std::string_view version) {
 Status read_sklearn_source(const Record& record, Description& description) {
   description.source.library = "sklearn";
   description.source.kind = std::string(record.name);
-  const Value* version = record.find("_sklearn_version");
-  const auto text = version ? version->string() : std::nullopt;
+  const auto text = version_of(record);
   if (text) description.source.version = std::string(*text);
-  if (!text || !is_tested_version(*text))
+  if (!text || !is_tested(parse_version(*text)))
     description.warnings.push_back(
         "this " + std::string(record.name) + " was written by scikit-learn " +
         (text ? std::string(*text) : std::string("of an unknown version")) +
         "; versions 0.24 to 1.9 are tested");
   return {};
+}
+
+bool written_before(const Record& record, int major, int minor) {
+  const auto text = version_of(record);
+  const std::optional<Version> version = text ? parse_version(*text) : std::nullopt;
+  return version && (version->major < major || (version->major == major && version->minor < minor));
 }
 
 Status read_feature_names(const Record& record, uint32_t n_features, Description& description) {

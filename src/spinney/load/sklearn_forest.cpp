@@ -43,11 +43,7 @@ bool allows_missing(const Record& tree_estimator, const SklearnTree& tree) {
   if (!tree.since_1_3()) return false;
   const Value* splitter = tree_estimator.find("splitter");
   const bool random = splitter && splitter->string() == "random";
-  const Value* version = tree_estimator.find("_sklearn_version");
-  const std::string_view text = version ? version->string().value_or("") : "";
-  const bool before_1_6 =
-      text.starts_with("1.3") || text.starts_with("1.4") || text.starts_with("1.5");
-  return !(random && before_1_6);
+  return !(random && written_before(tree_estimator, 1, 6));
 }
 
 // Writes a classifier's leaf: each output's class fractions.

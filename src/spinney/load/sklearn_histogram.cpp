@@ -193,17 +193,14 @@ Status read_output(const Record& record, size_t n_outputs, Output& output) {
     return corrupt(place(record, "_predictors") + " holds " + std::to_string(n_outputs) +
                    " trees an iteration for " + std::to_string(n_classes) + " classes");
   output.has_probabilities = true;
-  if (n_classes == 2) {
-    output.task = Task::kBinary;
-    output.link = {.kind = LinkKind::kExpit};
+  // Until scikit-learn 1.4 the most probable class was predicted; since, the one of the best score.
+  output.decision = Decision::kArgmax;
+  output.decision_on_raw = !written_before(record, 1, 5);
+  output.task = n_classes == 2 ? Task::kBinary : Task::kMulticlass;
+  output.link = {.kind = n_classes == 2 ? LinkKind::kExpit : LinkKind::kSoftmax};
+  if (n_classes == 2 && output.decision_on_raw) {
     output.decision = Decision::kThreshold;
-    output.decision_on_raw = true;
     output.threshold = 0;
-  } else {
-    output.task = Task::kMulticlass;
-    output.link = {.kind = LinkKind::kSoftmax};
-    output.decision = Decision::kArgmax;
-    output.decision_on_raw = true;
   }
   return {};
 }

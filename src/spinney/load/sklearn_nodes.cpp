@@ -63,8 +63,7 @@ Result<SklearnTree> SklearnTree::read(const Record& estimator, size_t index,
   SPINNEY_ASSIGN(const NdArray* const values, array_attribute(*record, "values"));
   SPINNEY_ASSIGN(const int64_t n_nodes, integer_attribute(*record, "node_count"));
   SklearnTree tree;
-  const Value* const version = estimator.find("_sklearn_version");
-  tree.of_1_3_ = version && version->string().value_or("").starts_with("1.3.");
+  tree.before_1_4_ = written_before(estimator, 1, 4);
   SPINNEY_TRY(tree.find_fields(*nodes));
   if (n_nodes < 1 || nodes->size() != static_cast<size_t>(n_nodes) || nodes->size() > kNodesMax)
     return corrupt(name + " declares " + std::to_string(n_nodes) + " nodes but holds " +

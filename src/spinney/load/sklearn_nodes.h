@@ -27,7 +27,7 @@ class SklearnTree {
   bool since_1_3() const { return missing_left_ != kAbsent; }
   // Since scikit-learn 1.4 classifiers' values are fractions of a leaf's samples instead of their
   // (weighted) counts.
-  bool holds_fractions() const { return since_1_3() && !of_1_3_; }
+  bool holds_fractions() const { return since_1_3() && !before_1_4_; }
 
   int64_t left(size_t node) const { return whole(node, left_); }
   int64_t right(size_t node) const { return whole(node, right_); }
@@ -43,7 +43,7 @@ class SklearnTree {
   Status find_fields(const NdArray& nodes);
   int64_t whole(size_t node, size_t offset) const;
 
-  bool of_1_3_ = false;
+  bool before_1_4_ = false;
   std::span<const char> nodes_;
   std::span<const char> values_;
   size_t item_size_ = 0;
