@@ -15,8 +15,10 @@ namespace {
 
 using kernel::ForestEvaluator;
 
-// A helper takes some microseconds to wake, so it must save many more.
+// A helper takes some microseconds to wake, so it must save many more; less so where the caller
+// asks for threads.
 constexpr double kThreadWorthNs = 60'000;
+constexpr double kAskedThreadWorthNs = 20'000;
 // Parts small enough that a thread which starts late leaves the others little to wait for.
 constexpr size_t kPartsPerThread = 4;
 constexpr double kPartWorthNs = 20'000;
@@ -76,16 +78,16 @@ class ForestPlan final : public Plan {
     divide(forest_, rows.count, scores);
   }
 
-  // 0 asks for as many as are worth it; a number is what the caller knows better, up to one thread
-  // a block of rows.
+  // 0 asks for as many as the process may use; a number for at most so many. Either way no more
+  // than are worth waking, and than there are blocks of rows.
   unsigned threads_for(size_t rows, unsigned num_threads) const {
     if (num_threads == 1 || rows <= KernelTable::kBlockRows) return 1;
-    const size_t blocks = (rows + KernelTable::kBlockRows - 1) / KernelTable::kBlockRows;
-    if (num_threads > 0) return static_cast<unsigned>(std::min<size_t>(num_threads, blocks));
-    const double worth = table_.cost_ns(rows) / kThreadWorthNs;
+    const bool asked = num_threads > 0;
+    const double worth = table_.cost_ns(rows) / (asked ? kAskedThreadWorthNs : kThreadWorthNs);
     if (worth < 2) return 1;
+    const size_t blocks = (rows + KernelTable::kBlockRows - 1) / KernelTable::kBlockRows;
     const size_t most = std::min(blocks, static_cast<size_t>(std::min(worth, 1e6)));
-    return static_cast<unsigned>(std::min<size_t>(cpu::usable_cpus(), most));
+    return static_cast<unsigned>(std::min<size_t>(asked ? num_threads : cpu::usable_cpus(), most));
   }
 
   // Whole blocks, so that kernels see the same blocks as without threads.

@@ -24,7 +24,8 @@ class Plan {
  public:
   virtual ~Plan() = default;
   // Raw scores: count x n_outputs() of score_type(), row-major, contiguous.
-  // num_threads 0: as many as the process may use, where the work is worth it.
+  // num_threads 0: as many as the process may use, where the work is worth it; else at most so
+  // many.
   virtual void score(const Rows& rows, void* scores, unsigned num_threads) const = 0;
   // Estimated time of score() on one thread, for deciding what is worth its overhead (threads, or
   // letting go of an interpreter's lock).
