@@ -7,6 +7,7 @@ margins and predictions. Run it with each version that golden files are wanted o
 Python 3.9 and numpy below 1.24. Uses nothing but numpy, scikit-learn and XGBoost.
 """
 
+import json
 import pickle
 import sys
 from pathlib import Path
@@ -71,6 +72,20 @@ def boosters(folder, rng, x, signal, rows):
         save(folder, "partition", sets, rows, ["ubj"], **kinds)
     both = np.stack([signal, positive], axis=1)
     save(folder, "targets", train(x, both, objective="reg:squarederror"), rows, ["json"])
+    if VERSION >= (3, 2):
+        alphas = [0.2, 0.5, 0.8]
+        crossing = {
+            "objective": "reg:quantileerror",
+            "quantile_alpha": alphas,
+            "eta": 1.0,
+        }
+        text = json.loads(bytes(train(x, signal, 2, **crossing).save_raw("json")))
+        text["learner"]["learner_model_param"]["base_score"] = "[1E0,5E-1,7E-1]"
+        crossed = xgb.Booster(model_file=bytearray(json.dumps(text).encode()))
+        save(folder, "quantiles", crossed, rows, ["ubj"])
+    if VERSION >= (3, 3):
+        crossing = {"objective": "reg:expectileerror", "expectile_alpha": alphas}
+        save(folder, "expectiles", train(x, signal, 2, **crossing), rows, ["ubj"])
     if VERSION >= (2, 0):
         leaves = {"multi_strategy": "multi_output_tree", "tree_method": "hist"}
         save(folder, "vectors", train(x, both, objective="reg:squarederror", **leaves), rows)

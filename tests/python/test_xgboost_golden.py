@@ -36,4 +36,4 @@ def test_golden_file(path):
 
 def test_there_are_golden_files_of_every_layout():
     versions = {path.parent.name.rsplit(".", 1)[0] for path in FILES}
-    assert {"1.6", "2.1", "3.0", "3.1", "3.2"} <= versions
+    assert {"1.6", "2.1", "3.0", "3.1", "3.2", "3.4"} <= versions

@@ -32,6 +32,32 @@ void softmax_row(const Score* x, size_t n, Value* out) {
   for (size_t k = 0; k < n; ++k) out[k] /= static_cast<Value>(sum);
 }
 
+float xgb_softplus(float x) {
+  return x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x));
+}
+
+template <typename Score, typename Value>
+void xgb_softplus_sum_row(const Score* x, size_t n, Value* out) {
+  constexpr float kEps = 1e-6f;
+  float value = static_cast<float>(x[0]);
+  out[0] = static_cast<Value>(value);
+  for (size_t k = 1; k < n; ++k) {
+    value += kEps + xgb_softplus(static_cast<float>(x[k]));
+    out[k] = static_cast<Value>(value);
+  }
+}
+
+// By insertion, as XGBoost does: NaN stays where it is.
+template <typename Score, typename Value>
+void ascending_row(const Score* x, size_t n, Value* out) {
+  for (size_t k = 0; k < n; ++k) {
+    const auto value = static_cast<Value>(x[k]);
+    size_t place = k;
+    for (; place > 0 && out[place - 1] > value; --place) out[place] = out[place - 1];
+    out[place] = value;
+  }
+}
+
 template <typename Value>
 void normalize_row(Value* x, size_t n) {
   Value sum = 0;
@@ -76,6 +102,12 @@ void apply_row(const Output& output, const Score* x, size_t n, Value* out) {
       return;
     case LinkKind::kXgbMultiArgmax:
       out[0] = static_cast<Value>(std::max_element(x, x + n) - x);
+      return;
+    case LinkKind::kXgbAscending:
+      ascending_row(x, n, out);
+      return;
+    case LinkKind::kXgbSoftplusSum:
+      xgb_softplus_sum_row(x, n, out);
       return;
     case LinkKind::kExpitNormalize:
       for (size_t k = 0; k < n; ++k)

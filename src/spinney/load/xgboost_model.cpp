@@ -117,7 +117,7 @@ Result<Learner> read_learner(const Field& root, const Field& field, size_t bytes
 }
 
 // The newest version whose files have been compared with their library's own predictions.
-constexpr int64_t kTestedMajor = 3, kTestedMinor = 2;
+constexpr int64_t kTestedMajor = 3, kTestedMinor = 4;
 
 void warn_of_version(const Version& version, std::vector<std::string>& warnings) {
   const std::string tested = std::to_string(kTestedMajor) + "." + std::to_string(kTestedMinor);
@@ -130,14 +130,11 @@ void warn_of_version(const Version& version, std::vector<std::string>& warnings)
                        ", but versions from 1.6 to " + tested + " have been tested");
 }
 
-std::vector<double> base_margins(const Learner& learner) {
-  std::vector<double> base(learner.n_outputs);
-  for (size_t k = 0; k < base.size(); ++k) {
-    const float score = learner.base_score[learner.base_score.size() == 1 ? 0 : k];
-    base[k] =
-        learner.base_is_margin ? score : base_margin(learner.objective, score, learner.version);
-  }
-  return base;
+std::vector<double> base_margins_of(const Learner& learner) {
+  std::vector<float> scores = learner.base_score;
+  scores.resize(learner.n_outputs, scores[0]);
+  if (learner.base_is_margin) return {scores.begin(), scores.end()};
+  return base_margins(learner.objective, std::move(scores), learner.version);
 }
 
 // The best iteration of early stopping, which the scikit-learn wrappers stop at; -1: none.
@@ -150,12 +147,14 @@ Result<Forest> read_forest(const Learner& learner, int64_t last_iteration,
   TreesContext context;
   context.n_outputs = learner.n_outputs;
   context.last_iteration = last_iteration;
-  context.weights_in_place = options.is_wrapper;
-  if (learner.booster_name == "dart") {
-    SPINNEY_ASSIGN(const Field weights, learner.booster.at("weight_drop", "the DART booster"));
-    SPINNEY_TRY(weights.read(context.weights, "weight_drop"));
-  }
   SPINNEY_ASSIGN(const Field model, gbtree_of(learner).at("model", "the gbtree booster"));
+  // DART's weights lie beside its gbtree or, since 3.3, in the model of any gbtree; since then,
+  // Booster.inplace_predict applies them as Booster.predict does.
+  const bool is_old_dart = learner.booster_name == "dart";
+  const Field weights = (is_old_dart ? learner.booster : model).find("weight_drop");
+  if (is_old_dart && !weights) return corrupt("the DART booster has no field \"weight_drop\"");
+  if (weights) SPINNEY_TRY(weights.read(context.weights, "weight_drop"));
+  context.weights_in_place = options.is_wrapper && learner.version.before(3, 3);
   ForestParts parts;
   parts.settings.input = NumberType::kFloat32;
   parts.settings.comparison = Comparison::kLess;
@@ -164,7 +163,7 @@ Result<Forest> read_forest(const Learner& learner, int64_t last_iteration,
   parts.settings.n_outputs = learner.n_outputs;
   parts.settings.absent_is_missing = true;
   parts.settings.missing_value = options.missing;
-  parts.base = base_margins(learner);
+  parts.base = base_margins_of(learner);
   SPINNEY_TRY(read_trees(model, context, parts));
   return make_forest(std::move(parts));
 }
@@ -182,7 +181,7 @@ Result<Linear> read_linear(const Learner& learner) {
     return corrupt("\"weights\" holds " + std::to_string(stored.size()) + " values for " +
                    std::to_string(n_features) + " features and a bias, of " +
                    std::to_string(n_outputs) + " outputs");
-  const auto base = static_cast<float>(base_margins(learner)[0]);
+  const auto base = static_cast<float>(base_margins_of(learner)[0]);
   std::vector<double> weights(n_features * n_outputs), bias(n_outputs);
   for (size_t k = 0; k < n_outputs; ++k) {
     for (size_t j = 0; j < n_features; ++j) weights[k * n_features + j] = stored[j * n_outputs + k];
@@ -234,7 +233,7 @@ Result<Description> describe_booster(const Field& root, const ModelOptions& opti
     return unsupported("the booster \"" + learner.booster_name +
                        "\" is not supported; gbtree, dart and gblinear are");
   }
-  model.output = output_of(learner.objective, learner.n_outputs, model.warnings);
+  model.output = output_of(learner.objective, learner.n_outputs, learner.version, model.warnings);
   SPINNEY_TRY(read_names(field, "feature_names", learner.n_features, model.feature_names));
   warn_of_version(learner.version, model.warnings);
   model.refuses_infinity = true;

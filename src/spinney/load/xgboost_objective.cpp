@@ -15,6 +15,8 @@ struct Objective {
   Task task;
 };
 
+constexpr std::string_view kExpectile = "reg:expectileerror";
+
 constexpr Objective kObjectives[] = {
     {"binary:logistic", LinkKind::kXgbSigmoid, Space::kLogit, Task::kBinary},
     {"binary:logitraw", LinkKind::kIdentity, Space::kMargin, Task::kBinary},
@@ -28,7 +30,7 @@ constexpr Objective kObjectives[] = {
     {"reg:pseudohubererror", LinkKind::kIdentity, Space::kMargin, Task::kRegression},
     {"reg:absoluteerror", LinkKind::kIdentity, Space::kMargin, Task::kRegression},
     {"reg:quantileerror", LinkKind::kIdentity, Space::kMargin, Task::kRegression},
-    {"reg:expectileerror", LinkKind::kIdentity, Space::kMargin, Task::kRegression},
+    {kExpectile, LinkKind::kIdentity, Space::kMargin, Task::kRegression},
     {"reg:gamma", LinkKind::kExpFloat, Space::kLog, Task::kRegression},
     {"reg:tweedie", LinkKind::kExpFloat, Space::kLog, Task::kRegression},
     {"count:poisson", LinkKind::kExpFloat, Space::kLog, Task::kRegression},
@@ -61,7 +63,7 @@ std::string Version::text() const {
   return std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(patch);
 }
 
-Output output_of(const std::string& objective, size_t n_outputs,
+Output output_of(const std::string& objective, size_t n_outputs, const Version& version,
                  std::vector<std::string>& warnings) {
   Output output;
   output.objective = objective;
@@ -74,6 +76,11 @@ Output output_of(const std::string& objective, size_t n_outputs,
   }
   output.link.kind = known->link;
   output.task = known->task;
+  // Several quantiles or expectiles are kept from crossing since 3.4.
+  if (n_outputs > 1 && !version.before(3, 4)) {
+    if (objective == "reg:quantileerror") output.link.kind = LinkKind::kXgbAscending;
+    if (objective == kExpectile) output.link.kind = LinkKind::kXgbSoftplusSum;
+  }
   if (known->link == LinkKind::kXgbSoftmax) {
     output.has_probabilities = true;
     output.labels = {numbered(n_outputs)};
@@ -84,22 +91,28 @@ Output output_of(const std::string& objective, size_t n_outputs,
   return output;
 }
 
-float base_margin(const std::string& objective, float base_score, const Version& version) {
+std::vector<double> base_margins(const std::string& objective, std::vector<float> scores,
+                                 const Version& version) {
+  constexpr float kEps = 1e-6f;
   const Objective* known = find(objective);
-  if (!known) return base_score;
-  switch (known->base) {
-    case Space::kMargin:
-      return base_score;
-    case Space::kLog:
-      return std::log(base_score);
-    case Space::kLogit: {
+  const Space space = known ? known->base : Space::kMargin;
+  if (space == Space::kLog)
+    for (float& score : scores) score = std::log(score);
+  if (space == Space::kLogit) {
+    for (float& score : scores) {
       // Bounded away from 0 and 1 since 3.2.
-      constexpr float kEps = 1e-6f;
-      if (!version.before(3, 2)) base_score = std::min(std::max(base_score, kEps), 1.0f - kEps);
-      return -std::log(1.0f / base_score - 1.0f);
+      if (!version.before(3, 2)) score = std::min(std::max(score, kEps), 1.0f - kEps);
+      score = -std::log(1.0f / score - 1.0f);
     }
   }
-  return base_score;
+  if (objective == kExpectile && !version.before(3, 4)) {
+    // The inverse of the link: from the last to the second, each from the gap below it.
+    for (size_t k = scores.size(); k-- > 1;) {
+      const float gap = std::max((scores[k] - scores[k - 1]) - kEps, kEps);
+      scores[k] = gap + std::log(-std::expm1(-gap));
+    }
+  }
+  return {scores.begin(), scores.end()};
 }
 
 }  // namespace spinney::load::xgboost

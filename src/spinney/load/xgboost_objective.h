@@ -20,10 +20,11 @@ struct Version {
 // Fills task, objective and link of an Output of n_outputs scores. An objective that this build
 // does not know (a user's own, say) leaves margins as they are, which is what XGBoost does with a
 // custom objective; a warning then says so.
-Output output_of(const std::string& objective, size_t n_outputs,
+Output output_of(const std::string& objective, size_t n_outputs, const Version& version,
                  std::vector<std::string>& warnings);
 
-// The base score in margin space, in float32 by XGBoost's own formula.
-float base_margin(const std::string& objective, float base_score, const Version& version);
+// The base scores, one per output, in margin space, in float32 by XGBoost's own formulas.
+std::vector<double> base_margins(const std::string& objective, std::vector<float> scores,
+                                 const Version& version);
 
 }  // namespace spinney::load::xgboost

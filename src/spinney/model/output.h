@@ -36,6 +36,9 @@ enum class LinkKind : uint8_t {
   kNormalize,       // x / sum(x); a zero sum gives 1 / n_outputs (one-vs-rest classifiers)
   kIsolation,       // -2 ** (-x / parameter): score_samples of an IsolationForest
   kSammeProba,      // AdaBoost SAMME: softmax(x / (n_classes - 1)); see `Output::link`
+  // XGBoost since 3.4, in float32, over the outputs of one row.
+  kXgbAscending,    // sorted, so that quantiles do not cross
+  kXgbSoftplusSum,  // each value is the one before it, 1e-6 and softplus(x) (expectiles)
 };
 
 struct Link {
