@@ -27,13 +27,15 @@ using AddGroup = void (*)(const GroupView&, const BlockPair&);
 class Blocks final : public ForestEvaluator {
  public:
   Blocks(const Forest& forest, std::shared_ptr<const rank::Ranker> ranker,
-         std::unique_ptr<BlocksLayout> layout, std::string_view name, AddGroup add_group)
+         std::unique_ptr<BlocksLayout> layout, std::string_view name, AddGroup add_group,
+         double plane_ns)
       : settings_(forest.settings()),
         ranker_(std::move(ranker)),
         view_(*ranker_),
         layout_(std::move(layout)),
         name_(name),
-        add_group_(add_group) {
+        add_group_(add_group),
+        plane_ns_(plane_ns) {
     has_program_ = !layout_->steps.empty();
     const size_t block_bytes = view_.n_columns * kBlockRows + sum_bytes();
     chunk_blocks_ =
@@ -46,10 +48,13 @@ class Blocks final : public ForestEvaluator {
 
   double cost_ns(size_t rows) const override {
     const auto blocks = static_cast<double>((rows + kBlockRows - 1) / kBlockRows);
-    const double per_block = layout_->nodes_evaluated * 0.32 + layout_->steps_evaluated * 0.72 +
-                             layout_->planes_fetched * 0.96;
-    const double per_row = 10 + 1.1 * ranker_->row_cost_ns();
-    return 50 + static_cast<double>(rows) * per_row + blocks * (60 + per_block);
+    // Pairs of blocks share the loads of nodes and steps.
+    const bool pairs = blocks > 1;
+    const double per_block = 80 + static_cast<double>(view_.n_columns) * 18 +
+                             layout_->nodes_evaluated * (pairs ? 0.27 : 0.34) +
+                             layout_->steps_evaluated * (pairs ? 0.66 : 0.78) +
+                             layout_->planes_fetched * plane_ns_;
+    return 60 + blocks * per_block;
   }
 
   void score(const Rows& rows, Scores scores) const override {
@@ -159,27 +164,28 @@ class Blocks final : public ForestEvaluator {
   std::unique_ptr<BlocksLayout> layout_;
   std::string_view name_;
   AddGroup add_group_;
+  double plane_ns_;
   bool has_program_ = false;
   size_t chunk_blocks_ = 2;
 };
 
 Result<std::unique_ptr<ForestEvaluator>> make(const Forest& forest, std::string_view name,
-                                              AddGroup add_group) {
+                                              AddGroup add_group, double plane_ns) {
   SPINNEY_TRY(BlocksLayout::check(forest));
   SPINNEY_ASSIGN(auto ranker, rank::Ranker::make(forest));
   auto layout = BlocksLayout::make(forest, *ranker);
-  return std::unique_ptr<ForestEvaluator>(
-      std::make_unique<Blocks>(forest, std::move(ranker), std::move(layout), name, add_group));
+  return std::unique_ptr<ForestEvaluator>(std::make_unique<Blocks>(
+      forest, std::move(ranker), std::move(layout), name, add_group, plane_ns));
 }
 
 }  // namespace
 
 Result<std::unique_ptr<ForestEvaluator>> make_blocks_avx512(const Forest& forest) {
-  return make(forest, "blocks.avx512", &avx512::add_group);
+  return make(forest, "blocks.avx512", &avx512::add_group, 1.6);
 }
 
 Result<std::unique_ptr<ForestEvaluator>> make_blocks_avx512vbmi(const Forest& forest) {
-  return make(forest, "blocks.avx512vbmi", &avx512vbmi::add_group);
+  return make(forest, "blocks.avx512vbmi", &avx512vbmi::add_group, 0.9);
 }
 
 }  // namespace spinney::kernel

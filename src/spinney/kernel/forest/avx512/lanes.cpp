@@ -25,8 +25,8 @@ class Lanes final : public ForestEvaluator {
     const auto trees = static_cast<double>(n_trees_);
     const double per_row =
         10 + ranker_->row_cost_ns() +
-        layout_->position_count * (0.32 + 0.26 * static_cast<double>(registers_)) +
-        trees * 0.65 * static_cast<double>(settings_.leaf_width) + layout_->walk_words * 1.55 +
+        layout_->position_count * (0.25 + 0.2 * static_cast<double>(registers_)) +
+        trees * 0.6 * static_cast<double>(settings_.leaf_width) + layout_->walk_words * 1.5 +
         layout_->walk_steps * 0.45;
     return 10 + static_cast<double>(rows) * per_row;
   }
