@@ -130,3 +130,16 @@ def test_pickled_booster(booster, tmp_path):
 def test_a_wrapper_that_was_never_fitted(tmp_path):
     with pytest.raises(spinney.SpinneyError, match="not fitted"):
         reload(xgb.XGBRegressor(), tmp_path)
+
+
+def test_strict_refuses_infinity_where_xgboost_does(tmp_path):
+    rng = np.random.default_rng(24)
+    x, signal = training_rows(rng)
+    fitted = xgb.XGBRegressor(n_estimators=3, n_jobs=1).fit(x, signal)
+    x[3, 2] = np.inf
+    assert_same(reload(fitted, tmp_path).predict(x, strict=True), fitted.predict(x))
+    booster = fitted.get_booster()
+    with pytest.raises(xgb.core.XGBoostError):
+        booster.predict(xgb.DMatrix(x))
+    with pytest.raises(spinney.SpinneyError, match="row 3, column 2"):
+        reload(booster, tmp_path).predict(x, strict=True)

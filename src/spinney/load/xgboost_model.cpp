@@ -236,7 +236,8 @@ Result<Description> describe_booster(const Field& root, const ModelOptions& opti
   model.output = output_of(learner.objective, learner.n_outputs, learner.version, model.warnings);
   SPINNEY_TRY(read_names(field, "feature_names", learner.n_features, model.feature_names));
   warn_of_version(learner.version, model.warnings);
-  model.refuses_infinity = true;
+  // DMatrix looks for infinities; inplace_predict, which the wrappers use over trees, does not.
+  model.refuses_infinity = !options.is_wrapper || learner.booster_name == "gblinear";
   return model;
 }
 
