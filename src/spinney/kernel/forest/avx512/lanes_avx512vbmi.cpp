@@ -73,25 +73,27 @@ SPINNEY_INLINE uint32_t step(const uint16_t* next, uint64_t decisions, uint32_t 
   return next[2 * size_t{state} + (decisions >> (state & 63) & 1)];
 }
 
-// Four walks at a time, which overlap.
+constexpr int kAbreast = 8;
+
+// Some walks at a time, which overlap.
 template <int kRegisters>
 SPINNEY_INLINE void walk_narrow(const LanesView& view, const LaneWalk* walks, size_t count,
                                 const uint16_t* next, const RankedRow<kRegisters>& row,
                                 const uint32_t* begins, const uint8_t* ends, uint32_t* leaves) {
   const LaneWalk* const end = walks + count;
-  for (; walks + 4 <= end; walks += 4) {
-    uint64_t decisions[4];
-    uint32_t state[4];
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
+  for (; walks + kAbreast <= end; walks += kAbreast) {
+    uint64_t decisions[kAbreast];
+    uint32_t state[kAbreast];
+#pragma GCC unroll 8
+    for (int i = 0; i < kAbreast; ++i) {
       decisions[i] = _cvtmask64_u64(decide_64(view.tests + walks[i].tests, row));
       state[i] = view.starts[walks[i].start + ends[walks[i].lane]];
     }
-    for (uint32_t steps = walks[3].steps; steps > 0; --steps)
-#pragma GCC unroll 4
-      for (int i = 0; i < 4; ++i) state[i] = step(next, decisions[i], state[i]);
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) leaves[walks[i].lane] = begins[walks[i].lane] + state[i];
+    for (uint32_t steps = walks[kAbreast - 1].steps; steps > 0; --steps)
+#pragma GCC unroll 8
+      for (int i = 0; i < kAbreast; ++i) state[i] = step(next, decisions[i], state[i]);
+#pragma GCC unroll 8
+    for (int i = 0; i < kAbreast; ++i) leaves[walks[i].lane] = begins[walks[i].lane] + state[i];
   }
   for (; walks < end; ++walks) {
     const uint64_t decisions = _cvtmask64_u64(decide_64(view.tests + walks->tests, row));
