@@ -7,8 +7,7 @@
 #include "spinney/load/load.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const auto model =
-      spinney::load::read_lightgbm_text({reinterpret_cast<const char*>(data), size});
+  const auto model = spinney::load::read_lightgbm_text({reinterpret_cast<const char*>(data), size});
   if (!model && model.error().message.empty()) std::abort();
 #ifdef SPINNEY_FUZZ_CANARY
   // Reached only by a mutation of a seed that still loads but no longer has its two features.

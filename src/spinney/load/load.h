@@ -10,11 +10,11 @@
 namespace spinney::load {
 
 enum class Format {
-  kGuess,         // by content, then by name
+  kGuess,  // by content, then by name
   kXgboostJson,
   kXgboostUbjson,
   kLightgbmText,
-  kPickle,        // pickle or joblib, compressed or not
+  kPickle,  // pickle or joblib, compressed or not
   kSpinney,
 };
 

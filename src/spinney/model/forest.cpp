@@ -131,8 +131,8 @@ Status Forest::validate() const {
     return corrupt("the trees' offsets do not cover the " + std::to_string(nodes.size()) +
                    " nodes");
   if (base.size() != s.n_outputs)
-    return corrupt(std::to_string(base.size()) + " base scores for " +
-                   std::to_string(s.n_outputs) + " outputs");
+    return corrupt(std::to_string(base.size()) + " base scores for " + std::to_string(s.n_outputs) +
+                   " outputs");
   if (leaf_values.size() % s.leaf_width != 0)
     return corrupt("leaf values are not whole rows of " + std::to_string(s.leaf_width));
   if (!linear_leaves.empty() && linear_leaves.size() != n_leaf_rows())

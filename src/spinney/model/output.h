@@ -18,17 +18,17 @@ namespace spinney {
 enum class LinkKind : uint8_t {
   kIdentity = 0,
   // XGBoost, in float32.
-  kXgbSigmoid,   // 1 / (1 + exp(-x)), as XGBoost writes it
-  kXgbSoftmax,   // over all outputs
+  kXgbSigmoid,      // 1 / (1 + exp(-x)), as XGBoost writes it
+  kXgbSoftmax,      // over all outputs
   kXgbMultiArgmax,  // multi:softmax: one value, the index of the largest score, as float32
-  kXgbHinge,     // 1 if x > 0 else 0
-  kExpFloat,     // exp(x) in float32 (poisson, gamma, tweedie, cox, aft)
+  kXgbHinge,        // 1 if x > 0 else 0
+  kExpFloat,        // exp(x) in float32 (poisson, gamma, tweedie, cox, aft)
   // LightGBM, in float64. `parameter` is its sigmoid.
-  kLgbSigmoid,      // 1 / (1 + exp(-parameter * x)), each output (binary, multiclassova)
+  kLgbSigmoid,  // 1 / (1 + exp(-parameter * x)), each output (binary, multiclassova)
   kLgbSoftmax,
-  kExp,             // exp(x) (poisson, gamma, tweedie)
-  kSignedSquare,    // sign(x) * x * x (reg_sqrt)
-  kLog1pExp,        // log1p(exp(x)) (cross_entropy_lambda)
+  kExp,           // exp(x) (poisson, gamma, tweedie)
+  kSignedSquare,  // sign(x) * x * x (reg_sqrt)
+  kLog1pExp,      // log1p(exp(x)) (cross_entropy_lambda)
   // scikit-learn, in float64.
   kExpit,           // 1 / (1 + exp(-parameter * x)), as scipy.special.expit
   kSoftmax,         // exp(x - max) / sum, as sklearn.utils.extmath.softmax
@@ -50,13 +50,13 @@ struct Link {
 };
 
 enum class Decision : uint8_t {
-  kValues = 0,     // the values themselves
-  kArgmax = 1,     // the class of the largest value (first one on ties)
+  kValues = 0,  // the values themselves
+  kArgmax = 1,  // the class of the largest value (first one on ties)
   // A value a target (XGBoost's multi-label classifiers have several): class 1 where
   // value > threshold, else class 0.
   kThreshold = 2,
   kThresholdInclusive = 3,  // one value: class 1 where value >= threshold
-  kOutlier = 4,    // one raw-derived value: -1 where value - threshold < 0, else 1
+  kOutlier = 4,             // one raw-derived value: -1 where value - threshold < 0, else 1
 };
 
 // A classifier's labels in the order of its columns. Booleans are kept as 0 and 1 with is_bool.
