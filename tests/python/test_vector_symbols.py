@@ -19,7 +19,7 @@ BEYOND_BASELINE = re.compile(
     r"^\s+(v[a-z]\w+|k(mov|unpck|and|or|xor|not|test|shift)\w*|shrx|sarx|shlx|rorx|bextr|pext|pdep|"
     r"mulx|andn|blsr|blsi|tzcnt|lzcnt)\b"
 )
-#Functions of a set 's own namespace exist in that set' s objects alone.
+# Functions of a set's own namespace exist in that set's objects alone.
 OWN_NAMESPACE = re.compile(r"_ZNK?7spinney(\d+[a-z_]+)*?\d+avx(2|512)")
 
 
@@ -62,26 +62,25 @@ def test_no_vector_code_in_shared_functions():
     objects = kernel_objects()
     if not objects:
         pytest.skip("nothing was built in build/")
-    assert {str(obj.relative_to(ROOT)): leaks(obj) for obj in objects if leaks(obj)
-}
-== {}
+    assert {str(obj.relative_to(ROOT)): leaks(obj) for obj in objects if leaks(obj)} == {}
 
-@needs_binutils @pytest.mark.skipif(not shutil.which("g++"), reason = "no compiler") def
-    test_a_planted_leak_is_found(tmp_path)
-    : source =
-    tmp_path /
-    "leak.cpp" source
-        .write_text(
-            "template <typename T> [[gnu::noinline]] T sum(const T* x) {\n"
-            "  T s = 0; for (int i = 0; i < 64; ++i) s += x[i]; return s; }\n"
-            "float use(const float* x) { return sum(x); }\n") if ("x86_64" not in subprocess
-                                                                      .run(
-                                                                          [ "g++", "-dumpmachine" ],
-                                                                          capture_output = True,
-                                                                          text = True)
-                                                                      .stdout)
-    : pytest.skip("not x86-64") obj =
-        tmp_path / "leak.o" subprocess.run([ "g++", "-O2", "-mavx2", "-c", source, "-o", obj ],
-                                           check = True) assert len(leaks(obj)) ==
-        1 subprocess.run([ "g++", "-O2", "-c", source, "-o", obj ], check = True) assert
-        leaks(obj) == []
+
+@needs_binutils
+@pytest.mark.skipif(not shutil.which("g++"), reason="no compiler")
+def test_a_planted_leak_is_found(tmp_path):
+    source = tmp_path / "leak.cpp"
+    source.write_text(
+        "template <typename T> [[gnu::noinline]] T sum(const T* x) {\n"
+        "  T s = 0; for (int i = 0; i < 64; ++i) s += x[i]; return s; }\n"
+        "float use(const float* x) { return sum(x); }\n"
+    )
+    if (
+        "x86_64"
+        not in subprocess.run(["g++", "-dumpmachine"], capture_output=True, text=True).stdout
+    ):
+        pytest.skip("not x86-64")
+    obj = tmp_path / "leak.o"
+    subprocess.run(["g++", "-O2", "-mavx2", "-c", source, "-o", obj], check=True)
+    assert len(leaks(obj)) == 1
+    subprocess.run(["g++", "-O2", "-c", source, "-o", obj], check=True)
+    assert leaks(obj) == []
