@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+import spinney
+
 pytest.importorskip("sklearn")
 
 from sklearn.ensemble import (
@@ -69,3 +71,17 @@ def test_histogram_categories(values, missing):
         model.fit(x, target)
         assert any(p.nodes["is_categorical"].any() for it in model._predictors for p in it)
         check_histogram(model, missing, rows)
+
+
+def test_categories_survive_saving(tmp_path):
+    x, _, score = training_data(10, rows=300)
+    x[:, 2] = np.array([-3.0, 0, 2, 7.5, 300])[np.arange(300) % 5]
+    model = HistGradientBoostingRegressor(max_iter=5, categorical_features=[2])
+    model.fit(x, score + np.sin(x[:, 2]) * 9)
+    loaded = load(model)
+    path = tmp_path / "model.spinney"
+    try:
+        loaded.save(path)
+    except spinney.UnsupportedModelError:
+        pytest.skip("this build cannot save models")
+    np.testing.assert_array_equal(spinney.load(path).predict(x), model.predict(x))
