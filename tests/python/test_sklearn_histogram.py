@@ -80,8 +80,7 @@ def test_categories_survive_saving(tmp_path):
     model.fit(x, score + np.sin(x[:, 2]) * 9)
     loaded = load(model)
     path = tmp_path / "model.spinney"
-    try:
-        loaded.save(path)
-    except spinney.UnsupportedModelError:
+    if not hasattr(loaded, "save"):
         pytest.skip("this build cannot save models")
+    loaded.save(path)
     np.testing.assert_array_equal(spinney.load(path).predict(x), model.predict(x))
