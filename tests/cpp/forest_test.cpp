@@ -36,6 +36,18 @@ TEST(Forest, AcceptsAStumpAndComparesAsDefined) {
   EXPECT_FALSE(forest->goes_left(root, std::nan("")));
 }
 
+TEST(Forest, AnEmptyCategorySetHoldsNoCategoryZero) {
+  ForestParts parts = stump();
+  parts.category_sets = {
+      {.first_word = 0, .word_count = 0, .other_left = 1, .fraction_below_zero_is_zero = 1}};
+  parts.nodes[0].flags = Node::kCategorical;
+  parts.nodes[0].threshold = 0;
+  const auto forest = make_forest(std::move(parts));
+  ASSERT_TRUE(forest.ok()) << forest.error().message;
+  for (const double value : {-0.5, 0.0, 3.0, -2.0})
+    EXPECT_TRUE(forest->goes_left(forest->tree(0)[0], value)) << value;
+}
+
 TEST(Forest, RefusesAChildOutOfRange) {
   ForestParts parts = stump();
   parts.nodes[0].right = 3;

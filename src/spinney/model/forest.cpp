@@ -16,9 +16,10 @@ bool held_exactly(double threshold, NumberType type) {
 
 bool category_goes_left(const Forest& forest, const CategorySet& set, double value) {
   if (value < 0 && !(set.fraction_below_zero_is_zero && value > -1)) return set.other_left;
+  const double truncated = value < 0 ? 0 : value;
   const double limit = 32.0 * set.word_count;
-  if (!(value < limit)) return set.other_left;
-  const auto category = static_cast<uint64_t>(value < 0 ? 0 : value);
+  if (!(truncated < limit)) return set.other_left;
+  const auto category = static_cast<uint64_t>(truncated);
   return forest.category_words[set.first_word + category / 32] >> (category % 32) & 1;
 }
 

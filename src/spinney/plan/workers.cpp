@@ -44,12 +44,13 @@ struct Job {
 class Pool {
  public:
   void run(Job& job) {
+    const unsigned helpers = job.helpers_wanted;  // once the job is seen, helpers count it down
     {
       const std::lock_guard lock(lock_);
-      grow(job.helpers_wanted);
+      grow(helpers);
       jobs_.push_back(&job);
     }
-    for (unsigned i = 0; i < job.helpers_wanted; ++i) wake_.notify_one();
+    for (unsigned i = 0; i < helpers; ++i) wake_.notify_one();
     job.work();
     std::unique_lock lock(lock_);
     std::erase(jobs_, &job);

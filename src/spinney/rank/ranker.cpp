@@ -217,8 +217,9 @@ uint8_t Ranker::rank_category(const CategorySource& source, double value) const 
   const CategorySet& set = source.set;
   bool left = set.other_left;
   const bool beyond = value < 0 && !(set.fraction_below_zero_is_zero && value > -1);
-  if (!beyond && value < 32.0 * set.word_count) {
-    const auto category = static_cast<uint64_t>(value < 0 ? 0 : value);
+  const double truncated = value < 0 ? 0 : value;
+  if (!beyond && truncated < 32.0 * set.word_count) {
+    const auto category = static_cast<uint64_t>(truncated);
     left = category_words_[set.first_word + category / 32] >> (category % 32) & 1;
   }
   return left ? 0 : 255;

@@ -84,7 +84,9 @@ std::optional<Layout<Packed>> make_layout(const Forest& forest, const Columns& c
   constexpr bool kNarrow = sizeof(Packed) == 8;
   using Key = typename Packed::Key;
   Layout<Packed> layout;
-  const auto column_bits = static_cast<unsigned>(std::bit_width(columns.count() - 1)) + kLaneBits;
+  // At least one bit, so that no shift is as wide as a node.
+  const size_t last_column = std::max<size_t>(columns.count() - 1, 1);
+  const auto column_bits = static_cast<unsigned>(std::bit_width(last_column)) + kLaneBits;
   if (kNarrow && column_bits >= 32) return std::nullopt;
   layout.column_shift = 64 - column_bits;
   layout.distance_bits = 32 - std::min(column_bits, 31u);
