@@ -80,6 +80,20 @@ Bound from_bytes(nb::bytes data, const std::optional<std::string>& format, const
   return bind([&] { return load_named(bytes, kind, name, source_format); });
 }
 
+void save(const BoundModel& bound, nb::handle path) {
+  const nb::object name = nb::steal(PyOS_FSPath(path.ptr()));
+  if (!name.is_valid()) throw nb::python_error();
+  const auto text = nb::cast<std::string>(name);
+  Status status;
+  {
+    nb::gil_scoped_release release;
+    status = bound.model.save(text);
+  }
+  if (status.ok()) return;
+  raise(status.error());
+  throw nb::python_error();
+}
+
 }  // namespace
 
 NB_MODULE(_core, m) {
@@ -121,6 +135,8 @@ NB_MODULE(_core, m) {
                    [](const BoundModel& b) {
                      return b.cast_type == NumberType::kFloat32 ? "float32" : "float64";
                    })
+      .def("save", &save, "path"_a,
+           "Writes one .spinney file, by way of a temporary name beside it. load maps it.")
       .def("info", &info, "Everything known of the model, as a dict.")
       .def("__repr__", &repr)
       .def("__copy__", [](nb::object self) { return self; })

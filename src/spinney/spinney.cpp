@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "spinney/link/link.h"
+#include "spinney/load/artifact.h"
 #include "spinney/model/sparse_blocks.h"
 #include "spinney/plan/answers.h"
 #include "spinney/plan/coded_plan.h"
@@ -33,6 +34,10 @@ Result<Model> Model::from_bytes(std::span<const char> bytes, load::Format format
 Result<Model> Model::make(std::shared_ptr<const Description> description) {
   SPINNEY_ASSIGN(auto plan, plan::make_plan(description));
   return Model(std::move(description), std::move(plan));
+}
+
+Status Model::save(const std::string& path) const {
+  return load::write_artifact(*description_, path);
 }
 
 size_t Model::value_columns() const {

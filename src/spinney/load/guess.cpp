@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "spinney/load/artifact.h"
 #include "spinney/load/pickle.h"
 
 namespace spinney::load {
@@ -34,6 +35,7 @@ bool is_ubjson(std::string_view text) {
 Result<Format> guess_format(std::span<const char> bytes) {
   const std::string_view text(bytes.data(), bytes.size());
   if (text.empty()) return corrupt("the file is empty");
+  if (is_artifact(bytes)) return Format::kSpinney;
   if (text.starts_with("tree\n") || text.starts_with("tree\r\n")) return Format::kLightgbmText;
   if (looks_like_pickle(bytes)) return Format::kPickle;
   if (is_ubjson(text)) return Format::kXgboostUbjson;
@@ -45,7 +47,7 @@ Result<Format> guess_format(std::span<const char> bytes) {
         "XGBoost 1.6 to 3.0 and save it again: booster.save_model(\"model.json\")");
   return unsupported("its " + std::to_string(text.size()) +
                      " bytes are in no format that this build reads: XGBoost JSON or UBJSON, "
-                     "LightGBM text, pickle or joblib");
+                     "LightGBM text, pickle or joblib, or Spinney's own");
 }
 
 }  // namespace spinney::load

@@ -1,7 +1,7 @@
 #include "spinney/load/load.h"
 
-#include <string_view>
-
+#include "spinney/load/artifact.h"
+#include "spinney/load/artifact_file.h"
 #include "spinney/load/estimator.h"
 #include "spinney/load/file_bytes.h"
 #include "spinney/load/guess.h"
@@ -22,31 +22,42 @@ Result<Description> read(std::span<const char> bytes, Format format) {
       SPINNEY_ASSIGN(const Pickle pickle, read_pickle(bytes));
       return describe_pickle(pickle);
     }
+    case Format::kSpinney:
+      return read_artifact(bytes);
     default:
       return unsupported("this build does not read the format asked for");
   }
 }
 
+Result<Description> named(Result<Description> model, const std::string& name) {
+  if (model.ok()) return model;
+  return Error{model.error().code, name + ": " + model.error().message};
+}
+
 }  // namespace
 
+// An artifact is mapped, so that its arrays stay where they are and processes share them; files of
+// other formats are copied, since they are read once and may be cut short meanwhile.
 Result<Description> load_file(const std::string& path, Format format) {
+  if (format == Format::kGuess || format == Format::kSpinney) {
+    SPINNEY_ASSIGN(const bool artifact, starts_as_artifact(path));
+    if (artifact) {
+      SPINNEY_ASSIGN(const MappedFile file, map_file(path));
+      return named(read_artifact(file.owner, file.bytes), path);
+    }
+  }
   SPINNEY_ASSIGN(const FileBytes file, read_file(path));
   return load_bytes(file.span(), format, path);
 }
 
 Result<Description> load_bytes(std::span<const char> bytes, Format format,
                                const std::string& name) {
-  const auto with_name = [&](const Error& error) {
-    return Error{error.code, name + ": " + error.message};
-  };
   if (format == Format::kGuess) {
     auto guessed = guess_format(bytes);
-    if (!guessed.ok()) return with_name(guessed.error());
+    if (!guessed.ok()) return named(guessed.error(), name);
     format = *guessed;
   }
-  auto model = read(bytes, format);
-  if (!model.ok()) return with_name(model.error());
-  return model;
+  return named(read(bytes, format), name);
 }
 
 }  // namespace spinney::load

@@ -143,6 +143,10 @@ Status Forest::validate() const {
   if (s.reduction == Reduction::kWeightedMedian && tree_weights.size() != n_trees())
     return corrupt(std::to_string(tree_weights.size()) + " tree weights for " +
                    std::to_string(n_trees()) + " trees");
+  if (s.reduction == Reduction::kWeightedMedian &&
+      (s.accumulator != NumberType::kFloat64 || s.n_outputs != 1))
+    return corrupt("a weighted median is one float64 score, not " + std::to_string(s.n_outputs) +
+                   " scores or float32");
   for (const LinearLeaf& leaf : linear_leaves)
     if (leaf.first_term > term_features.size() ||
         leaf.term_count > term_features.size() - leaf.first_term)

@@ -15,30 +15,31 @@
 
 namespace spinney {
 
+// These numbers, and those of every enumeration of a model, are stored in artifacts: append only.
 enum class LinkKind : uint8_t {
   kIdentity = 0,
   // XGBoost, in float32.
-  kXgbSigmoid,      // 1 / (1 + exp(-x)), as XGBoost writes it
-  kXgbSoftmax,      // over all outputs
-  kXgbMultiArgmax,  // multi:softmax: one value, the index of the largest score, as float32
-  kXgbHinge,        // 1 if x > 0 else 0
-  kExpFloat,        // exp(x) in float32 (poisson, gamma, tweedie, cox, aft)
+  kXgbSigmoid = 1,      // 1 / (1 + exp(-x)), as XGBoost writes it
+  kXgbSoftmax = 2,      // over all outputs
+  kXgbMultiArgmax = 3,  // multi:softmax: one value, the index of the largest score, as float32
+  kXgbHinge = 4,        // 1 if x > 0 else 0
+  kExpFloat = 5,        // exp(x) in float32 (poisson, gamma, tweedie, cox, aft)
   // LightGBM, in float64. `parameter` is its sigmoid.
-  kLgbSigmoid,  // 1 / (1 + exp(-parameter * x)), each output (binary, multiclassova)
-  kLgbSoftmax,
-  kExp,           // exp(x) (poisson, gamma, tweedie)
-  kSignedSquare,  // sign(x) * x * x (reg_sqrt)
-  kLog1pExp,      // log1p(exp(x)) (cross_entropy_lambda)
+  kLgbSigmoid = 6,  // 1 / (1 + exp(-parameter * x)), each output (binary, multiclassova)
+  kLgbSoftmax = 7,
+  kExp = 8,           // exp(x) (poisson, gamma, tweedie)
+  kSignedSquare = 9,  // sign(x) * x * x (reg_sqrt)
+  kLog1pExp = 10,     // log1p(exp(x)) (cross_entropy_lambda)
   // scikit-learn, in float64.
-  kExpit,           // 1 / (1 + exp(-parameter * x)), as scipy.special.expit
-  kSoftmax,         // exp(x - max) / sum, as sklearn.utils.extmath.softmax
-  kExpitNormalize,  // expit of each score, then x / sum(x) (one-vs-rest logistic regression)
-  kNormalize,       // x / sum(x); a zero sum gives 1 / n_outputs (one-vs-rest classifiers)
-  kIsolation,       // -2 ** (-x / parameter): score_samples of an IsolationForest
-  kSammeProba,      // AdaBoost SAMME: softmax(x / (n_classes - 1)); see `Output::link`
+  kExpit = 11,           // 1 / (1 + exp(-parameter * x)), as scipy.special.expit
+  kSoftmax = 12,         // exp(x - max) / sum, as sklearn.utils.extmath.softmax
+  kExpitNormalize = 16,  // expit of each score, then x / sum(x) (one-vs-rest logistic regression)
+  kNormalize = 13,       // x / sum(x); a zero sum gives 1 / n_outputs (one-vs-rest classifiers)
+  kIsolation = 14,       // -2 ** (-x / parameter): score_samples of an IsolationForest
+  kSammeProba = 15,      // AdaBoost SAMME: softmax(x / (n_classes - 1)); see `Output::link`
   // XGBoost since 3.4, in float32, over the outputs of one row.
-  kXgbAscending,    // sorted, so that quantiles do not cross
-  kXgbSoftplusSum,  // each value is the one before it, 1e-6 and softplus(x) (expectiles)
+  kXgbAscending = 17,    // sorted, so that quantiles do not cross
+  kXgbSoftplusSum = 18,  // each value is the one before it, 1e-6 and softplus(x) (expectiles)
 };
 
 struct Link {

@@ -1,7 +1,9 @@
 #include "spinney/plan/plan.h"
 
 #include <cmath>
+#include <string>
 
+#include "spinney/link/link.h"
 #include "spinney/plan/coded_plan.h"
 #include "spinney/plan/ensemble_plan.h"
 #include "spinney/plan/forest_plan.h"
@@ -11,6 +13,11 @@
 namespace spinney::plan {
 
 Result<std::shared_ptr<const Plan>> make_plan(std::shared_ptr<const Description> model) {
+  SPINNEY_TRY(link::check(model->output, model->n_outputs()));
+  for (const NumberCodes& codes : model->number_codes)
+    if (codes.feature >= model->n_features())
+      return corrupt("the model encodes column " + std::to_string(codes.feature) + " of " +
+                     std::to_string(model->n_features()));
   if (std::holds_alternative<Linear>(model->scorer)) return make_linear_plan(std::move(model));
   if (std::holds_alternative<Ensemble>(model->scorer)) return make_ensemble_plan(std::move(model));
   const double missing = std::get<Forest>(model->scorer).settings().missing_value;

@@ -1,0 +1,133 @@
+// Every field of a Description, in the order of the file, listed once for writer and reader.
+//
+// An Archive is a function object over numbers, bools, strings, vectors and variants; over
+// SharedArray (which becomes a section of its own); and limited(e, last) over enumerations. The
+// writer's takes const references, the reader's fills what it is given.
+#pragma once
+
+#include <concepts>
+#include <type_traits>
+
+#include "spinney/model/description.h"
+
+namespace spinney::load {
+
+template <typename T, typename Field>
+concept Is = std::same_as<std::remove_const_t<T>, Field>;
+
+template <typename Archive, Is<ForestSettings> T>
+void fields(Archive& archive, T& settings) {
+  archive.limited(settings.input, NumberType::kFloat64);
+  archive.limited(settings.comparison, Comparison::kLessEqual);
+  archive.limited(settings.accumulator, NumberType::kFloat64);
+  archive.limited(settings.reduction, Reduction::kWeightedMedian);
+  archive(settings.n_features);
+  archive(settings.n_outputs);
+  archive(settings.leaf_width);
+  archive(settings.divisor);
+  archive(settings.absent_is_missing);
+  archive(settings.missing_value);
+}
+
+// A forest's arrays; its settings come first in the file but are adopt_forest()'s to set.
+template <typename Archive, Is<Forest> T>
+void fields(Archive& archive, T& forest) {
+  archive(forest.tree_begin);
+  archive(forest.tree_target);
+  archive(forest.nodes);
+  archive(forest.leaf_values);
+  archive(forest.base);
+  archive(forest.tree_weights);
+  archive(forest.category_sets);
+  archive(forest.category_words);
+  archive(forest.linear_leaves);
+  archive(forest.term_features);
+  archive(forest.term_weights);
+}
+
+template <typename Archive, Is<Linear> T>
+void fields(Archive& archive, T& linear) {
+  archive.limited(linear.arithmetic, NumberType::kFloat64);
+  archive(linear.n_features);
+  archive(linear.n_outputs);
+  archive(linear.skip_missing);
+  archive(linear.absent_is_missing);
+  archive(linear.weights);
+  archive(linear.bias);
+}
+
+// All but the members, which the archives recurse into themselves.
+template <typename Archive, Is<Ensemble> T>
+void fields(Archive& archive, T& ensemble) {
+  archive.limited(ensemble.combination, Combination::kWeightedMedian);
+  archive.limited(ensemble.arithmetic, NumberType::kFloat64);
+  archive(ensemble.n_features);
+  archive(ensemble.n_outputs);
+  archive(ensemble.divisor);
+}
+
+template <typename Archive, Is<Member> T>
+void fields(Archive& archive, T& member) {
+  archive(member.features);
+  archive(member.classes);
+  archive(member.weight);
+}
+
+template <typename Archive, Is<Labels> T>
+void fields(Archive& archive, T& labels) {
+  archive(labels.values);
+  archive(labels.is_bool);
+  archive(labels.dtype);
+}
+
+template <typename Archive, Is<Output> T>
+void fields(Archive& archive, T& output) {
+  archive.limited(output.task, Task::kOutlier);
+  archive(output.objective);
+  archive.limited(output.link.kind, LinkKind::kXgbSoftplusSum);
+  archive(output.link.parameter);
+  archive(output.link.divisor);
+  archive(output.decision_on_raw);
+  archive.limited(output.decision, Decision::kOutlier);
+  archive(output.threshold);
+  archive.limited(output.value_type, NumberType::kFloat64);
+  archive(output.labels);
+  archive(output.has_probabilities);
+  archive(output.keep_column_axis);
+}
+
+template <typename Archive, Is<ColumnCategories> T>
+void fields(Archive& archive, T& categories) {
+  archive(categories.feature);
+  archive(categories.values);
+}
+
+template <typename Archive, Is<NumberCodes> T>
+void fields(Archive& archive, T& codes) {
+  archive(codes.feature);
+  archive(codes.values);
+}
+
+template <typename Archive, Is<Source> T>
+void fields(Archive& archive, T& source) {
+  archive(source.library);
+  archive(source.version);
+  archive(source.format);
+  archive(source.kind);
+}
+
+// All but the scorer, which comes before.
+template <typename Archive, Is<Description> T>
+void fields(Archive& archive, T& model) {
+  archive(model.output);
+  archive(model.source);
+  archive(model.feature_names);
+  archive(model.categories);
+  archive(model.categories_by_position);
+  archive(model.number_codes);
+  archive(model.warnings);
+  archive(model.refuses_infinity);
+  archive(model.refuses_missing);
+}
+
+}  // namespace spinney::load

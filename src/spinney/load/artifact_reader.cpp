@@ -1,0 +1,278 @@
+#include <cstring>
+#include <new>
+
+#include "spinney/base/aligned.h"
+#include "spinney/load/artifact.h"
+#include "spinney/load/artifact_fields.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+namespace spinney::load {
+namespace {
+
+std::string number(uint64_t n) { return std::to_string(n); }
+
+// The file's verified sections.
+struct Sections {
+  std::shared_ptr<const void> owner;
+  std::span<const char> bytes;
+  std::vector<ArtifactSection> table;
+
+  std::span<const char> of(size_t i) const {
+    return bytes.subspan(table[i].offset, table[i].bytes);
+  }
+};
+
+Result<ArtifactHeader> read_header(std::span<const char> bytes) {
+  ArtifactHeader header;
+  if (bytes.size() < sizeof header)
+    return corrupt("the artifact is cut short: " + number(bytes.size()) +
+                   " bytes do not hold its header of " + number(sizeof header));
+  std::memcpy(&header, bytes.data(), sizeof header);
+  if (std::memcmp(header.magic, kArtifactMagic, sizeof header.magic) != 0)
+    return corrupt("this is not a Spinney artifact: its first eight bytes are others");
+  if (header.version != kArtifactVersion)
+    return unsupported("the artifact has format version " + number(header.version) +
+                       " and this build reads version " + number(kArtifactVersion) +
+                       ": load it with the Spinney that wrote it, or convert the model again");
+  if (header.file_bytes != bytes.size())
+    return corrupt("the artifact is " +
+                   (bytes.size() < header.file_bytes ? std::string("cut short")
+                                                     : std::string("followed by other data")) +
+                   ": it was written with " + number(header.file_bytes) + " bytes and has " +
+                   number(bytes.size()));
+  if (header.section_count == 0 ||
+      header.section_count > (bytes.size() - sizeof header) / sizeof(ArtifactSection))
+    return corrupt("the artifact declares " + number(header.section_count) +
+                   " sections, which its " + number(bytes.size()) + " bytes cannot hold");
+  return header;
+}
+
+// Sections must follow each other on 64-byte lines with nothing but zeros between.
+Status check_section(const Sections& sections, size_t i, uint64_t& end) {
+  const ArtifactSection& section = sections.table[i];
+  const std::string name = "section " + number(i) + " of the artifact";
+  const uint64_t start = (end + kArtifactAlignment - 1) / kArtifactAlignment * kArtifactAlignment;
+  if (section.offset != start || start > sections.bytes.size() ||
+      section.bytes > sections.bytes.size() - start)
+    return corrupt(name + " should start at byte " + number(start) + " and lies at " +
+                   number(section.offset) + " with " + number(section.bytes) + " bytes");
+  for (const char padding : sections.bytes.subspan(end, start - end))
+    if (padding != 0) return corrupt("the bytes before " + name + " are not zero");
+  end = start + section.bytes;
+  const bool known = section.kind == (i == 0 ? kDescription : kArray);
+  if (!known && !(i > 0 && section.kind & kOptional))
+    return corrupt(name + " has the unknown kind " + number(section.kind));
+  if (artifact_checksum(sections.of(i)) != section.checksum)
+    return corrupt(name + " does not have the checksum that it was written with: the file is " +
+                   "damaged; convert the model again");
+  return {};
+}
+
+Result<Sections> read_sections(std::shared_ptr<const void> owner, std::span<const char> bytes) {
+  SPINNEY_ASSIGN(ArtifactHeader header, read_header(bytes));
+  const size_t front = sizeof header + size_t{header.section_count} * sizeof(ArtifactSection);
+  const uint64_t expected = header.checksum;
+  header.checksum = 0;
+  std::vector<char> copy(bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(front));
+  std::memcpy(copy.data(), &header, sizeof header);
+  if (artifact_checksum(copy) != expected)
+    return corrupt(
+        "the artifact's header does not have the checksum that it was written with: "
+        "the file is damaged; convert the model again");
+  Sections sections{std::move(owner), bytes, {}};
+  sections.table.resize(header.section_count);
+  std::memcpy(sections.table.data(), copy.data() + sizeof header, front - sizeof header);
+  uint64_t end = front;
+  for (size_t i = 0; i < sections.table.size(); ++i) SPINNEY_TRY(check_section(sections, i, end));
+  if (end != bytes.size())
+    return corrupt("the artifact's sections end at byte " + number(end) + " of " +
+                   number(bytes.size()));
+  return sections;
+}
+
+// Fills a Description from the description section. The first thing found wrong is kept in
+// `status`; from then on nothing more is read.
+class Reader {
+ public:
+  explicit Reader(const Sections& sections) : sections_(sections), rest_(sections.of(0)) {}
+
+  Result<Description> read(size_t depth) {
+    Description model;
+    uint8_t scorer = 0;
+    (*this)(scorer);
+    if (scorer == 0)
+      read_forest(model);
+    else if (scorer == 1)
+      read_linear(model);
+    else if (scorer == 2)
+      read_ensemble(model, depth);
+    else
+      fail("the artifact holds a model of unknown kind " + number(scorer));
+    fields(*this, model);
+    if (!status_.ok()) return status_.error();
+    return model;
+  }
+
+  bool at_end() const { return rest_.empty(); }
+
+  template <typename T>
+  void operator()(T& value) {
+    if constexpr (std::is_same_v<T, bool>) {
+      uint8_t byte = 0;
+      (*this)(byte);
+      if (byte > 1) fail("a flag of the artifact's description is " + number(byte));
+      value = byte == 1;
+    } else if constexpr (std::is_arithmetic_v<T>) {
+      const auto bytes = take(sizeof value);
+      if (!bytes.empty()) std::memcpy(&value, bytes.data(), sizeof value);
+    } else {
+      fields(*this, value);
+    }
+  }
+  void operator()(std::string& text) {
+    const auto bytes = take(count(1));
+    text.assign(bytes.begin(), bytes.end());
+  }
+  template <typename T>
+  void operator()(std::vector<T>& values) {
+    // An element takes at least this much of the file, so memory stays in proportion to it.
+    const size_t n = count(std::is_arithmetic_v<T> ? sizeof(T) : 4);
+    values.resize(n);
+    for (T& value : values) {
+      if (!status_.ok()) return;
+      (*this)(value);
+    }
+  }
+  template <typename... Ts>
+  void operator()(std::variant<Ts...>& variant) {
+    uint8_t index = 0;
+    (*this)(index);
+    if (index >= sizeof...(Ts)) return fail("a list of labels has unknown type " + number(index));
+    size_t i = 0;
+    ((i++ == index ? (*this)(variant.template emplace<Ts>()) : void()), ...);
+  }
+  template <typename T>
+  void operator()(SharedArray<T>& array) {
+    uint32_t i = 0;
+    (*this)(i);
+    if (i == 0) return;
+    if (i >= sections_.table.size() || sections_.table[i].kind != kArray ||
+        sections_.table[i].item_bytes != sizeof(T) || sections_.table[i].bytes % sizeof(T) != 0)
+      return fail("section " + number(i) + " of the artifact is not the array expected, of " +
+                  number(sizeof(T)) + "-byte elements");
+    const auto bytes = sections_.of(i);
+    array = SharedArray<T>(sections_.owner,
+                           {reinterpret_cast<const T*>(bytes.data()), bytes.size() / sizeof(T)});
+  }
+  template <typename Enum>
+  void limited(Enum& value, Enum last) {
+    uint8_t byte = 0;
+    (*this)(byte);
+    if (byte > static_cast<uint8_t>(last))
+      return fail("the artifact's description holds the unknown choice " + number(byte) +
+                  " where " + number(static_cast<uint8_t>(last)) + " is the last known");
+    value = static_cast<Enum>(byte);
+  }
+
+ private:
+  void fail(std::string message) {
+    if (status_.ok()) status_ = corrupt(std::move(message));
+  }
+  std::span<const char> take(size_t n) {
+    if (n > rest_.size()) fail("the artifact's description is cut short");
+    if (!status_.ok()) return {};
+    const auto bytes = rest_.first(n);
+    rest_ = rest_.subspan(n);
+    return bytes;
+  }
+  size_t count(size_t item_bytes) {
+    uint32_t n = 0;
+    (*this)(n);
+    if (n <= rest_.size() / item_bytes) return n;
+    fail("the artifact's description declares " + number(n) + " elements and has " +
+         number(rest_.size()) + " bytes left");
+    return 0;
+  }
+  // Keeps made's value in the scorer, or its error.
+  template <typename T>
+  void accept(Result<T> made, Description& model) {
+    if (made.ok())
+      model.scorer = std::move(made).value();
+    else if (status_.ok())
+      status_ = made.error();
+  }
+
+  void read_forest(Description& model) {
+    ForestSettings settings;
+    Forest arrays;
+    fields(*this, settings);
+    fields(*this, arrays);
+    if (status_.ok()) accept(adopt_forest(settings, std::move(arrays)), model);
+  }
+  void read_linear(Description& model) {
+    Linear linear;
+    fields(*this, linear);
+    if (status_.ok()) accept(make_linear(std::move(linear)), model);
+  }
+  void read_ensemble(Description& model, size_t depth) {
+    if (depth >= kEnsembleDepthMax)
+      return fail("the artifact nests ensembles deeper than " + number(kEnsembleDepthMax));
+    Ensemble ensemble;
+    fields(*this, ensemble);
+    uint32_t n = 0;
+    (*this)(n);
+    for (; n > 0 && status_.ok(); --n) {
+      Member member;
+      fields(*this, member);
+      auto inner = read(depth + 1);
+      if (!inner.ok()) return;  // status_ says why
+      member.model = std::make_shared<const Description>(std::move(inner).value());
+      ensemble.members.push_back(std::move(member));
+    }
+    if (status_.ok()) accept(make_ensemble(std::move(ensemble)), model);
+  }
+
+  const Sections& sections_;
+  std::span<const char> rest_;
+  Status status_;
+};
+
+}  // namespace
+
+uint64_t artifact_checksum(std::span<const char> bytes, uint64_t seed) {
+  return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
+}
+
+bool is_artifact(std::span<const char> bytes) {
+  return bytes.size() >= sizeof kArtifactMagic &&
+         std::memcmp(bytes.data(), kArtifactMagic, sizeof kArtifactMagic) == 0;
+}
+
+Result<Description> read_artifact(std::shared_ptr<const void> owner, std::span<const char> bytes) {
+  if (reinterpret_cast<uintptr_t>(bytes.data()) % kArtifactAlignment != 0)
+    return invalid_argument("an artifact must lie on a 64-byte line to be read in place");
+  try {
+    SPINNEY_ASSIGN(const Sections sections, read_sections(std::move(owner), bytes));
+    Reader reader(sections);
+    SPINNEY_ASSIGN(Description model, reader.read(0));
+    if (!reader.at_end()) return corrupt("the artifact's description is longer than it should be");
+    model.source.format = "spinney";
+    return model;
+  } catch (const std::bad_alloc&) {
+    return too_large("there is not enough memory to open the artifact");
+  }
+}
+
+Result<Description> read_artifact(std::span<const char> bytes) {
+  try {
+    auto copy = std::make_shared<AlignedVector<char>>(bytes.begin(), bytes.end());
+    const std::span<const char> view(*copy);
+    return read_artifact(std::move(copy), view);
+  } catch (const std::bad_alloc&) {
+    return too_large("there is not enough memory to open the artifact");
+  }
+}
+
+}  // namespace spinney::load

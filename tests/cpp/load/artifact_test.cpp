@@ -1,0 +1,394 @@
+// The .spinney artifact: everything comes back, arrays stay in the mapping, and damaged files are
+// refused with the reason.
+#include "spinney/load/artifact.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "spinney/load/artifact_file.h"
+#include "spinney/load/load.h"
+#include "spinney/spinney.h"
+
+namespace spinney::load {
+namespace {
+
+Node split(uint32_t feature, double threshold, int32_t left, int32_t right) {
+  Node node;
+  node.feature = feature;
+  node.threshold = threshold;
+  node.left = left;
+  node.right = right;
+  return node;
+}
+
+// Uses every array of a forest.
+ForestParts full_forest() {
+  ForestParts parts;
+  parts.settings.input = NumberType::kFloat64;
+  parts.settings.comparison = Comparison::kLessEqual;
+  parts.settings.accumulator = NumberType::kFloat64;
+  parts.settings.n_features = 3;
+  parts.settings.n_outputs = 2;
+  parts.settings.divisor = 2.5;
+  parts.settings.absent_is_missing = true;
+  parts.settings.missing_value = -999;
+  Node categories = split(1, 0, 1, 2);
+  categories.flags = Node::kCategorical | Node::kDefaultLeft;
+  Node zeros = split(2, 0.1, 1, 2);
+  zeros.missing = MissingRule::kZeroOrNan;
+  parts.nodes = {categories, Node::leaf(0, 1), Node::leaf(1, 2),
+                 zeros,      Node::leaf(2, 7), Node::leaf(0, 9)};
+  parts.tree_begin = {0, 3, 6};
+  parts.tree_target = {0, 1};
+  parts.leaf_values = {-1, 1, 0.25};
+  parts.base = {0.5, -0.5};
+  parts.category_sets = {{0, 1, 1, 0}};
+  parts.category_words = {5};
+  parts.linear_leaves = {{0.5, 0, 1}, {0, 1, 1}, {1, 0, 0}};
+  parts.term_features = {0, 2};
+  parts.term_weights = {1.5, -0.25};
+  return parts;
+}
+
+Description describe(std::variant<Forest, Linear, Ensemble> scorer) {
+  Description model;
+  model.scorer = std::move(scorer);
+  Output& output = model.output;
+  output.task = Task::kMulticlass;
+  output.objective = "multi:softprob";
+  output.link = {LinkKind::kLgbSoftmax, 0.75, 3};
+  output.decision_on_raw = true;
+  output.decision = Decision::kArgmax;
+  output.threshold = 0.125;
+  output.value_type = NumberType::kFloat64;
+  output.labels = {{std::vector<std::string>{"no", "yes, \xc3\xa9"}, false, "<U6"}};
+  output.has_probabilities = true;
+  output.keep_column_axis = true;
+  model.source = {"sklearn", "1.9.1", "pickle", "SomeClassifier"};
+  model.feature_names = {"a", "", "c"};
+  model.categories = {{0, std::vector<int64_t>{3, -4}},
+                      {1, std::vector<double>{0.5}},
+                      {2, std::vector<std::string>{"x", "y"}}};
+  model.categories_by_position = true;
+  model.number_codes = {{1, {0.5, 7}}};
+  model.warnings = {"written by an old version"};
+  model.refuses_infinity = true;
+  return model;
+}
+
+Description forest_model() { return describe(make_forest(full_forest()).value()); }
+
+Description linear_model() {
+  Linear linear;
+  linear.arithmetic = NumberType::kFloat32;
+  linear.n_features = 3;
+  linear.n_outputs = 2;
+  linear.weights = std::vector<double>{1, 2, 3, 4, 5, 6};
+  linear.bias = std::vector<double>{0.5, 0};
+  linear.skip_missing = true;
+  linear.absent_is_missing = true;
+  return describe(make_linear(std::move(linear)).value());
+}
+
+Description ensemble_model() {
+  Ensemble ensemble;
+  ensemble.combination = Combination::kMajorityVote;
+  ensemble.arithmetic = NumberType::kFloat32;
+  ensemble.n_features = 5;
+  ensemble.n_outputs = 2;
+  ensemble.divisor = 1.5;
+  ensemble.members = {{std::make_shared<Description>(forest_model()), {4, 0, 0}, {1, 0}, 0.5},
+                      {std::make_shared<Description>(linear_model()), {1, 2, 3}, {}, 1}};
+  Description model = describe(make_ensemble(std::move(ensemble)).value());
+  model.feature_names = {};
+  model.categories = {};
+  model.number_codes = {};
+  return model;
+}
+
+std::vector<char> bytes_of(const Description& model) { return artifact_bytes(model).value(); }
+
+std::string refusal(const std::vector<char>& bytes) {
+  const auto model = read_artifact(std::span<const char>(bytes));
+  return model.ok() ? "accepted" : model.error().message;
+}
+
+// Writes the checksums that a damaged file would need to be believed.
+void stamp(std::vector<char>& bytes) {
+  ArtifactHeader header;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  const size_t front = sizeof header + header.section_count * sizeof(ArtifactSection);
+  for (size_t at = sizeof header; at < front; at += sizeof(ArtifactSection)) {
+    ArtifactSection section;
+    std::memcpy(&section, bytes.data() + at, sizeof section);
+    if (section.offset > bytes.size() || section.bytes > bytes.size() - section.offset) continue;
+    section.checksum = artifact_checksum({bytes.data() + section.offset, section.bytes});
+    std::memcpy(bytes.data() + at, &section, sizeof section);
+  }
+  header.checksum = 0;
+  std::memcpy(bytes.data(), &header, sizeof header);
+  header.checksum = artifact_checksum({bytes.data(), front});
+  std::memcpy(bytes.data(), &header, sizeof header);
+}
+
+template <typename T>
+void put(std::vector<char>& bytes, size_t at, T value) {
+  std::memcpy(bytes.data() + at, &value, sizeof value);
+}
+
+TEST(Artifact, EveryFieldComesBack) {
+  for (const Description& model : {forest_model(), linear_model(), ensemble_model()}) {
+    const std::vector<char> written = bytes_of(model);
+    auto read = read_artifact(std::span<const char>(written));
+    ASSERT_TRUE(read.ok()) << read.error().message;
+    EXPECT_EQ(read->source.format, "spinney");
+    // The writer lists every field, so that a second writing differs if any was lost.
+    read->source.format = "pickle";
+    EXPECT_EQ(bytes_of(*read), written);
+  }
+  const std::vector<char> written = bytes_of(ensemble_model());
+  const auto read = read_artifact(std::span<const char>(written)).value();
+  const auto& ensemble = std::get<Ensemble>(read.scorer);
+  EXPECT_EQ(ensemble.members[0].features, (std::vector<uint32_t>{4, 0, 0}));
+  EXPECT_EQ(ensemble.members[0].classes, (std::vector<uint32_t>{1, 0}));
+  const Description& first = *ensemble.members[0].model;
+  EXPECT_EQ(std::get<std::vector<std::string>>(first.output.labels[0].values)[1], "yes, \xc3\xa9");
+  EXPECT_EQ(std::get<std::vector<double>>(first.categories[1].values)[0], 0.5);
+  EXPECT_EQ(first.feature_names, (std::vector<std::string>{"a", "", "c"}));
+  EXPECT_EQ(first.warnings.size(), 1u);
+  const auto& forest = std::get<Forest>(first.scorer);
+  EXPECT_EQ(forest.settings().missing_value, -999);
+  EXPECT_EQ(forest.settings().divisor, 2.5);
+  EXPECT_EQ(forest.nodes[3].missing, MissingRule::kZeroOrNan);
+  EXPECT_EQ(forest.linear_leaves[1].first_term, 1u);
+}
+
+TEST(Artifact, IsTheSameWhoeverWritesIt) {
+  const std::vector<char> bytes = bytes_of(forest_model());
+  // Pinned so that a change of layout is noticed and the version raised.
+  EXPECT_EQ(artifact_checksum(bytes), uint64_t{2899186927188676984u}) << "size " << bytes.size();
+}
+
+// A new field must be listed in artifact_fields.h (and set in describe() above); then adjust these.
+TEST(Artifact, KnowsEveryField) {
+  EXPECT_EQ(sizeof(Description) - sizeof(Description::scorer) - sizeof(Output), 240u);
+  EXPECT_EQ(sizeof(Output), 120u);
+  EXPECT_EQ(sizeof(Labels), 72u);
+  EXPECT_EQ(sizeof(ForestSettings), 40u);
+  EXPECT_EQ(sizeof(Forest) - sizeof(ForestSettings), 352u);
+  EXPECT_EQ(sizeof(Linear), 88u);
+  EXPECT_EQ(sizeof(Ensemble), 48u);
+  EXPECT_EQ(sizeof(Member), 72u);
+  EXPECT_EQ(sizeof(ColumnCategories), 40u);
+  EXPECT_EQ(sizeof(Source), 128u);
+}
+
+TEST(Artifact, SectionsStartOnLines) {
+  const std::vector<char> bytes = bytes_of(forest_model());
+  ArtifactHeader header;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  EXPECT_EQ(header.file_bytes, bytes.size());
+  for (size_t i = 0; i < header.section_count; ++i) {
+    ArtifactSection section;
+    std::memcpy(&section, bytes.data() + sizeof header + i * sizeof section, sizeof section);
+    EXPECT_EQ(section.offset % kArtifactAlignment, 0u);
+  }
+}
+
+TEST(Artifact, EveryTruncationIsRefused) {
+  const std::vector<char> bytes = bytes_of(ensemble_model());
+  for (size_t n = 0; n < bytes.size(); ++n)
+    EXPECT_NE(refusal({bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(n)}), "accepted") << n;
+  std::vector<char> longer = bytes;
+  longer.push_back(0);
+  EXPECT_NE(refusal(longer).find("followed by other data"), std::string::npos);
+}
+
+TEST(Artifact, EveryFlippedBitIsRefused) {
+  const std::vector<char> bytes = bytes_of(forest_model());
+  for (size_t i = 0; i < bytes.size(); ++i)
+    for (int bit = 0; bit < 8; ++bit) {
+      std::vector<char> damaged = bytes;
+      damaged[i] = static_cast<char>(damaged[i] ^ (1 << bit));
+      EXPECT_NE(refusal(damaged), "accepted") << "byte " << i << ", bit " << bit;
+    }
+}
+
+TEST(Artifact, SaysWhatIsWrongWithTheHeader) {
+  const std::vector<char> good = bytes_of(forest_model());
+  std::vector<char> bytes = good;
+  bytes[1] = 'X';
+  EXPECT_NE(refusal(bytes).find("not a Spinney artifact"), std::string::npos);
+  bytes = good;
+  put<uint32_t>(bytes, offsetof(ArtifactHeader, version), kArtifactVersion + 1);
+  EXPECT_NE(refusal(bytes).find("format version 2 and this build reads version 1"),
+            std::string::npos);
+  bytes = good;
+  put<uint32_t>(bytes, offsetof(ArtifactHeader, section_count), 0xffffffffu);
+  EXPECT_NE(refusal(bytes).find("declares 4294967295 sections"), std::string::npos);
+  bytes = good;
+  bytes[sizeof(ArtifactHeader) + 20] = 9;
+  EXPECT_NE(refusal(bytes).find("header does not have the checksum"), std::string::npos);
+  bytes = good;
+  bytes.back() = static_cast<char>(bytes.back() ^ 1);
+  EXPECT_NE(refusal(bytes).find("does not have the checksum that it was written with"),
+            std::string::npos);
+}
+
+TEST(Artifact, RefusesSectionsThatOverlapOrLieOutside) {
+  const std::vector<char> good = bytes_of(forest_model());
+  const size_t second = sizeof(ArtifactHeader) + sizeof(ArtifactSection);
+  for (const uint64_t offset :
+       {uint64_t{0}, uint64_t{64}, uint64_t{1}, ~uint64_t{0}, ~uint64_t{63}, uint64_t{1} << 40}) {
+    std::vector<char> bytes = good;
+    put(bytes, second + offsetof(ArtifactSection, offset), offset);
+    stamp(bytes);
+    EXPECT_NE(refusal(bytes).find("section 1 of the artifact should start"), std::string::npos);
+  }
+  for (const uint64_t size : {uint64_t{0}, ~uint64_t{0}, uint64_t{1} << 40}) {
+    std::vector<char> bytes = good;
+    put(bytes, second + offsetof(ArtifactSection, bytes), size);
+    stamp(bytes);
+    EXPECT_NE(refusal(bytes), "accepted");
+  }
+  std::vector<char> bytes = good;
+  put<uint32_t>(bytes, second + offsetof(ArtifactSection, kind), 77);
+  stamp(bytes);
+  EXPECT_NE(refusal(bytes).find("unknown kind 77"), std::string::npos);
+  bytes = good;
+  put<uint32_t>(bytes, second + offsetof(ArtifactSection, item_bytes), 8);
+  stamp(bytes);
+  EXPECT_NE(refusal(bytes).find("not the array expected, of 4-byte elements"), std::string::npos);
+}
+
+TEST(Artifact, SkipsOptionalSectionsOfUnknownKind) {
+  const std::vector<char> good = bytes_of(forest_model());
+  ArtifactHeader header;
+  std::memcpy(&header, good.data(), sizeof header);
+  const size_t front = sizeof header + header.section_count * sizeof(ArtifactSection);
+  // Another entry fits where the table's padding is, if there is room for 32 bytes.
+  const size_t room = (kArtifactAlignment - front % kArtifactAlignment) % kArtifactAlignment;
+  ASSERT_GE(room, sizeof(ArtifactSection))
+      << "the model below must leave room for one more section";
+  std::vector<char> bytes = good;
+  bytes.resize((good.size() + 63) / 64 * 64);
+  ArtifactSection extra{kOptional | 9, 1, bytes.size(), 5, 0};
+  bytes.insert(bytes.end(), {'e', 'x', 't', 'r', 'a'});
+  put(bytes, front, extra);
+  put<uint32_t>(bytes, offsetof(ArtifactHeader, section_count), header.section_count + 1);
+  put<uint64_t>(bytes, offsetof(ArtifactHeader, file_bytes), bytes.size());
+  stamp(bytes);
+  EXPECT_EQ(refusal(bytes), "accepted");
+}
+
+// A believable file can still hold a model that no kernel may see.
+TEST(Artifact, ValidatesTheForestInside) {
+  std::vector<char> bytes = bytes_of(forest_model());
+  const Node wanted = full_forest().nodes[3];
+  const auto* raw = reinterpret_cast<const char*>(&wanted);
+  const auto found = std::search(bytes.begin(), bytes.end(), raw, raw + sizeof wanted);
+  ASSERT_NE(found, bytes.end());
+  put<int32_t>(bytes, static_cast<size_t>(found - bytes.begin()) + offsetof(Node, left), 70);
+  stamp(bytes);
+  EXPECT_NE(refusal(bytes).find("tree 1, node 0: child 70"), std::string::npos);
+}
+
+TEST(Artifact, EveryByteOfTheDescriptionMayLie) {
+  const std::vector<char> good = bytes_of(ensemble_model());
+  ArtifactSection section;
+  std::memcpy(&section, good.data() + sizeof(ArtifactHeader), sizeof section);
+  for (size_t i = 0; i < section.bytes; ++i)
+    for (const int value : {0, 1, 0xff}) {
+      std::vector<char> bytes = good;
+      bytes[section.offset + i] = static_cast<char>(value);
+      stamp(bytes);
+      auto model = read_artifact(std::span<const char>(bytes));
+      if (model.ok()) (void)Model::make(std::make_shared<Description>(std::move(*model)));
+    }
+}
+
+class ArtifactFile : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = std::filesystem::temp_directory_path() /
+              ("spinney_artifact_test_" + std::to_string(::getpid()));
+    std::filesystem::create_directory(folder_);
+    path_ = folder_ / "m.spinney";
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+  std::filesystem::path folder_, path_;
+};
+
+TEST_F(ArtifactFile, SavedModelsAnswerTheSame) {
+  for (const Description& described : {forest_model(), linear_model()}) {
+    const auto model = Model::make(std::make_shared<Description>(described));
+    ASSERT_TRUE(model.ok()) << model.error().message;
+    const Status saved = model->save(path_);
+    ASSERT_TRUE(saved.ok()) << saved.error().message;
+    const auto loaded = Model::load(path_);
+    ASSERT_TRUE(loaded.ok()) << loaded.error().message;
+    const double x[] = {0.5, 2, 0.1, 1, -999, 3, std::nan(""), 0, 0};
+    double before[6] = {}, after[6] = {};
+    ASSERT_TRUE(model->predict_raw(dense_rows(x, 3, 3), before).ok());
+    ASSERT_TRUE(loaded->predict_raw(dense_rows(x, 3, 3), after).ok());
+    EXPECT_EQ(std::memcmp(before, after, sizeof before), 0);
+  }
+}
+
+TEST_F(ArtifactFile, IsMappedAndOutlivesItsName) {
+  ASSERT_TRUE(write_artifact(forest_model(), path_).ok());
+  auto model = load_file(path_);
+  ASSERT_TRUE(model.ok());
+  ASSERT_TRUE(write_artifact(linear_model(), path_).ok());  // replaced beneath the mapping
+  const auto& forest = std::get<Forest>(model->scorer);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(forest.nodes.data()) % kArtifactAlignment, 0u);
+  EXPECT_EQ(forest.nodes[1].leaf_number(), 1);
+  std::filesystem::remove(path_);
+  Description copy = *model;
+  copy.source.format = "pickle";
+  EXPECT_EQ(bytes_of(copy), bytes_of(forest_model()));
+}
+
+TEST_F(ArtifactFile, AFailedWriteLeavesNothing) {
+  const Status status = write_artifact(forest_model(), folder_ / "none" / "m.spinney");
+  ASSERT_FALSE(status.ok());
+  EXPECT_NE(status.error().message.find("none/m.spinney"), std::string::npos);
+  std::filesystem::create_directory(path_);
+  std::ofstream(path_ / "full") << "x";
+  EXPECT_FALSE(write_artifact(forest_model(), path_).ok());
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 1);
+}
+
+TEST_F(ArtifactFile, WritersAtOnceLeaveOneWholeFile) {
+  const Description forest = forest_model(), linear = linear_model();
+  std::thread other([&] {
+    for (int i = 0; i < 20; ++i) EXPECT_TRUE(write_artifact(linear, path_).ok());
+  });
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_TRUE(write_artifact(forest, path_).ok());
+    EXPECT_TRUE(load_file(path_).ok());
+  }
+  other.join();
+  EXPECT_TRUE(load_file(path_).ok());
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 1);
+}
+
+TEST_F(ArtifactFile, ErrorsNameTheFile) {
+  ASSERT_TRUE(write_artifact(forest_model(), path_).ok());
+  std::filesystem::resize_file(path_, 100);
+  const auto model = load_file(path_);
+  ASSERT_FALSE(model.ok());
+  EXPECT_NE(model.error().message.find("m.spinney: the artifact is cut short"), std::string::npos);
+  const auto missing = load_file(folder_ / "nothing.spinney");
+  ASSERT_FALSE(missing.ok());
+  EXPECT_EQ(missing.error().code, Code::kNotFound);
+}
+
+}  // namespace
+}  // namespace spinney::load
