@@ -86,7 +86,7 @@ Value one(const Link& link, double x) {
     case LinkKind::kExpit:
       return static_cast<Value>(1.0 / (1.0 + std::exp(-p * x)));
     case LinkKind::kIsolation:
-      return static_cast<Value>(-std::exp2(-x / p));
+      return static_cast<Value>(p == 0 ? -0.5 : -std::exp2(-x / p));  // p == 0: one sample
     default:
       return static_cast<Value>(x);
   }

@@ -15,5 +15,21 @@ Result<Description> describe_sklearn_boosting(const Record& record, DescribeCont
 Result<Description> describe_sklearn_histogram(const Record& record, DescribeContext& context);
 // Anything whose answer is its coef_ and intercept_, and logistic regression.
 Result<Description> describe_sklearn_linear(const Record& record, DescribeContext& context);
+// IsolationForest: raw scores are sums of path lengths, values are score_samples.
+Result<Description> describe_sklearn_isolation(const Record& record, DescribeContext& context);
+// AdaBoost*, Bagging* and Voting* over anything native: over single decision trees one forest, else
+// an ensemble.
+Result<Description> describe_sklearn_adaboost_classifier(const Record& record,
+                                                         DescribeContext& context);
+Result<Description> describe_sklearn_adaboost_regressor(const Record& record,
+                                                        DescribeContext& context);
+Result<Description> describe_sklearn_bagging_classifier(const Record& record,
+                                                        DescribeContext& context);
+Result<Description> describe_sklearn_bagging_regressor(const Record& record,
+                                                       DescribeContext& context);
+Result<Description> describe_sklearn_voting_classifier(const Record& record,
+                                                       DescribeContext& context);
+Result<Description> describe_sklearn_voting_regressor(const Record& record,
+                                                      DescribeContext& context);
 
 }  // namespace spinney::load

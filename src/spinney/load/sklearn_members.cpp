@@ -1,0 +1,151 @@
+#include "spinney/load/sklearn_members.h"
+
+#include <algorithm>
+
+#include "spinney/load/attributes.h"
+
+namespace spinney::load {
+namespace {
+
+Status read_features(const Record& record, uint32_t n_features, std::vector<Member>& members) {
+  if (!optional_attribute(record, "estimators_features_")) return {};
+  SPINNEY_ASSIGN(const List* const lists, list_attribute(record, "estimators_features_"));
+  const std::string what = place(record, "estimators_features_");
+  if (lists->size() != members.size())
+    return corrupt(what + " has " + std::to_string(lists->size()) + " entries for " +
+                   std::to_string(members.size()) + " estimators");
+  for (size_t m = 0; m < members.size(); ++m) {
+    SPINNEY_ASSIGN(const std::vector<int64_t> columns, to_integers((*lists)[m], what));
+    bool all = columns.size() == n_features;
+    for (size_t i = 0; i < columns.size(); ++i) {
+      if (columns[i] < 0 || columns[i] >= n_features)
+        return corrupt(what + " names column " + std::to_string(columns[i]) + " of " +
+                       std::to_string(n_features));
+      all = all && columns[i] == static_cast<int64_t>(i);
+    }
+    if (!all) members[m].features.assign(columns.begin(), columns.end());
+  }
+  return {};
+}
+
+// The ensemble's class that is the label at i; n_classes if there is none.
+size_t class_of(const Labels& own, size_t i, const Labels* ensemble, size_t n_classes) {
+  return std::visit(
+      [&](const auto& values) -> size_t {
+        using Values = std::decay_t<decltype(values)>;
+        if (ensemble) {
+          const auto* all = std::get_if<Values>(&ensemble->values);
+          if (!all) return n_classes;
+          return static_cast<size_t>(std::find(all->begin(), all->end(), values[i]) - all->begin());
+        }
+        if constexpr (std::is_same_v<Values, std::vector<std::string>>)
+          return n_classes;
+        else {
+          const auto number = static_cast<double>(values[i]);
+          for (size_t c = 0; c < n_classes; ++c)
+            if (number == static_cast<double>(c)) return c;
+          return n_classes;
+        }
+      },
+      own.values);
+}
+
+}  // namespace
+
+Result<std::vector<Member>> read_members(const Record& record, uint32_t n_features,
+                                         DescribeContext& context) {
+  SPINNEY_ASSIGN(const List* const estimators, list_attribute(record, "estimators_"));
+  if (estimators->empty()) return corrupt(place(record, "estimators_") + " is empty");
+  std::vector<Member> members;
+  for (size_t m = 0; m < estimators->size(); ++m) {
+    auto inner = describe_estimator((*estimators)[m], context);
+    if (!inner.ok())
+      return Error{inner.error().code, record.full_name() + ", member " + std::to_string(m) + ": " +
+                                           inner.error().message};
+    Member member;
+    member.model = std::make_shared<const Description>(std::move(inner).value());
+    members.push_back(std::move(member));
+  }
+  SPINNEY_TRY(read_features(record, n_features, members));
+  return members;
+}
+
+Status place_classes(std::vector<Member>& members, const Labels* ensemble, size_t n_classes) {
+  for (size_t m = 0; m < members.size(); ++m) {
+    const std::vector<Labels>& labels = members[m].model->output.labels;
+    if (labels.size() != 1)
+      return unsupported("ensemble member " + std::to_string(m) + " (" +
+                         members[m].model->source.kind + ") does not predict one set of classes");
+    bool same = labels[0].size() == n_classes;
+    std::vector<uint32_t> classes;
+    for (size_t i = 0; i < labels[0].size(); ++i) {
+      const size_t c = class_of(labels[0], i, ensemble, n_classes);
+      if (c >= n_classes)
+        return corrupt("ensemble member " + std::to_string(m) + ": its class " + std::to_string(i) +
+                       " is none of the ensemble's " + std::to_string(n_classes));
+      classes.push_back(static_cast<uint32_t>(c));
+      same = same && c == i;
+    }
+    if (!same) members[m].classes = std::move(classes);
+  }
+  return {};
+}
+
+bool are_trees(std::span<const Member> members) {
+  return std::all_of(members.begin(), members.end(), [](const Member& member) {
+    const auto* forest = std::get_if<Forest>(&member.model->scorer);
+    const Source& source = member.model->source;
+    return forest && forest->n_trees() == 1 && source.library == "sklearn" &&
+           (source.kind.starts_with("DecisionTree") || source.kind.starts_with("ExtraTree")) &&
+           !source.kind.starts_with("ExtraTrees");
+  });
+}
+
+Result<Forest> join_trees(std::span<const Member> members, ForestSettings settings,
+                          std::vector<double> tree_weights, const LeafWriter& write_leaf) {
+  ForestParts parts;
+  parts.settings = settings;
+  parts.settings.input = NumberType::kFloat32;
+  parts.settings.comparison = Comparison::kLessEqual;
+  parts.settings.accumulator = NumberType::kFloat64;
+  parts.settings.leaf_width = settings.n_outputs;
+  parts.base.assign(settings.n_outputs, 0.0);
+  parts.tree_weights = std::move(tree_weights);
+  for (const Member& member : members) {
+    const Forest& tree = std::get<Forest>(member.model->scorer);
+    const size_t seen = member.features.empty() ? settings.n_features : member.features.size();
+    if (tree.settings().n_features != seen)
+      return corrupt("a tree of the ensemble reads " + std::to_string(tree.settings().n_features) +
+                     " columns and is given " + std::to_string(seen));
+    const size_t own_width = tree.settings().leaf_width;
+    for (Node node : tree.nodes) {
+      if (node.is_leaf()) {
+        const auto own = tree.leaf_values.span().subspan(node.leaf_row() * own_width, own_width);
+        node.feature = static_cast<uint32_t>(parts.leaf_values.size() / settings.n_outputs);
+        write_leaf(member, own, parts.leaf_values);
+      } else if (!member.features.empty()) {
+        node.feature = member.features[node.feature];
+      }
+      parts.nodes.push_back(node);
+    }
+    parts.tree_begin.push_back(static_cast<uint32_t>(parts.nodes.size()));
+    parts.tree_target.push_back(0);
+  }
+  return make_forest(std::move(parts));
+}
+
+NumberType common_type(std::span<const Member> members) {
+  const bool all = std::all_of(members.begin(), members.end(), [](const Member& member) {
+    return member.model->output.value_type == NumberType::kFloat32;
+  });
+  return all ? NumberType::kFloat32 : NumberType::kFloat64;
+}
+
+void inherit_refusals(std::span<const Member> members, Description& description) {
+  for (const Member& member : members) {
+    description.refuses_infinity = description.refuses_infinity || member.model->refuses_infinity;
+    description.refuses_missing = description.refuses_missing || member.model->refuses_missing;
+  }
+}
+
+}  // namespace spinney::load
