@@ -31,7 +31,7 @@ LABELS = {
     "int": lambda y: y,
     "negative": lambda y: y * 10 - 7,
     "text": lambda y: np.array(["zero", "one", "two", "three", "four"])[y],
-    "float": lambda y: y / 2.0,
+    "float": lambda y: y * 2.0,
     "bool": lambda y: y > 0,
 }
 
@@ -63,7 +63,7 @@ def check(model, missing=False, proba_ulp=0, values_ulp=0):
 def test_isolation_forest(max_features, contamination, max_samples):
     x, _, _ = training_data(3)
     model = IsolationForest(
-        30,
+        n_estimators=30,
         max_features=max_features,
         contamination=contamination,
         max_samples=max_samples,
@@ -86,7 +86,7 @@ def test_isolation_forest(max_features, contamination, max_samples):
 def test_isolation_forest_of_one_sample():
     x, _, _ = training_data(3)
     with np.errstate(all="ignore"):
-        model = IsolationForest(3, max_samples=1, random_state=0).fit(x)
+        model = IsolationForest(n_estimators=3, max_samples=1, random_state=0).fit(x)
     given = rows(2)
     assert_same(model.score_samples(given), load(model).score_samples(given))
 
@@ -209,7 +209,7 @@ def test_saved_ensembles_answer_the_same(tmp_path):
     for model in (
         VotingClassifier(voters()[:2], voting="soft").fit(x, y),
         AdaBoostClassifier(n_estimators=5).fit(x, y),
-        IsolationForest(5).fit(x),
+        IsolationForest(n_estimators=5).fit(x),
     ):
         loaded = load(model)
         loaded.save(tmp_path / "m.spinney")
