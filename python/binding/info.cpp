@@ -32,10 +32,11 @@ const char* scorer_name(const Description& model) {
   return std::holds_alternative<Linear>(model.scorer) ? "linear" : "ensemble";
 }
 
-// Names in files need not be valid UTF-8; the bytes that are not are replaced.
+// Names in files need not be valid UTF-8; the bytes that are not are shown as "\xc3", so that
+// different names stay different.
 nb::object text(const std::string& value) {
-  return nb::steal(
-      PyUnicode_DecodeUTF8(value.data(), static_cast<Py_ssize_t>(value.size()), "replace"));
+  return nb::steal(PyUnicode_DecodeUTF8(value.data(), static_cast<Py_ssize_t>(value.size()),
+                                        "backslashreplace"));
 }
 
 nb::list kernels(const BoundModel& bound) {

@@ -110,33 +110,62 @@ def _is_missing(value) -> bool:
 def _codes(model, name: str, column: Categorical, known: Sequence[Any] | None) -> np.ndarray:
     """The column's codes in training as floats, NaN where there is none."""
     library = model.source["library"]
-    if known is None:
-        if library == "sklearn":
-            return _category_values(name, column)
-        if library == "lightgbm":
-            raise InvalidInputError(
-                f"column {name!r} is categorical, but the model keeps no categories of its "
-                "training; give the codes that it was trained on"
-            )
-        table = np.arange(len(column.categories), dtype=np.float64)
-    else:
-        code = {value: i for i, value in enumerate(known)}
-        table = np.array([code.get(value, np.nan) for value in column.categories], dtype=np.float64)
-    table = np.append(table, np.nan)  # code -1 finds the last one
     codes = np.asarray(column.codes)
-    if known is not None and library == "xgboost" and np.isnan(table[:-1]).any():
-        _refuse_unknown(name, column, codes, table)
+    if known is not None:
+        table = _places(column.categories, known)
+        if library == "xgboost":
+            table = _without_unknown(name, column, codes, table, known)
+    elif library == "sklearn":
+        return _category_values(name, column)
+    elif library == "lightgbm":
+        raise InvalidInputError(
+            f"column {name!r} is categorical, but the model keeps no categories of its "
+            "training; give the codes that it was trained on"
+        )
+    else:
+        table = np.append(np.arange(len(column.categories), dtype=np.float64), np.nan)
     return table[codes]
 
 
-def _refuse_unknown(name: str, column: Categorical, codes: np.ndarray, table: np.ndarray) -> None:
+def _places(categories: Sequence[Any], known: Sequence[Any]) -> np.ndarray:
+    """The place of each category among those known, or NaN; one more NaN for the code -1."""
+    place = {}
+    for i, value in enumerate(known):
+        place.setdefault(value, i)
+    return np.array([*(place.get(value, np.nan) for value in categories), np.nan], dtype=np.float64)
+
+
+def _without_unknown(name: str, column: Categorical, codes, table, known) -> np.ndarray:
     """XGBoost refuses a category that the training did not have, if any row holds it."""
-    for i in np.unique(codes[codes >= 0]):
-        if np.isnan(table[i]):
-            raise InvalidInputError(
-                f"column {name!r} holds the category {column.categories[i]!r}, which the model "
-                "was not trained on"
-            )
+    if not np.isnan(table[:-1]).any():
+        return table
+    as_cut = _places(_cut_names(column.categories), known)
+    if not np.isnan(as_cut[:-1]).any():
+        return as_cut
+    used = np.unique(codes[codes >= 0])
+    for i in used[np.isnan(table[used])]:
+        raise InvalidInputError(
+            f"column {name!r} holds the category {column.categories[i]!r}, which the model was not "
+            "trained on"
+        )
+    return table
+
+
+def _cut_names(categories: Sequence[Any]) -> list[Any]:
+    """Category names as XGBoost up to 3.2 stores a pandas column's.
+
+    It joins them in UTF-8, but cuts by their lengths in characters: names beyond ASCII lose bytes
+    to those behind them. Its predict cuts a frame's names alike, so that equal lists still match.
+    """
+    if not all(isinstance(value, str) for value in categories):
+        return list(categories)
+    joined = "".join(categories).encode("utf-8", "replace")
+    names, begin = [], 0
+    for value in categories:
+        piece = joined[begin : begin + len(value)]
+        begin += len(value)
+        names.append(piece.decode("utf-8", "backslashreplace"))
+    return names
 
 
 def _category_values(name: str, column: Categorical) -> np.ndarray:

@@ -134,8 +134,8 @@ def arrow_column(column, name, pyarrow):
             column = pyarrow.array([], type=column.type)
     kind = column.type
     if kinds.is_dictionary(kind):
-        codes = column.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-        return Categorical(codes.astype(np.int64), column.dictionary.to_pylist())
+        codes = column.indices.cast(pyarrow.int64()).fill_null(-1)  # polars has unsigned ones
+        return Categorical(codes.to_numpy(zero_copy_only=False), column.dictionary.to_pylist())
     if kinds.is_null(kind):
         return np.full(len(column), np.nan)
     if kinds.is_decimal(kind):

@@ -188,6 +188,40 @@ def test_xgboost_s_categories(cities, target):
     assert_same(model.predict(codes.to_numpy(dtype=np.float32)), expected)
 
 
+@pytest.mark.parametrize("names", [["Bern", "Zürich", "Wien", "Genève"], list("中丰串临")])
+def test_xgboost_s_categories_beyond_ascii(cities, target, names):
+    """XGBoost up to 3.2 cuts such names in the wrong places, and those of a frame alike."""
+    xgboost = pytest.importorskip("xgboost")
+    city = cities["city"].cat.rename_categories(names)
+    train = cities.assign(city=city)
+    booster = xgboost.XGBRegressor(n_estimators=9, max_depth=4, enable_categorical=True)
+    booster.fit(train, target + city.cat.codes * 3)
+    model = spinney.load(booster)
+    one = train[city == names[3]].iloc[:1]
+    for rows in (train, one):
+        assert_same(model.predict(rows), booster.predict(rows))
+    unknown = train.assign(city=pandas.Categorical(["Málaga"] * len(train)))
+    with pytest.raises(spinney.InvalidInputError, match="Málaga"):
+        model.predict(unknown)
+
+
+@pytest.mark.parametrize("library", ["lightgbm", "sklearn"])
+def test_missing_categories_of_polars(cities, target, library):
+    """polars numbers its categories by unsigned integers."""
+    if library == "lightgbm":
+        kind = pytest.importorskip("lightgbm").LGBMRegressor
+        estimator = kind(n_estimators=9, verbose=-1, min_data_per_group=5)
+    else:
+        kind = pytest.importorskip("sklearn.ensemble").HistGradientBoostingRegressor
+        estimator = kind(max_iter=9, categorical_features="from_dtype")
+    train = cities[["age", "city"]]
+    train = train.assign(city=train["city"].where(train.index % 7 != 0))
+    estimator.fit(train, target + cities["city"].cat.codes * 3)
+    texts = train.assign(city=train["city"].astype(object).where(train["city"].notna(), None))
+    rows = polars.from_pandas(texts).with_columns(polars.col("city").cast(polars.Categorical))
+    assert_same(spinney.load(estimator).predict(rows), estimator.predict(train))
+
+
 def test_scikit_learn_takes_the_values_of_categories(cities, target):
     tree = pytest.importorskip("sklearn.tree")
     numbers = cities[["age", "size"]].astype({"size": int})
