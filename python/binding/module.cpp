@@ -89,9 +89,19 @@ void save(const BoundModel& bound, nb::handle path) {
     nb::gil_scoped_release release;
     status = bound.model.save(text);
   }
-  if (status.ok()) return;
-  raise(status.error());
-  throw nb::python_error();
+  if (!status.ok()) fail(status.error());
+}
+
+nb::bytes to_bytes(const BoundModel& bound) {
+  const auto bytes = bound.model.to_bytes();
+  if (!bytes.ok()) fail(bytes.error());
+  return nb::bytes(bytes->data(), bytes->size());
+}
+
+// Pickles hold the bytes of a .spinney file: data only.
+nb::tuple reduce(const BoundModel& bound) {
+  const nb::object make = nb::module_::import_("spinney.loading").attr("from_saved");
+  return nb::make_tuple(make, nb::make_tuple(to_bytes(bound)));
 }
 
 }  // namespace
@@ -139,6 +149,8 @@ NB_MODULE(_core, m) {
            "Writes one .spinney file, by way of a temporary name beside it. load maps it.")
       .def("info", &info, "Everything known of the model, as a dict.")
       .def("__repr__", &repr)
+      .def("to_bytes", &to_bytes, "The bytes of a .spinney file, which from_bytes takes.")
+      .def("__reduce__", &reduce)
       .def("__copy__", [](nb::object self) { return self; })
       .def("__deepcopy__", [](nb::object self, nb::handle) { return self; });
   define_split_values(m);

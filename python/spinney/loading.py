@@ -41,6 +41,11 @@ def load(source, *, format=None, trusted=False, allowed_classes=None, in_process
         ) from error
 
 
+def from_saved(data: bytes) -> Model:
+    """The model in the bytes of a .spinney file; a pickled Model names this function."""
+    return Model.from_bytes(data, "spinney")
+
+
 def _permissions(trusted, allowed_classes, in_process):
     given = []
     if trusted:

@@ -40,6 +40,8 @@ Status Model::save(const std::string& path) const {
   return load::write_artifact(*description_, path);
 }
 
+Result<std::vector<char>> Model::to_bytes() const { return load::artifact_bytes(*description_); }
+
 size_t Model::value_columns() const {
   return link::value_columns(description_->output, n_outputs());
 }

@@ -8,6 +8,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "spinney/base/result.h"
 #include "spinney/load/load.h"
@@ -67,6 +68,8 @@ class Model {
 
   // One versioned, checksummed file, written beside `path` and renamed.
   Status save(const std::string& path) const;
+  // The bytes of that file, which from_bytes() takes.
+  Result<std::vector<char>> to_bytes() const;
 
  private:
   Model(std::shared_ptr<const Description> description, std::shared_ptr<const plan::Plan> plan)

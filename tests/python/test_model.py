@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 import sys
 import threading
 import time
@@ -204,3 +205,25 @@ def test_other_threads_run_during_a_long_call(model, training_data):
 def test_copies_are_the_model_itself(model):
     assert copy.copy(model) is model
     assert copy.deepcopy(model) is model
+
+
+def test_a_saved_model_is_the_same_model(classifiers, xgboost_model, training_data, tmp_path):
+    x = np.nan_to_num(training_data[0])
+    for model in (classifiers["text"][1], xgboost_model):
+        path = tmp_path / "model.spinney"
+        model.save(path)
+        again = spinney.load(path)
+        assert_same(again.predict(x), model.predict(x))
+        assert_same(again.predict_proba(x), model.predict_proba(x))
+        assert again.source["kind"] == model.source["kind"]
+        copied = spinney.Model.from_bytes(model.to_bytes())
+        assert_same(copied.predict_raw(x), model.predict_raw(x))
+    with pytest.raises(OSError, match="absent"):
+        xgboost_model.save(tmp_path / "absent" / "model.spinney")
+    with pytest.raises(TypeError):
+        xgboost_model.save(3)
+
+
+def test_a_model_goes_through_pickle(model, training_data):
+    again = pickle.loads(pickle.dumps(model))
+    assert_same(again.predict(training_data[0]), model.predict(training_data[0]))
