@@ -2,11 +2,15 @@
 // includer defines lookup_64(), a permutation of 64 bytes. No include guard, on purpose.
 
 #define SPINNEY_INLINE inline __attribute__((always_inline))
+// A perfect tree is one long run of code; sanitizers' checks at each of its loads would make it
+// take minutes to compile. Its indices are the layout's own, which the tests compare.
+#define SPINNEY_UNCHECKED __attribute__((no_sanitize("address", "undefined")))
 
 // The leaf number below one node of a perfect tree, relative to that node, for 64 rows.
 template <int kHeap, int kBelow>
-SPINNEY_INLINE __m512i number_below(const uint32_t* ranks, const uint16_t* offsets,
-                                    const uint8_t* columns) {
+SPINNEY_UNCHECKED SPINNEY_INLINE __m512i number_below(const uint32_t* ranks,
+                                                      const uint16_t* offsets,
+                                                      const uint8_t* columns) {
   const __m512i bit = _mm512_set1_epi8(static_cast<char>(1 << (kBelow - 1)));
   if constexpr (kBelow == 1) {
     const __mmask64 right =
@@ -28,8 +32,9 @@ struct Two {
   __m512i first, second;
 };
 template <int kHeap, int kBelow>
-SPINNEY_INLINE Two numbers_below(const uint32_t* ranks, const uint16_t* offsets,
-                                 const uint8_t* columns0, const uint8_t* columns1) {
+SPINNEY_UNCHECKED SPINNEY_INLINE Two numbers_below(const uint32_t* ranks, const uint16_t* offsets,
+                                                   const uint8_t* columns0,
+                                                   const uint8_t* columns1) {
   const __m512i bit = _mm512_set1_epi8(static_cast<char>(1 << (kBelow - 1)));
   Two a, b;
   if constexpr (kBelow > 1) {
@@ -48,7 +53,7 @@ SPINNEY_INLINE Two numbers_below(const uint32_t* ranks, const uint16_t* offsets,
 }
 
 template <int kDepth>
-void run_perfect(const uint8_t* tree, size_t count, const BlockPair& blocks) {
+SPINNEY_UNCHECKED void run_perfect(const uint8_t* tree, size_t count, const BlockPair& blocks) {
   for (size_t i = 0; i < count; ++i, tree += perfect_bytes(kDepth)) {
     const auto* ranks = reinterpret_cast<const uint32_t*>(tree);
     const auto* offsets = reinterpret_cast<const uint16_t*>(ranks + (size_t{1} << kDepth));
@@ -238,3 +243,4 @@ void add_group(const GroupView& group, const BlockPair& blocks) {
 }
 
 #undef SPINNEY_INLINE
+#undef SPINNEY_UNCHECKED
