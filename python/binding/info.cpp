@@ -32,13 +32,6 @@ const char* scorer_name(const Description& model) {
   return std::holds_alternative<Linear>(model.scorer) ? "linear" : "ensemble";
 }
 
-// Names in files need not be valid UTF-8; the bytes that are not are shown as "\xc3", so that
-// different names stay different.
-nb::object text(const std::string& value) {
-  return nb::steal(PyUnicode_DecodeUTF8(value.data(), static_cast<Py_ssize_t>(value.size()),
-                                        "backslashreplace"));
-}
-
 nb::list kernels(const BoundModel& bound) {
   nb::list out;
   for (const plan::KernelChoice& choice : bound.model.plan().choices()) {
@@ -60,6 +53,11 @@ void add_forest(const Forest& forest, nb::dict& out) {
 }
 
 }  // namespace
+
+nb::object text(const std::string& value) {
+  return nb::steal(PyUnicode_DecodeUTF8(value.data(), static_cast<Py_ssize_t>(value.size()),
+                                        "backslashreplace"));
+}
 
 nb::list feature_names(const BoundModel& bound) {
   nb::list out;

@@ -7,6 +7,9 @@
 
 namespace spinney::binding {
 
+// Names in files need not be valid UTF-8; the bytes that are not are shown as "\xc3", so that
+// different names stay different.
+nanobind::object text(const std::string& value);
 nanobind::dict info(const BoundModel& bound);
 nanobind::dict source(const BoundModel& bound);
 nanobind::list feature_names(const BoundModel& bound);

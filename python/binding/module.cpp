@@ -61,9 +61,19 @@ Bound bind(Load&& load) {
   return bound;
 }
 
-Bound load_file(const std::string& path, const std::optional<std::string>& format) {
+// A path's bytes as the file system has them, which need not be UTF-8.
+std::string path_of(nb::handle path) {
+  nb::object name = nb::steal(PyOS_FSPath(path.ptr()));
+  if (name.is_valid() && PyUnicode_Check(name.ptr()))
+    name = nb::steal(PyUnicode_EncodeFSDefault(name.ptr()));
+  if (!name.is_valid()) throw nb::python_error();
+  return {PyBytes_AS_STRING(name.ptr()), static_cast<size_t>(PyBytes_GET_SIZE(name.ptr()))};
+}
+
+Bound load_file(nb::handle path, const std::optional<std::string>& format) {
   const load::Format kind = format_of(format);
-  return bind([&] { return Model::load(path, kind); });
+  const std::string name = path_of(path);
+  return bind([&] { return Model::load(name, kind); });
 }
 
 Result<Model> load_named(std::span<const char> bytes, load::Format format, const std::string& name,
@@ -81,13 +91,11 @@ Bound from_bytes(nb::bytes data, const std::optional<std::string>& format, const
 }
 
 void save(const BoundModel& bound, nb::handle path) {
-  const nb::object name = nb::steal(PyOS_FSPath(path.ptr()));
-  if (!name.is_valid()) throw nb::python_error();
-  const auto text = nb::cast<std::string>(name);
+  const std::string name = path_of(path);
   Status status;
   {
     nb::gil_scoped_release release;
-    status = bound.model.save(text);
+    status = bound.model.save(name);
   }
   if (!status.ok()) fail(status.error());
 }
@@ -136,7 +144,8 @@ NB_MODULE(_core, m) {
       .def_prop_ro("classes_", &classes,
                    "The labels as the estimator keeps them: an array, or one per target.")
       .def_prop_ro(
-          "objective", [](const BoundModel& b) { return b.model.description().output.objective; },
+          "objective",
+          [](const BoundModel& b) { return text(b.model.description().output.objective); },
           "The training library's own name of the objective.")
       .def_prop_ro("source", &source, "Where the model comes from: library, version, kind, format.")
       .def_prop_ro("_categories_by_position",
@@ -148,7 +157,7 @@ NB_MODULE(_core, m) {
       .def("save", &save, "path"_a,
            "Writes one .spinney file, by way of a temporary name beside it. load maps it.")
       .def("info", &info, "Everything known of the model, as a dict.")
-      .def("__repr__", &repr)
+      .def("__repr__", [](const BoundModel& b) { return text(repr(b)); })
       .def("to_bytes", &to_bytes, "The bytes of a .spinney file, which from_bytes takes.")
       .def("__reduce__", &reduce)
       .def("__copy__", [](nb::object self) { return self; })

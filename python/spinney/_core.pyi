@@ -11,7 +11,7 @@ __version__: str
 
 class Model:
     @staticmethod
-    def load(path: str, format: str | None = None) -> Model: ...
+    def load(path: str | bytes | PathLike, format: str | None = None) -> Model: ...
     @staticmethod
     def from_bytes(
         data: bytes,

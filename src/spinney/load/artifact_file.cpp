@@ -2,61 +2,27 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <cstring>
+#include <cstdlib>
 #include <utility>
 
 #include "spinney/load/artifact.h"
+#include "spinney/load/open_file.h"
 
 namespace spinney::load {
 namespace {
 
-Error io_error(const std::string& doing, const std::string& path) {
-  const Code code = errno == ENOENT || errno == ENOTDIR ? Code::kNotFound : Code::kIo;
-  return {code, "cannot " + doing + " " + path + ": " + std::strerror(errno)};
-}
-
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  ~Descriptor() {
-    if (number_ >= 0) ::close(number_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return number_; }
-  int close() { return ::close(std::exchange(number_, -1)); }
-
- private:
-  int number_;
-};
-
-// Closed when a Descriptor takes it; -1 with errno set if the file cannot be opened.
-int open_to_read(const std::string& path) { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); }
-
-Result<size_t> size_of_file(const Descriptor& file, const std::string& path) {
-  struct stat status;
-  if (::fstat(file.get(), &status) != 0) return io_error("read", path);
-  if (S_ISDIR(status.st_mode)) return Error{Code::kIo, path + " is a directory, not a model file"};
-  return static_cast<size_t>(std::max<off_t>(status.st_size, 0));
-}
-
-// Reads until n bytes are there or the file ends; the number read, or -1.
-ssize_t read_up_to(int file, char* out, size_t n) {
-  size_t done = 0;
-  while (done < n) {
-    const ssize_t got = ::read(file, out + done, n - done);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return -1;
-    if (got == 0) break;
-    done += static_cast<size_t>(got);
-  }
-  return static_cast<ssize_t>(done);
+// The file's bytes in memory of their own.
+Result<MappedFile> copy_file(const OpenFile& file, const std::string& path) {
+  const size_t room = (file.size + kArtifactAlignment) / kArtifactAlignment * kArtifactAlignment;
+  auto* data = static_cast<char*>(std::aligned_alloc(kArtifactAlignment, room));
+  if (!data) return too_large(path + " does not fit in memory");
+  std::shared_ptr<const void> owner(data, &std::free);
+  SPINNEY_ASSIGN(const size_t got, read_into(file, {data, file.size}, path));
+  return MappedFile{std::move(owner), {data, got}};
 }
 
 bool write_all(int file, std::span<const char> bytes) {
@@ -80,30 +46,27 @@ void sync_folder_of(const std::string& path) {
 }  // namespace
 
 Result<MappedFile> map_file(const std::string& path) {
-  const Descriptor file(open_to_read(path));
-  if (file.get() < 0) return io_error("read", path);
-  SPINNEY_ASSIGN(const size_t size, size_of_file(file, path));
-  if (size == 0) return MappedFile{};
-  void* data = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file.get(), 0);
+  SPINNEY_ASSIGN(const OpenFile file, open_to_read(path));
+  if (file.is_pipe) return Error{Code::kIo, path + " is a pipe, which cannot be mapped"};
+  if (file.size <= kCopyBytesMax) return copy_file(file, path);
+  void* data = ::mmap(nullptr, file.size, PROT_READ, MAP_SHARED, file.descriptor.get(), 0);
   if (data == MAP_FAILED) return io_error("map", path);
   std::shared_ptr<const void> owner(
-      data, [size](const void* mapped) { ::munmap(const_cast<void*>(mapped), size); });
-  return MappedFile{std::move(owner), {static_cast<const char*>(data), size}};
+      data, [size = file.size](const void* mapped) { ::munmap(const_cast<void*>(mapped), size); });
+  return MappedFile{std::move(owner), {static_cast<const char*>(data), file.size}};
 }
 
 Result<bool> starts_as_artifact(const std::string& path) {
-  struct stat status;
-  if (::stat(path.c_str(), &status) != 0) return io_error("read", path);
-  if (!S_ISREG(status.st_mode)) return false;  // a pipe must not lose its first bytes
-  const Descriptor file(open_to_read(path));
-  if (file.get() < 0) return io_error("read", path);
+  SPINNEY_ASSIGN(const OpenFile file, open_to_read(path));
+  if (file.is_pipe) return false;  // a pipe must not lose its first bytes
   char start[sizeof kArtifactMagic];
-  const ssize_t got = read_up_to(file.get(), start, sizeof start);
-  if (got < 0) return io_error("read", path);
-  return is_artifact({start, static_cast<size_t>(got)});
+  SPINNEY_ASSIGN(const size_t got, read_into(file, start, path));
+  return is_artifact({start, got});
 }
 
 Status replace_file(const std::string& path, std::span<const std::span<const char>> pieces) {
+  if (path.find('\0') != std::string::npos)
+    return invalid_argument("the path holds a zero byte, which no file's name does");
   static std::atomic<unsigned> serial{0};
   const std::string temporary =
       path + ".tmp." + std::to_string(::getpid()) + "." + std::to_string(serial++);
@@ -112,7 +75,7 @@ Status replace_file(const std::string& path, std::span<const std::span<const cha
   bool done = true;
   for (const std::span<const char> piece : pieces) done = done && write_all(file.get(), piece);
   done = done && ::fsync(file.get()) == 0;
-  done = file.close() == 0 && done;
+  done = ::close(file.release()) == 0 && done;
   done = done && ::rename(temporary.c_str(), path.c_str()) == 0;
   if (!done) {
     const Error error = io_error("write", path);

@@ -10,16 +10,20 @@
 
 namespace spinney::load {
 
-// A file's bytes and what keeps them there.
+// A file's bytes, on a 64-byte line, and what keeps them there.
 struct MappedFile {
   std::shared_ptr<const void> owner;
   std::span<const char> bytes;
 };
 
-// The file mapped read-only, so that processes share its pages and unread ones cost nothing. The
-// file must not be truncated or written in place while it is mapped (a read beyond its new end ends
-// the process, as with any mapping); replacing it by renaming another over it, as replace_file()
-// does, is safe at any time.
+// Files up to this size are copied instead of mapped: that takes a millisecond or two, and whatever
+// happens to the file afterwards, the model stays what was verified.
+inline constexpr size_t kCopyBytesMax = size_t{8} << 20;
+
+// A regular file. A larger one is mapped read-only, so that processes share its pages and unread
+// ones cost nothing. It must then not be truncated or written in place while it is mapped (a read
+// beyond its new end ends the process, as with any mapping); replacing it by renaming another over
+// it, as replace_file() does, is safe at any time.
 Result<MappedFile> map_file(const std::string& path);
 
 // Whether path is a regular file that begins as an artifact does; an error if it cannot be opened.

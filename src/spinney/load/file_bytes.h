@@ -23,8 +23,8 @@ class FileBytes {
   size_t size_ = 0;
 };
 
-// kNotFound if there is no such file, kIo if it is a directory or cannot be read; the message has
-// the path and the system's reason.
+// A regular file or a pipe. kNotFound if there is no such file, kIo if it is something else or
+// cannot be read; the message has the path and the system's reason.
 Result<FileBytes> read_file(const std::string& path);
 
 }  // namespace spinney::load

@@ -29,15 +29,22 @@ Result<Description> read(std::span<const char> bytes, Format format) {
   }
 }
 
+// A message may quote a file's names, which may be as long as the file.
+std::string shortened(const std::string& message) {
+  constexpr size_t kBegin = 2000, kEnd = 200;
+  if (message.size() <= kBegin + kEnd) return message;
+  return message.substr(0, kBegin) + " … " + message.substr(message.size() - kEnd);
+}
+
 Result<Description> named(Result<Description> model, const std::string& name) {
   if (model.ok()) return model;
-  return Error{model.error().code, name + ": " + model.error().message};
+  return Error{model.error().code, name + ": " + shortened(model.error().message)};
 }
 
 }  // namespace
 
-// An artifact is mapped, so that its arrays stay where they are and processes share them; files of
-// other formats are copied, since they are read once and may be cut short meanwhile.
+// A large artifact is mapped, so that its arrays stay where they are and processes share them;
+// files of other formats are copied, since they are read once and may be cut short meanwhile.
 Result<Description> load_file(const std::string& path, Format format) {
   if (format == Format::kGuess || format == Format::kSpinney) {
     SPINNEY_ASSIGN(const bool artifact, starts_as_artifact(path));
