@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "spinney/load/array_values.h"
+#include "spinney/load/conversion_budget.h"
 
 namespace spinney::load {
 namespace {
@@ -15,15 +16,17 @@ Error wrong(const Record& record, std::string_view name, const std::string& expe
 }
 
 // Calls take(i-th element in row-major order) for every element; take returns false to refuse one.
+// An element becomes one of element_bytes.
 template <typename TakeValue, typename TakeRaw>
-Status each_element(const Value& value, const std::string& what, TakeValue&& take_value,
-                    TakeRaw&& take_raw) {
+Status each_element(const Value& value, const std::string& what, size_t element_bytes,
+                    TakeValue&& take_value, TakeRaw&& take_raw) {
   const auto refuse = [&](size_t i, const std::string& given) {
     return corrupt(what + ": element " + std::to_string(i) + " is " + given);
   };
   const NdArray* array = value.array();
   const List* list = array ? array->objects : value.list();
   if (array && !array->objects) {
+    SPINNEY_TRY(ConversionBudget::spend((element_bytes + array->item_size) * array->size(), what));
     for (size_t i = 0; i < array->size(); ++i)
       if (!take_raw(*array, storage_index(*array, i)))
         return refuse(i, "not of the kind expected (dtype " + array->dtype + ")");
@@ -34,6 +37,7 @@ Status each_element(const Value& value, const std::string& what, TakeValue&& tak
     return {};
   }
   const size_t count = array ? array->size() : list->size();
+  SPINNEY_TRY(ConversionBudget::spend(element_bytes * count, what));
   for (size_t i = 0; i < count; ++i) {
     const Value& element = (*list)[array ? storage_index(*array, i) : i];
     if (!take_value(element)) return refuse(i, element.what());
@@ -129,7 +133,7 @@ Result<std::vector<double>> to_doubles(const Value& value, const std::string& wh
   const NdArray* array = value.array();
   const NumberReader reader(array ? array->dtype : "");
   SPINNEY_TRY(each_element(
-      value, what, [&](const Value& v) { return push(out, v.number()); },
+      value, what, sizeof(double), [&](const Value& v) { return push(out, v.number()); },
       [&](const NdArray& a, size_t i) {
         return push(out, reader.real(a.bytes.data() + i * a.item_size));
       }));
@@ -141,7 +145,7 @@ Result<std::vector<int64_t>> to_integers(const Value& value, const std::string& 
   const NdArray* array = value.array();
   const NumberReader reader(array ? array->dtype : "");
   SPINNEY_TRY(each_element(
-      value, what, [&](const Value& v) { return push(out, v.integer()); },
+      value, what, sizeof(int64_t), [&](const Value& v) { return push(out, v.integer()); },
       [&](const NdArray& a, size_t i) {
         return push(out, reader.whole(a.bytes.data() + i * a.item_size));
       }));
@@ -150,9 +154,17 @@ Result<std::vector<int64_t>> to_integers(const Value& value, const std::string& 
 
 Result<std::vector<std::string>> to_texts(const Value& value, const std::string& what) {
   std::vector<std::string> out;
-  SPINNEY_TRY(each_element(
-      value, what, [&](const Value& v) { return push(out, to_text(v)); },
-      [&](const NdArray& a, size_t i) { return push(out, text_at(a, i)); }));
+  Status paid;
+  const auto take = [&](const Value& v) {
+    const auto text = v.string();
+    if (text && paid.ok()) paid = ConversionBudget::spend(text->size(), what);
+    return paid.ok() && push(out, to_text(v));
+  };
+  const Status taken =
+      each_element(value, what, sizeof(std::string), take,
+                   [&](const NdArray& a, size_t i) { return push(out, text_at(a, i)); });
+  SPINNEY_TRY(paid);
+  SPINNEY_TRY(taken);
   return out;
 }
 

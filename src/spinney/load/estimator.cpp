@@ -4,6 +4,7 @@
 #include <new>
 #include <stdexcept>
 
+#include "spinney/load/conversion_budget.h"
 #include "spinney/load/lightgbm_record.h"
 #include "spinney/load/sklearn.h"
 #include "spinney/load/xgboost_record.h"
@@ -113,6 +114,7 @@ Status DescribeContext::spend(size_t bytes, const std::string& what) {
 }
 
 Result<Description> describe_pickle(const Pickle& pickle) try {
+  const ConversionBudget budget(pickle.read_bytes);
   DescribeContext context;
   context.array_bytes_left = pickle.read_bytes;
   SPINNEY_ASSIGN(Description description, describe_estimator(pickle.root, context));

@@ -17,12 +17,13 @@
 namespace spinney::load {
 
 struct PickleLimits {
-  // Memory that objects may take: a fixed part, and a multiple of the bytes read.
-  size_t object_bytes_base = size_t{64} << 20;
-  size_t object_bytes_per_byte = 32;
+  // Memory that objects may take: a fixed part, and a multiple of the bytes read. A model's bulk is
+  // arrays, which take none; the fixed part lets small files be all objects.
+  size_t object_bytes_base = size_t{96} << 20;
+  size_t object_bytes_per_byte = 8;
   // The same for what a compressed file expands to.
   size_t expanded_bytes_base = size_t{64} << 20;
-  size_t expanded_bytes_per_byte = 128;
+  size_t expanded_bytes_per_byte = 64;
 };
 
 // The object in a pickle, and all that it refers to.

@@ -9,6 +9,7 @@ namespace spinney::load {
 // Opcodes: containers ------------------------------------------------------------------------
 
 Status PickleMachine::op_mark() {
+  SPINNEY_TRY(charge_growth(marks_, marks_.size() + 1));
   marks_.push_back(stack_.size());
   return {};
 }
@@ -110,6 +111,7 @@ Status PickleMachine::remember(size_t index) {
   if (index > memo_.size() + 1024)
     return fail("memo entry " + std::to_string(index) + " is far beyond the " +
                 std::to_string(memo_.size()) + " in use");
+  SPINNEY_TRY(charge_growth(memo_, index + 1));
   if (index >= memo_.size()) memo_.resize(index + 1);
   memo_[index] = *value;
   return {};

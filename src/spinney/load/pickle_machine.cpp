@@ -1,5 +1,7 @@
 #include "spinney/load/pickle_machine.h"
 
+#include <algorithm>
+
 namespace spinney::load {
 
 // Reading ------------------------------------------------------------------------------------
@@ -67,7 +69,18 @@ Result<std::string_view> PickleMachine::keep(std::string text) {
 
 // The stack ----------------------------------------------------------------------------------
 
+// The next doubling of a vector is paid for when it comes, so that the usual push costs nothing.
+template <typename T>
+Status PickleMachine::charge_growth(const std::vector<T>& values, size_t wanted) {
+  if (wanted <= values.capacity()) return {};
+  return charge(std::max(wanted, 2 * values.capacity()) * sizeof(T));
+}
+
+template Status PickleMachine::charge_growth(const std::vector<Value>&, size_t);
+template Status PickleMachine::charge_growth(const std::vector<size_t>&, size_t);
+
 Status PickleMachine::push(Value value) {
+  SPINNEY_TRY(charge_growth(stack_, stack_.size() + 1));
   stack_.push_back(std::move(value));
   return {};
 }

@@ -41,6 +41,8 @@ class PickleMachine {
 
   // Memory: everything made is charged to a budget that the file's size sets.
   Status charge(size_t bytes);
+  template <typename T>
+  Status charge_growth(const std::vector<T>& values, size_t wanted);
   Result<List*> new_list();
   Result<Dict*> new_dict();
   Result<Record*> new_record(std::string_view module, std::string_view name);

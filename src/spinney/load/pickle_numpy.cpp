@@ -9,7 +9,7 @@ namespace spinney::load {
 namespace {
 
 constexpr int64_t kExtentMax = int64_t{1} << 40;
-constexpr size_t kFieldsMax = 4096;
+constexpr size_t kFieldsMax = 64;  // scikit-learn's nodes have up to 12
 
 const Value* element(const List* list, size_t i) {
   return list && i < list->size() ? &(*list)[i] : nullptr;
@@ -56,8 +56,8 @@ Status PickleMachine::describe_fields(const List& state, NdArray& array) {
   const Value* size = element(&state, 5);
   const int64_t item_size = size ? size->integer().value_or(-1) : -1;
   if (!fields || !fields->dict() || item_size < 0 || item_size > kExtentMax ||
-      names.size() > kFieldsMax)
-    return fail("a structured dtype lacks its fields or their size");
+      names.size() > kFieldsMax || fields->dict()->items.size() > 2 * kFieldsMax)
+    return fail("a structured dtype lacks its fields or their size, or has too many");
   SPINNEY_TRY(charge(names.size() * sizeof(NdArray::Field)));
   for (const Value& name : names) {
     const Value* field = name.string() ? fields->dict()->find(*name.string()) : nullptr;
@@ -80,6 +80,7 @@ Status PickleMachine::describe_fields(const List& state, NdArray& array) {
     array.fields.push_back(std::move(described));
   }
   array.item_size = static_cast<size_t>(item_size);
+  array.dtype = "|V" + std::to_string(item_size);  // never a number's, whose size may be another
   return {};
 }
 

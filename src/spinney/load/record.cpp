@@ -8,6 +8,9 @@ namespace spinney::load {
 
 namespace {
 
+// Attributes are looked up one by one, for every one of an ensemble's members.
+constexpr size_t kAttributesMax = 1024;
+
 template <typename T>
 const T* pointer(const Value::Storage& storage) {
   const auto* held = std::get_if<T*>(&storage);
@@ -93,12 +96,16 @@ const Value* Dict::find(std::string_view key) const {
 }
 
 const Value* Record::find(std::string_view attribute) const {
-  if (const Dict* attributes = state.dict()) return attributes->find(attribute);
+  const auto find_in = [&](const Value& part) {
+    const Dict* attributes = part.dict();
+    return attributes && attributes->items.size() <= kAttributesMax ? attributes->find(attribute)
+                                                                    : nullptr;
+  };
+  if (state.dict()) return find_in(state);
   const List* parts = state.list();
   if (!parts || parts->size() != 2) return nullptr;
   for (const Value& part : *parts)
-    if (const Dict* attributes = part.dict())
-      if (const Value* found = attributes->find(attribute)) return found;
+    if (const Value* found = find_in(part)) return found;
   return nullptr;
 }
 

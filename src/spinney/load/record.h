@@ -96,7 +96,8 @@ struct Record {
   List items;                       // appended to it (list subclasses)
   Dict entries;                     // set on it (dict subclasses)
 
-  // Its attribute, from a dict state or a (dict, slots) state; nullptr if absent.
+  // Its attribute, from a dict state or a (dict, slots) state; nullptr if absent, or if there are
+  // more attributes than any estimator has.
   const Value* find(std::string_view attribute) const;
   // The first part of its module: "sklearn".
   std::string_view package() const { return module.substr(0, module.find('.')); }

@@ -1,8 +1,12 @@
 #include "spinney/load/sklearn_members.h"
 
 #include <algorithm>
+#include <cmath>
+#include <map>
+#include <tuple>
 
 #include "spinney/load/attributes.h"
+#include "spinney/load/conversion_budget.h"
 
 namespace spinney::load {
 namespace {
@@ -28,27 +32,49 @@ Status read_features(const Record& record, uint32_t n_features, std::vector<Memb
   return {};
 }
 
-// The ensemble's class that is the label at i; n_classes if there is none.
-size_t class_of(const Labels& own, size_t i, const Labels* ensemble, size_t n_classes) {
-  return std::visit(
-      [&](const auto& values) -> size_t {
-        using Values = std::decay_t<decltype(values)>;
-        if (ensemble) {
-          const auto* all = std::get_if<Values>(&ensemble->values);
-          if (!all) return n_classes;
-          return static_cast<size_t>(std::find(all->begin(), all->end(), values[i]) - all->begin());
-        }
-        if constexpr (std::is_same_v<Values, std::vector<std::string>>)
-          return n_classes;
-        else {
-          const auto number = static_cast<double>(values[i]);
-          for (size_t c = 0; c < n_classes; ++c)
-            if (number == static_cast<double>(c)) return c;
-          return n_classes;
-        }
-      },
-      own.values);
-}
+// Tells the ensemble's class that is a member's label; n_classes if there is none.
+class ClassFinder {
+ public:
+  ClassFinder(const Labels* ensemble, size_t n_classes) : ensemble_(ensemble), n_(n_classes) {
+    if (!ensemble) return;
+    std::visit(
+        [&](const auto& values) {
+          auto& places = std::get<Places<std::decay_t<decltype(values[0])>>>(places_);
+          for (size_t c = 0; c < values.size(); ++c)
+            if (values[c] == values[c]) places.try_emplace(values[c], c);  // NaN has no place
+        },
+        ensemble->values);
+  }
+
+  size_t find(const Labels& own, size_t i) const {
+    return std::visit([&](const auto& values) { return find_value(values[i]); }, own.values);
+  }
+
+ private:
+  template <typename T>
+  using Places = std::map<T, size_t>;
+
+  template <typename T>
+  size_t find_value(const T& value) const {
+    if (ensemble_) {
+      const auto& places = std::get<Places<T>>(places_);
+      const auto found = value == value ? places.find(value) : places.end();
+      return found == places.end() ? n_ : found->second;
+    }
+    if constexpr (std::is_same_v<T, std::string>) {
+      return n_;
+    } else {
+      const auto number = static_cast<double>(value);
+      const bool whole =
+          number >= 0 && number < static_cast<double>(n_) && std::trunc(number) == number;
+      return whole ? static_cast<size_t>(number) : n_;
+    }
+  }
+
+  const Labels* ensemble_;
+  size_t n_;
+  std::tuple<Places<int64_t>, Places<double>, Places<std::string>> places_;
+};
 
 }  // namespace
 
@@ -71,6 +97,7 @@ Result<std::vector<Member>> read_members(const Record& record, uint32_t n_featur
 }
 
 Status place_classes(std::vector<Member>& members, const Labels* ensemble, size_t n_classes) {
+  const ClassFinder finder(ensemble, n_classes);
   for (size_t m = 0; m < members.size(); ++m) {
     const std::vector<Labels>& labels = members[m].model->output.labels;
     if (labels.size() != 1)
@@ -79,7 +106,7 @@ Status place_classes(std::vector<Member>& members, const Labels* ensemble, size_
     bool same = labels[0].size() == n_classes;
     std::vector<uint32_t> classes;
     for (size_t i = 0; i < labels[0].size(); ++i) {
-      const size_t c = class_of(labels[0], i, ensemble, n_classes);
+      const size_t c = finder.find(labels[0], i);
       if (c >= n_classes)
         return corrupt("ensemble member " + std::to_string(m) + ": its class " + std::to_string(i) +
                        " is none of the ensemble's " + std::to_string(n_classes));
@@ -118,6 +145,9 @@ Result<Forest> join_trees(std::span<const Member> members, ForestSettings settin
       return corrupt("a tree of the ensemble reads " + std::to_string(tree.settings().n_features) +
                      " columns and is given " + std::to_string(seen));
     const size_t own_width = tree.settings().leaf_width;
+    // A leaf of a few classes becomes one of all of the ensemble's.
+    SPINNEY_TRY(ConversionBudget::spend(tree.n_nodes() * settings.n_outputs * sizeof(double) / 2,
+                                        "a tree of the ensemble"));
     for (Node node : tree.nodes) {
       if (node.is_leaf()) {
         const auto own = tree.leaf_values.span().subspan(node.leaf_row() * own_width, own_width);
