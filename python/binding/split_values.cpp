@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "binding/errors.h"
 #include "binding/model.h"
 
 namespace nb = nanobind;
@@ -63,7 +64,16 @@ nb::object sorted_array(std::vector<double> values) {
   return nb::cast(nb::ndarray<nb::numpy, double, nb::ndim<1>>(data, {size}, owner));
 }
 
+// A list of a pair of arrays for every feature, and a file of a few bytes may claim billions.
+constexpr uint32_t kFeaturesMax = 1u << 20;
+
 nb::list split_values(const BoundModel& bound) {
+  if (bound.model.n_features() > kFeaturesMax) {
+    raise(too_large("the model has " + std::to_string(bound.model.n_features()) +
+                    " features; values of its splits are listed for up to " +
+                    std::to_string(kFeaturesMax)));
+    throw nb::python_error();
+  }
   std::vector<SplitValues> values(bound.model.n_features());
   collect(bound.model.description(), {}, values);
   nb::list result;

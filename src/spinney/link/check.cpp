@@ -19,6 +19,13 @@ Status check(const Output& output, size_t n_raw) {
   for (const Labels& labels : output.labels)
     if (labels.size() == 0) return corrupt("the model has an empty list of classes");
   if (output.labels.empty()) return {};
+  // Columns of probabilities are cut up among several targets by their numbers of classes.
+  const size_t probabilities = probability_columns(output, n_raw);
+  if (output.has_probabilities && output.labels.size() > 1 &&
+      probabilities != output.labels.size() && probabilities != total_labels(output))
+    return corrupt("the model names " + std::to_string(total_labels(output)) + " classes of " +
+                   std::to_string(output.labels.size()) + " targets and has " +
+                   std::to_string(probabilities) + " probabilities");
   switch (output.decision) {
     case Decision::kValues:
       return {};

@@ -96,7 +96,8 @@ Result<Sections> read_sections(std::shared_ptr<const void> owner, std::span<cons
 // `status`; from then on nothing more is read.
 class Reader {
  public:
-  explicit Reader(const Sections& sections) : sections_(sections), rest_(sections.of(0)) {}
+  explicit Reader(const Sections& sections)
+      : sections_(sections), rest_(sections.of(0)), used_(sections.table.size()) {}
 
   Result<Description> read(size_t depth) {
     Description model;
@@ -162,6 +163,9 @@ class Reader {
         sections_.table[i].item_bytes != sizeof(T) || sections_.table[i].bytes % sizeof(T) != 0)
       return fail("section " + number(i) + " of the artifact is not the array expected, of " +
                   number(sizeof(T)) + "-byte elements");
+    // Arrays that share a section would be checked and laid out over and over.
+    if (used_[i]) return fail("section " + number(i) + " of the artifact is named twice");
+    used_[i] = true;
     const auto bytes = sections_.of(i);
     array = SharedArray<T>(sections_.owner,
                            {reinterpret_cast<const T*>(bytes.data()), bytes.size() / sizeof(T)});
@@ -236,6 +240,7 @@ class Reader {
 
   const Sections& sections_;
   std::span<const char> rest_;
+  std::vector<bool> used_;  // per section: an array is it
   Status status_;
 };
 

@@ -7,8 +7,9 @@ namespace spinney::load::xgboost {
 namespace {
 
 // Category sets are bitmaps; XGBoost's categories stay below 2^24, so that one set takes up to 2 MB
-// for a handful of bytes in a file. All sets of a model together may take this many words (256 MB).
-constexpr size_t kCategoryWordsMax = size_t{1} << 26;
+// for a handful of bytes in a file. All sets of a model together may take this many words (64 MB),
+// and one more for each byte of the file.
+constexpr size_t kCategoryWordsMax = size_t{1} << 24;
 constexpr int64_t kCategoryMax = (int64_t{1} << 24) - 1;
 // How XGBoost marks a node that pruning took away.
 constexpr int64_t kDeletedFeature = std::numeric_limits<int32_t>::max();
@@ -127,6 +128,11 @@ class TreeReader {
     if (size % a_.leaf_width != 0 || (!a_.mapped_leaves && size / a_.leaf_width != a_.n_nodes))
       return corrupt(at(t_) + ": \"" + key + "\" holds " + std::to_string(size) +
                      " values for leaves of " + std::to_string(a_.leaf_width));
+    size_t n_leaves = 0;
+    for (size_t i = 0; i < a_.n_nodes; ++i) n_leaves += a_.is_leaf(i) && !a_.is_deleted(i);
+    if (a_.mapped_leaves && n_leaves > size / a_.leaf_width)
+      return corrupt(at(t_) + ": " + std::to_string(n_leaves) + " leaves share " +
+                     std::to_string(size / a_.leaf_width) + " rows of \"leaf_weights\"");
     return {};
   }
 
@@ -143,6 +149,7 @@ class TreeReader {
                      ": its categorical splits' nodes, segments and sizes differ in "
                      "number");
     a_.category_span.assign(a_.n_nodes, -1);
+    auto unclaimed = static_cast<int64_t>(a_.categories.size());
     for (size_t k = 0; k < n; ++k) {
       const int64_t node = a_.category_nodes[k];
       if (node < 0 || static_cast<size_t>(node) >= a_.n_nodes)
@@ -153,6 +160,10 @@ class TreeReader {
           a_.category_count[k] > size - a_.category_begin[k])
         return corrupt(at(t_, static_cast<size_t>(node)) +
                        ": its categories lie outside those stored");
+      unclaimed -= a_.category_count[k];
+      if (unclaimed < 0)
+        return corrupt(at(t_, static_cast<size_t>(node)) +
+                       ": it shares categories with another node");
       a_.category_span[static_cast<size_t>(node)] = static_cast<int32_t>(k);
     }
     return {};
@@ -219,8 +230,10 @@ class TreeReader {
         if (category <= kCategoryMax) last = std::max(last, category);
       }
       set.word_count = static_cast<uint32_t>((last + 32) / 32);
-      if (parts_.category_words.size() + set.word_count > kCategoryWordsMax)
-        return too_large(at(t_, i) + ": the model's category sets take more than 256 MB");
+      if (parts_.category_words.size() + set.word_count > kCategoryWordsMax + context_.file_bytes)
+        return too_large(at(t_, i) +
+                         ": the model's category sets take far more memory than a file of this "
+                         "size explains");
       parts_.category_words.resize(set.first_word + set.word_count, ~uint32_t{0});
       for (const int64_t category : categories)
         if (category <= kCategoryMax)

@@ -1,5 +1,6 @@
 #include "spinney/model/forest.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace spinney {
@@ -159,6 +160,14 @@ Status Forest::validate() const {
     if (set.first_word > category_words.size() ||
         set.word_count > category_words.size() - set.first_word)
       return corrupt("a category set lies outside the words stored");
+  if (s.leaf_width > 1) {
+    // Kernels lay out a row for every leaf; wide rows that leaves share would multiply.
+    const auto n_leaves = static_cast<size_t>(
+        std::count_if(nodes.begin(), nodes.end(), [](const Node& node) { return node.is_leaf(); }));
+    if (n_leaves > n_leaf_rows())
+      return corrupt(std::to_string(n_leaves) + " leaves share " + std::to_string(n_leaf_rows()) +
+                     " rows of " + std::to_string(s.leaf_width) + " values");
+  }
   std::vector<uint8_t> reached;
   for (size_t t = 0; t < n_trees(); ++t) {
     if (tree_begin[t] > tree_begin[t + 1] || tree_begin[t + 1] > nodes.size())

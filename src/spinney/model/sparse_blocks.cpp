@@ -7,9 +7,19 @@
 namespace spinney {
 namespace {
 
+// A model may claim to have billions of columns in a file of a few bytes.
+constexpr size_t kRowBytesMax = size_t{128} << 20;
+
 template <typename Number>
 Number absent(bool is_missing) {
   return is_missing ? std::numeric_limits<Number>::quiet_NaN() : Number{0};
+}
+
+// The caller's arrays may change meanwhile, in another thread: an index is read once, and checked
+// after it was read.
+template <typename Index>
+uint64_t read_once(const Index* from) {
+  return static_cast<uint64_t>(__atomic_load_n(from, __ATOMIC_RELAXED));
 }
 
 }  // namespace
@@ -36,6 +46,10 @@ Result<SparseBlocks> SparseBlocks::make(const SparseRows& rows, bool absent_is_m
     previous = begin;
   }
   const size_t row_bytes = std::max<size_t>(1, rows.width * size_of(rows.type));
+  if (row_bytes > kRowBytesMax)
+    return too_large("sparse rows: one row of " + std::to_string(rows.width) + " columns takes " +
+                     std::to_string(row_bytes) + " bytes when spread out, and " +
+                     std::to_string(kRowBytesMax) + " is the limit");
   const size_t block_rows = std::max<size_t>(1, bytes_max / row_bytes);
   return SparseBlocks(rows, absent_is_missing, std::min(block_rows, rows.count));
 }
@@ -46,9 +60,12 @@ void SparseBlocks::clear() {
   const auto* columns = static_cast<const Index*>(rows_.columns);
   auto* cells = reinterpret_cast<Number*>(cells_.data());
   const Number none = absent<Number>(absent_is_missing_);
-  for (size_t r = 0; r < in_block_; ++r)
-    for (Index i = begin[r]; i < begin[r + 1]; ++i)
-      cells[r * rows_.width + static_cast<size_t>(columns[i])] = none;
+  for (size_t r = 0; r < in_block_; ++r) {
+    const uint64_t end = std::min<uint64_t>(read_once(begin + r + 1), rows_.value_count);
+    for (uint64_t i = read_once(begin + r); i < end; ++i)
+      if (const uint64_t column = read_once(columns + i); column < rows_.width)
+        cells[r * rows_.width + column] = none;
+  }
 }
 
 template <typename Number, typename Index>
@@ -60,17 +77,19 @@ Result<Rows> SparseBlocks::fill() {
   const auto* columns = static_cast<const Index*>(rows_.columns);
   const auto* values = static_cast<const Number*>(rows_.values);
   auto* cells = reinterpret_cast<Number*>(cells_.data());
-  for (size_t r = 0; r < in_block_; ++r)
-    for (Index i = begin[r]; i < begin[r + 1]; ++i) {
-      const auto column = static_cast<uint64_t>(columns[i]);
+  for (size_t r = 0; r < in_block_; ++r) {
+    const uint64_t end = std::min<uint64_t>(read_once(begin + r + 1), rows_.value_count);
+    for (uint64_t i = read_once(begin + r); i < end; ++i) {
+      const uint64_t column = read_once(columns + i);
       if (column >= rows_.width) {
         in_block_ = 0;
-        return invalid_argument("sparse rows: row " + std::to_string(first_ + r) +
-                                " has an entry in column " + std::to_string(columns[i]) + " of " +
-                                std::to_string(rows_.width));
+        return invalid_argument(
+            "sparse rows: row " + std::to_string(first_ + r) + " has an entry in column " +
+            std::to_string(static_cast<int64_t>(column)) + " of " + std::to_string(rows_.width));
       }
       cells[r * rows_.width + column] = values[i];
     }
+  }
   return Rows{cells_.data(),
               rows_.type,
               in_block_,

@@ -171,6 +171,12 @@ Result<std::shared_ptr<const Plan>> make_ensemble_plan(std::shared_ptr<const Des
     if (values && link::value_columns(member->output, member->n_outputs()) != ensemble.n_outputs)
       return corrupt("ensemble member " + std::to_string(m) +
                      " does not predict one value for each of the ensemble's");
+    // make_ensemble() has seen that it has labels, and their number.
+    if (ensemble.combination == Combination::kMeanProbability &&
+        link::probability_columns(member->output, member->n_outputs()) !=
+            member->output.labels[0].size())
+      return corrupt("ensemble member " + std::to_string(m) +
+                     " does not have one probability for each of its classes");
     SPINNEY_ASSIGN(auto plan, make_plan(member));
     plans.push_back(std::move(plan));
   }

@@ -11,6 +11,8 @@ namespace spinney::rank {
 namespace {
 
 constexpr uint32_t kNone = UINT32_MAX;
+// Build tables are as long as the last feature's number; a file may name any number.
+constexpr uint32_t kFeaturesMax = 1u << 22;
 
 // For float32 values x, comparing with this float decides as comparing with t does.
 float rounded_threshold(double t, Comparison comparison) {
@@ -55,7 +57,13 @@ void Ranker::fill_gaps(std::vector<ThresholdSet>& sets) {
 }
 
 Status Ranker::collect(const Forest& forest) {
-  source_of_.assign(size_t{forest.settings().n_features} * 3, kNone);
+  uint32_t end = 0;
+  for (const Node& node : forest.nodes)
+    if (!node.is_leaf()) end = std::max(end, node.feature + 1);
+  if (end > kFeaturesMax)
+    return unsupported("it reads feature " + std::to_string(end - 1) + ", and ranks go up to " +
+                       std::to_string(kFeaturesMax - 1));
+  source_of_.assign(size_t{end} * 3, kNone);
   category_column_of_.assign(forest.category_sets.size() * 2, kNone);
   std::vector<ThresholdSet> sets;
   for (const Node& node : forest.nodes) {

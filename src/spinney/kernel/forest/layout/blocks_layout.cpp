@@ -245,6 +245,7 @@ Status BlocksLayout::check(const Forest& forest) {
   if (!forest.linear_leaves.empty()) return unsupported("blocks cannot evaluate linear leaves");
   if (forest.settings().reduction != Reduction::kSum)
     return unsupported("blocks add leaves, which a weighted median is not");
+  SPINNEY_TRY(check_padding(forest));
   // A binary tree of 256 leaves has 511 nodes.
   for (size_t t = 0; t < forest.n_trees(); ++t)
     if (forest.tree(t).size() > 2 * kLeavesMax - 1)

@@ -202,6 +202,7 @@ Status LanesLayout::check(const Forest& forest) {
   if (!forest.linear_leaves.empty()) return unsupported("lanes cannot evaluate linear leaves");
   if (forest.settings().reduction != Reduction::kSum)
     return unsupported("lanes add leaves, which a weighted median is not");
+  SPINNEY_TRY(check_padding(forest));
   // The top has 63 nodes at most, and a tree one leaf more than it has inner nodes.
   const size_t nodes_max = 2 * (63 + 64 * kWalkWordsMax) + 1;
   for (size_t t = 0; t < forest.n_trees(); ++t)

@@ -33,4 +33,16 @@ std::vector<uint32_t> trees_by_output(const Forest& forest) {
   return order;
 }
 
+Status check_padding(const Forest& forest) {
+  constexpr double kFreeBytes = 64e6, kTimes = 8;
+  const ForestSettings& s = forest.settings();
+  if (s.leaf_width == 1) return {};
+  const double padded = 64.0 * static_cast<double>(forest.n_trees()) * s.leaf_width *
+                        static_cast<double>(size_of(s.accumulator));
+  if (padded <= std::max(kFreeBytes, kTimes * static_cast<double>(forest.leaf_values.bytes())))
+    return {};
+  return unsupported("its trees have too few leaves for the " + std::to_string(s.leaf_width) +
+                     " values of each, of which room for 64 a tree would be taken");
+}
+
 }  // namespace spinney::kernel

@@ -19,4 +19,8 @@ TreeShape shape_of(std::span<const Node> tree);
 // independent, so that their trees need not alternate.
 std::vector<uint32_t> trees_by_output(const Forest& forest);
 
+// Whether room for 64 leaves a tree, which layouts round up to, is in proportion to the forest:
+// thousands of outputs and trees of two leaves would multiply a model's size. kUnsupported if not.
+Status check_padding(const Forest& forest);
+
 }  // namespace spinney::kernel
