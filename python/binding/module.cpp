@@ -116,6 +116,9 @@ nb::tuple reduce(const BoundModel& bound) {
 
 NB_MODULE(_core, m) {
   if (!import_numpy()) throw nb::python_error();
+  // A daemon thread that still predicts when the interpreter ends keeps its model, which is no
+  // leak.
+  nb::set_leak_warnings(false);
   m.attr("__version__") = SPINNEY_VERSION;
   PyType_Slot slots[] = {{Py_tp_methods, kPredictMethods}, {0, nullptr}};
   nb::class_<BoundModel>(m, "Model", nb::type_slots(slots),

@@ -31,13 +31,15 @@ bool read_option(PyObject* name, PyObject* value, Call& call) {
   }
   if (PyUnicode_CompareWithASCIIString(name, "num_threads") == 0) {
     if (value == Py_None) return true;
-    const long n = PyLong_AsLong(value);
+    int overflow = 0;
+    const long n = PyLong_AsLongAndOverflow(value, &overflow);
     if (n == -1 && PyErr_Occurred()) return false;
     if (n >= 1 && n <= 4096) {
       call.options.num_threads = static_cast<unsigned>(n);
       return true;
     }
-    raise(invalid_argument("num_threads is " + std::to_string(n) +
+    raise(invalid_argument("num_threads is " +
+                           (overflow ? std::string("beyond a C long") : std::to_string(n)) +
                            "; give 1 to 4096, or None for as many as are worth it"));
     return false;
   }

@@ -1,0 +1,208 @@
+// Artifacts whose checksums are right and whose contents are made to mislead: refused when they are
+// read or when a plan is made of them, or harmless.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <fstream>
+
+#include "spinney/load/artifact.h"
+#include "spinney/load/artifact_file.h"
+#include "spinney/load/load.h"
+#include "spinney/model/sparse_blocks.h"
+#include "spinney/spinney.h"
+
+namespace spinney::load {
+namespace {
+
+// One stump an output, of n_outputs values a leaf if they are wide.
+ForestParts stumps(uint32_t n_outputs, bool wide) {
+  ForestParts parts;
+  parts.settings.n_features = 2;
+  parts.settings.n_outputs = n_outputs;
+  parts.settings.leaf_width = wide ? n_outputs : 1;
+  parts.base.assign(n_outputs, 0);
+  for (uint32_t t = 0; t < n_outputs; ++t) {
+    Node root;
+    root.left = 1;
+    root.right = 2;
+    root.threshold = 0.5;
+    for (const Node& node : {root, Node::leaf(2 * t, 1), Node::leaf(2 * t + 1, 2)})
+      parts.nodes.push_back(node);
+    parts.tree_begin.push_back(static_cast<uint32_t>(parts.nodes.size()));
+    parts.tree_target.push_back(wide ? 0 : t);
+  }
+  parts.leaf_values.assign(size_t{2} * n_outputs * parts.settings.leaf_width, 0.25);
+  return parts;
+}
+
+Description classifier(uint32_t n_outputs) {
+  Description model;
+  model.scorer = make_forest(stumps(n_outputs, false)).value();
+  model.output.decision = Decision::kArgmax;
+  model.output.has_probabilities = true;
+  Labels labels;
+  labels.values = std::vector<int64_t>(n_outputs, 7);
+  model.output.labels = {labels};
+  return model;
+}
+
+// What reading the model's artifact and planning it says.
+std::string verdict(const Description& model) {
+  const std::vector<char> bytes = artifact_bytes(model).value();
+  const auto made = Model::from_bytes(std::span<const char>(bytes), Format::kSpinney);
+  return made.ok() ? "accepted" : made.error().message;
+}
+
+void stamp(std::vector<char>& bytes) {
+  ArtifactHeader header;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  for (size_t i = 0; i < header.section_count; ++i) {
+    char* at = bytes.data() + sizeof header + i * sizeof(ArtifactSection);
+    ArtifactSection section;
+    std::memcpy(&section, at, sizeof section);
+    section.checksum = artifact_checksum({bytes.data() + section.offset, section.bytes});
+    std::memcpy(at, &section, sizeof section);
+  }
+  header.checksum = 0;
+  std::memcpy(bytes.data(), &header, sizeof header);
+  header.checksum = artifact_checksum(
+      {bytes.data(), sizeof header + header.section_count * sizeof(ArtifactSection)});
+  std::memcpy(bytes.data(), &header, sizeof header);
+}
+
+TEST(HostileArtifact, TheModelThatTheseChangeIsAccepted) {
+  EXPECT_EQ(verdict(classifier(3)), "accepted");
+}
+
+TEST(HostileArtifact, ProbabilitiesAreAsManyAsTheLabelsThatCutThemUp) {
+  Description model = classifier(3);
+  model.output.decision = Decision::kValues;
+  Labels many;
+  many.values = std::vector<int64_t>(1000, 1);
+  model.output.labels = {many, many};
+  EXPECT_NE(verdict(model).find("names 2000 classes of 2 targets and has 3 probabilities"),
+            std::string::npos);
+  Labels pair;
+  pair.values = std::vector<int64_t>{0, 1};
+  model.output.decision = Decision::kThreshold;
+  model.output.labels = {pair, pair};
+  EXPECT_NE(verdict(model).find("has 3 probabilities"), std::string::npos);
+}
+
+TEST(HostileArtifact, MembersHaveAProbabilityForEachOfTheirClasses) {
+  Description inner = classifier(3);
+  // Its labels are right for the scores it decides by, but it has one value only.
+  inner.output.link.kind = LinkKind::kXgbMultiArgmax;
+  inner.output.decision_on_raw = true;
+  Ensemble ensemble;
+  ensemble.combination = Combination::kMeanProbability;
+  ensemble.n_features = 2;
+  ensemble.n_outputs = 3;
+  ensemble.members = {{std::make_shared<Description>(inner), {}, {}, 1}};
+  Description model = classifier(3);
+  model.scorer = make_ensemble(std::move(ensemble)).value();
+  EXPECT_NE(verdict(model).find("member 0 does not have one probability for each"),
+            std::string::npos);
+}
+
+TEST(HostileArtifact, WideLeavesHaveARowEach) {
+  ForestParts parts = stumps(40, true);
+  parts.leaf_values.resize(40);
+  for (Node& node : parts.nodes)
+    if (node.is_leaf()) node.feature = 0;
+  const auto forest = make_forest(std::move(parts));
+  ASSERT_FALSE(forest.ok());
+  EXPECT_NE(forest.error().message.find("80 leaves share 1 rows of 40 values"), std::string::npos);
+}
+
+TEST(HostileArtifact, KernelsDoNotPadWideLeaves) {
+  Description model;
+  model.scorer = make_forest(stumps(1500, true)).value();
+  const auto made = Model::make(std::make_shared<Description>(std::move(model)));
+  ASSERT_TRUE(made.ok()) << made.error().message;
+  // Room for 64 leaves a tree would be 576 MB.
+  EXPECT_LT(made->plan().bytes(), size_t{100} << 20);
+}
+
+TEST(HostileArtifact, ASectionIsOneArray) {
+  const Description model = classifier(3);
+  std::vector<char> bytes = artifact_bytes(model).value();
+  ArtifactSection description;
+  std::memcpy(&description, bytes.data() + sizeof(ArtifactHeader), sizeof description);
+  // The forest's first two arrays, tree_begin and tree_target, are both of four-byte elements.
+  const char numbers[] = {1, 0, 0, 0, 2, 0, 0, 0};
+  const auto first = bytes.begin() + static_cast<ptrdiff_t>(description.offset);
+  const auto found = std::search(first, bytes.end(), std::begin(numbers), std::end(numbers));
+  ASSERT_NE(found, bytes.end());
+  found[4] = 1;
+  stamp(bytes);
+  const auto read = read_artifact(std::span<const char>(bytes));
+  ASSERT_FALSE(read.ok());
+  EXPECT_NE(read.error().message.find("section 1 of the artifact is named twice"),
+            std::string::npos);
+}
+
+// Any byte of any section; what is accepted must be harmless to run.
+TEST(HostileArtifact, EveryByteMayLie) {
+  const std::vector<char> good = artifact_bytes(classifier(3)).value();
+  const float x[] = {0.25f, 0.75f, -1, 1e30f};
+  size_t accepted = 0;
+  for (size_t i = sizeof(ArtifactHeader); i < good.size(); ++i)
+    for (const int value : {0, 1, 0x7f, 0xff}) {
+      std::vector<char> bytes = good;
+      ArtifactHeader header;
+      std::memcpy(&header, good.data(), sizeof header);
+      if (i < sizeof header + header.section_count * sizeof(ArtifactSection)) continue;
+      bytes[i] = static_cast<char>(value);
+      stamp(bytes);
+      const auto model = Model::from_bytes(std::span<const char>(bytes), Format::kSpinney);
+      if (!model.ok() || model->n_features() != 2) continue;
+      ++accepted;
+      std::vector<double> out(2 * std::max<size_t>({model->n_outputs(), model->value_columns(),
+                                                    model->probability_columns()}));
+      std::vector<int32_t> leaves(2 * model->description().n_trees());
+      std::vector<int32_t> classes(2 * model->target_columns());
+      const Rows rows = dense_rows(x, 2, 2);
+      (void)model->predict_raw(rows, out.data());
+      (void)model->predict_values(rows, out.data());
+      (void)model->predict_proba(rows, out.data());
+      (void)model->predict_leaf(rows, leaves.data());
+      if (!model->predict_classes(rows, classes.data()).ok()) continue;
+      const Output& output = model->description().output;
+      for (size_t k = 0; k < classes.size() && !output.labels.empty(); ++k)
+        EXPECT_LT(static_cast<size_t>(classes[k]), output.labels[k % output.labels.size()].size());
+    }
+  EXPECT_GT(accepted, 100u);
+}
+
+TEST(HostileArtifact, SmallFilesAreNotMapped) {
+  const std::string path = testing::TempDir() + "spinney_small.spinney";
+  ASSERT_TRUE(write_artifact(classifier(3), path).ok());
+  const auto model = load_file(path);
+  ASSERT_TRUE(model.ok());
+  std::ofstream(path, std::ios::trunc).close();  // would end the process if it were mapped
+  EXPECT_EQ(std::get<Forest>(model->scorer).nodes[4].leaf_number(), 1);
+  std::remove(path.c_str());
+}
+
+// Another thread may change a caller's arrays between two blocks.
+TEST(HostileRows, SparseArraysThatChangeMeanwhile) {
+  const std::vector<float> values(6, 1);
+  std::vector<int32_t> columns{0, 1, 0, 1, 0, 1}, begin{0, 2, 4, 6};
+  SparseRows rows{values.data(),  NumberType::kFloat32, 6, begin.data(),
+                  columns.data(), IndexType::kInt32,    3, 2};
+  auto blocks = SparseBlocks::make(rows, false, 1);
+  ASSERT_TRUE(blocks.ok());
+  ASSERT_TRUE(blocks->next().ok());
+  columns[0] = INT32_MAX;  // of the block that is cleared next
+  columns[1] = -5;
+  begin[3] = INT32_MAX;  // of one that is not read yet
+  ASSERT_TRUE(blocks->next().ok());
+  ASSERT_TRUE(blocks->next().ok());
+  begin[2] = INT32_MIN;
+  EXPECT_EQ(blocks->next()->count, 0u);
+}
+
+}  // namespace
+}  // namespace spinney::load
