@@ -52,6 +52,14 @@ void add_forest(const Forest& forest, nb::dict& out) {
   out["model_bytes"] = forest.bytes();
 }
 
+// XGBClassifier numbers its classes in int64, whatever its predict gives: int32 by the margins of
+// multi:softmax, and floats, a column a label, for several labels, which share the classes 0 and 1.
+bool has_classes_of_its_own(const BoundModel& bound) {
+  const Description& model = bound.model.description();
+  return model.source.library == "xgboost" &&
+         (bound.classes.size() > 1 || model.output.decision_on_raw);
+}
+
 }  // namespace
 
 nb::object text(const std::string& value) {
@@ -100,7 +108,9 @@ nb::object classes(const BoundModel& bound) {
     throw nb::attribute_error(
         (bound.model.description().source.kind + " has no classes_: its predict gives values")
             .c_str());
-  if (bound.classes.size() == 1) return nb::borrow(bound.classes[0].get());
+  const nb::object first = nb::borrow(bound.classes[0].get());
+  if (has_classes_of_its_own(bound)) return first.attr("astype")("int64");
+  if (bound.classes.size() == 1) return first;
   nb::list out;
   for (const Owned& array : bound.classes) out.append(nb::borrow(array.get()));
   return out;

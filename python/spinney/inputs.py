@@ -85,6 +85,9 @@ def _sparse(model, x):
     if x.dtype.kind not in "biuf":
         raise InvalidInputError(f"expected numbers, but x is a sparse matrix of dtype {x.dtype}")
     csr = x.tocsr()
+    if model.source["library"] == "sklearn" and not csr.has_canonical_format:
+        csr = csr.copy()  # scikit-learn adds up entries of one cell; to the others the last counts
+        csr.sum_duplicates()
     native = csr.dtype in (np.float32, np.float64) and csr.dtype.isnative
     values = np.ascontiguousarray(csr.data, dtype=csr.dtype if native else model._cast_type)
     wide = np.int64 if csr.indptr.dtype.itemsize > 4 or csr.indices.dtype.itemsize > 4 else np.int32

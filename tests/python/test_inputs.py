@@ -143,7 +143,7 @@ def test_arguments_are_checked(model, x):
         model.predict(x, threads=1)
     with pytest.raises(TypeError, match="unexpected keyword argument 'x'"):
         model.predict(x, x=x)
-    for wrong in (0, -1, 10**6):
+    for wrong in (0, -1, 10**6, 10**30, -(10**30)):
         with pytest.raises(spinney.InvalidInputError, match="num_threads"):
             model.predict(x, num_threads=wrong)
     with pytest.raises(TypeError):
@@ -170,6 +170,27 @@ def test_sparse_rows_mean_what_they_mean_to_the_library(
             assert_same(xgboost_model.predict(form), theirs)
     counts = sparse.csr_matrix((dense > 1).astype(np.int32))
     assert_same(model.predict(counts), lightgbm_booster.predict(counts.astype(np.float64)))
+
+
+def test_sparse_cells_given_twice(lightgbm_booster, xgboost_booster, x):
+    """scikit-learn adds them up; to XGBoost and LightGBM the last one counts."""
+    sparse = pytest.importorskip("scipy.sparse")
+    ensemble = pytest.importorskip("sklearn.ensemble")
+    rng = np.random.default_rng(6)
+    width, rows = x.shape[1], 60
+    cells = rng.integers(0, width, (rows, width - 1))
+    values = rng.normal(size=cells.shape)
+    begin = np.arange(rows + 1) * (width - 1)
+    twice = sparse.csr_matrix((values.ravel(), cells.ravel(), begin), shape=(rows, width))
+    held = twice.data.copy()
+    plain = np.nan_to_num(x)
+    forest = ensemble.RandomForestRegressor(5, random_state=0).fit(plain, plain.sum(axis=1))
+    assert_same(spinney.load(forest).predict(twice), forest.predict(twice))
+    boosters = {lightgbm_booster: lightgbm_booster.predict, xgboost_booster: None}
+    for booster, predict in boosters.items():
+        predict = predict or booster.inplace_predict
+        assert_same(spinney.load(booster).predict(twice), predict(twice))
+    np.testing.assert_array_equal(twice.data, held)
 
 
 def test_sparse_rows_that_do_not_fit(model):

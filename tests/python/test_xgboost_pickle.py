@@ -109,6 +109,38 @@ def test_pickled_wrappers_stop_at_the_best_iteration(kind, tmp_path):
     assert_same(whole.predict(x), booster.predict(xgb.DMatrix(x)))
 
 
+@pytest.mark.parametrize("missing", [0.0, -999.0, 0.1, 1.5])
+def test_gblinear_with_its_own_missing_value(missing, tmp_path):
+    rng = np.random.default_rng(24)
+    x, signal = training_rows(rng)
+    x[rng.random(x.shape) < 0.2] = missing
+    fitted = xgb.XGBRegressor(booster="gblinear", missing=missing, n_estimators=5, n_jobs=1)
+    fitted.fit(x, signal)
+    model = reload(fitted, tmp_path)
+    doubles = x.astype(np.float64)
+    doubles[np.isclose(doubles, missing)] = missing
+    for rows in (x, doubles):
+        assert_same(model.predict(rows), fitted.predict(rows))
+        assert_same(model.predict(rows[:1]), fitted.predict(rows[:1]))
+    model.save(tmp_path / "linear.spinney")
+    assert_same(spinney.load(tmp_path / "linear.spinney").predict(x), fitted.predict(x))
+
+
+@pytest.mark.parametrize("kind", ["two", "five", "softmax", "labels"])
+def test_classes_of_a_wrapper(kind, tmp_path):
+    rng = np.random.default_rng(25)
+    x, signal = training_rows(rng)
+    two = signal > 1
+    y = {"two": two, "labels": np.stack([two, ~two, two], axis=1).astype(int)}.get(
+        kind, np.round(np.abs(signal)).clip(0, 4)
+    )
+    more = {"objective": "multi:softmax"} if kind == "softmax" else {}
+    fitted = xgb.XGBClassifier(n_estimators=2, n_jobs=1, **more).fit(x, y)
+    given = reload(fitted, tmp_path).classes_
+    assert given.dtype == fitted.classes_.dtype
+    assert given.tolist() == fitted.classes_.tolist()
+
+
 def test_pickled_ranker(tmp_path):
     rng = np.random.default_rng(22)
     x, signal = training_rows(rng)

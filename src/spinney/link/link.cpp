@@ -4,6 +4,8 @@
 #include <cmath>
 #include <vector>
 
+#include "spinney/model/pairwise_sum.h"
+
 namespace spinney::link {
 namespace {
 
@@ -30,6 +32,15 @@ void softmax_row(const Score* x, size_t n, Value* out) {
     sum += out[k];
   }
   for (size_t k = 0; k < n; ++k) out[k] /= static_cast<Value>(sum);
+}
+
+template <typename Score, typename Value>
+void pairwise_softmax_row(const Score* x, size_t n, Value* out) {
+  Value max = static_cast<Value>(x[0]);
+  for (size_t k = 1; k < n; ++k) max = std::max(max, static_cast<Value>(x[k]));
+  for (size_t k = 0; k < n; ++k) out[k] = std::exp(static_cast<Value>(x[k]) - max);
+  const Value sum = pairwise_sum(out, n);
+  for (size_t k = 0; k < n; ++k) out[k] /= sum;
 }
 
 float xgb_softplus(float x) {
@@ -86,7 +97,7 @@ Value one(const Link& link, double x) {
     case LinkKind::kExpit:
       return static_cast<Value>(1.0 / (1.0 + std::exp(-p * x)));
     case LinkKind::kIsolation:
-      return static_cast<Value>(p == 0 ? -0.5 : -std::exp2(-x / p));  // p == 0: one sample
+      return static_cast<Value>(p == 0 ? -0.5 : -std::pow(2.0, -x / p));  // p == 0: one sample
     default:
       return static_cast<Value>(x);
   }
@@ -99,6 +110,9 @@ void apply_row(const Output& output, const Score* x, size_t n, Value* out) {
     case LinkKind::kLgbSoftmax:
     case LinkKind::kSoftmax:
       softmax_row(x, n, out);
+      return;
+    case LinkKind::kPairwiseSoftmax:
+      pairwise_softmax_row(x, n, out);
       return;
     case LinkKind::kXgbMultiArgmax:
       out[0] = static_cast<Value>(std::max_element(x, x + n) - x);

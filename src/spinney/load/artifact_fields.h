@@ -52,6 +52,7 @@ void fields(Archive& archive, T& linear) {
   archive(linear.n_outputs);
   archive(linear.skip_missing);
   archive(linear.absent_is_missing);
+  archive(linear.missing_value);
   archive(linear.weights);
   archive(linear.bias);
 }
@@ -84,7 +85,7 @@ template <typename Archive, Is<Output> T>
 void fields(Archive& archive, T& output) {
   archive.limited(output.task, Task::kOutlier);
   archive(output.objective);
-  archive.limited(output.link.kind, LinkKind::kXgbSoftplusSum);
+  archive.limited(output.link.kind, LinkKind::kPairwiseSoftmax);
   archive(output.link.parameter);
   archive(output.link.divisor);
   archive(output.decision_on_raw);

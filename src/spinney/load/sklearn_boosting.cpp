@@ -6,6 +6,7 @@
 #include "spinney/load/attributes.h"
 #include "spinney/load/sklearn.h"
 #include "spinney/load/sklearn_nodes.h"
+#include "spinney/model/pairwise_sum.h"
 
 namespace spinney::load {
 namespace {
@@ -92,7 +93,7 @@ Status read_output(const Record& record, size_t n_outputs, bool since_1_4, Outpu
   output.has_probabilities = true;
   output.task = n_classes == 2 ? Task::kBinary : Task::kMulticlass;
   if (n_classes > 2) {
-    output.link = {.kind = LinkKind::kSoftmax};
+    output.link = {.kind = LinkKind::kPairwiseSoftmax};
     output.decision = Decision::kArgmax;
     output.decision_on_raw = since_1_4;
     return {};

@@ -4,6 +4,7 @@
 #include "spinney/load/attributes.h"
 #include "spinney/load/sklearn.h"
 #include "spinney/load/sklearn_nodes.h"
+#include "spinney/model/pairwise_sum.h"
 
 namespace spinney::load {
 namespace {

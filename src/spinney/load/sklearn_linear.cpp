@@ -35,7 +35,7 @@ Status read_output(const Record& record, size_t n_outputs, Output& output) {
   } else {
     output.task = Task::kMulticlass;
     output.decision = Decision::kArgmax;
-    output.link = {.kind = ovr ? LinkKind::kExpitNormalize : LinkKind::kSoftmax};
+    output.link = {.kind = ovr ? LinkKind::kExpitNormalize : LinkKind::kPairwiseSoftmax};
   }
   return {};
 }

@@ -157,25 +157,4 @@ void reserve_trees(std::span<const SklearnTree> trees, ForestParts& parts) {
   parts.tree_target.reserve(trees.size());
 }
 
-double pairwise_sum(const double* values, size_t n) {
-  if (n < 8) {
-    double sum = 0;
-    for (size_t i = 0; i < n; ++i) sum += values[i];
-    return sum;
-  }
-  if (n > 128) {
-    size_t half = n / 2;
-    half -= half % 8;
-    return pairwise_sum(values, half) + pairwise_sum(values + half, n - half);
-  }
-  double r[8];
-  for (size_t k = 0; k < 8; ++k) r[k] = values[k];
-  size_t i = 8;
-  for (; i + 8 <= n; i += 8)
-    for (size_t k = 0; k < 8; ++k) r[k] += values[i + k];
-  double sum = ((r[0] + r[1]) + (r[2] + r[3])) + ((r[4] + r[5]) + (r[6] + r[7]));
-  for (; i < n; ++i) sum += values[i];
-  return sum;
-}
-
 }  // namespace spinney::load

@@ -65,7 +65,4 @@ void reserve_trees(std::span<const SklearnTree> trees, ForestParts& parts);
 // For float32 x, x <= threshold exactly when x <= this.
 double round_down_to_float(double threshold);
 
-// numpy's pairwise sum, as `ndarray.sum` over contiguous doubles takes it.
-double pairwise_sum(const double* values, size_t n);
-
 }  // namespace spinney::load

@@ -5,6 +5,7 @@
 #include "spinney/load/sklearn.h"
 #include "spinney/load/sklearn_members.h"
 #include "spinney/load/sklearn_nodes.h"
+#include "spinney/model/pairwise_sum.h"
 
 namespace spinney::load {
 namespace {

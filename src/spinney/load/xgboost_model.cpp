@@ -171,7 +171,7 @@ Result<Forest> read_forest(const Learner& learner, int64_t last_iteration,
 
 // The file has a row of n_outputs weights per feature and, last, one of biases. gblinear starts
 // every output from the first base score.
-Result<Linear> read_linear(const Learner& learner) {
+Result<Linear> read_linear(const Learner& learner, double missing) {
   SPINNEY_ASSIGN(const Field model, learner.booster.at("model", "the gblinear booster"));
   SPINNEY_ASSIGN(const Field field, model.at("weights", "the gblinear model"));
   std::vector<float> stored;
@@ -196,6 +196,7 @@ Result<Linear> read_linear(const Learner& learner) {
   parts.bias = std::move(bias);
   parts.skip_missing = true;
   parts.absent_is_missing = true;
+  parts.missing_value = missing;
   return make_linear(std::move(parts));
 }
 
@@ -226,10 +227,7 @@ Result<Description> describe_booster(const Field& root, const ModelOptions& opti
     SPINNEY_TRY(
         read_categories(gbtree_of(learner).find("model"), learner.n_features, model.categories));
   } else if (learner.booster_name == "gblinear") {
-    if (!std::isnan(options.missing))
-      return unsupported("a gblinear model with missing=" + std::to_string(options.missing) +
-                         " is not supported; train with NaN for missing values");
-    SPINNEY_ASSIGN(model.scorer, read_linear(learner));
+    SPINNEY_ASSIGN(model.scorer, read_linear(learner, options.missing));
   } else {
     return unsupported("the booster \"" + learner.booster_name +
                        "\" is not supported; gbtree, dart and gblinear are");

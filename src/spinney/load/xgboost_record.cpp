@@ -86,8 +86,8 @@ Status make_classifier(const Record& record, Description& model) {
   Output& output = model.output;
   output.has_probabilities = true;
   if (output.link.kind == LinkKind::kXgbMultiArgmax) {
-    // The margins decide; probabilities are their softmax.
-    output.link.kind = LinkKind::kXgbSoftmax;
+    // The margins decide; probabilities are scipy's softmax of them.
+    output.link.kind = LinkKind::kPairwiseSoftmax;
     output.decision = Decision::kArgmax;
     output.decision_on_raw = true;
     output.labels = {numbers_below(static_cast<int64_t>(n_outputs))};

@@ -1,6 +1,7 @@
 // Linear: scores that are weighted sums of the inputs (scikit-learn's linear models, gblinear).
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 
 #include "spinney/base/result.h"
@@ -22,6 +23,8 @@ struct Linear {
   // bias one by one in column order, which is that library's own sum, bit for bit.
   bool skip_missing = false;
   bool absent_is_missing = false;
+  // A value equal to this one is missing too, as in ForestSettings.
+  double missing_value = std::nan("");
 };
 
 Result<Linear> make_linear(Linear parts);

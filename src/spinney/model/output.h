@@ -32,7 +32,7 @@ enum class LinkKind : uint8_t {
   kLog1pExp = 10,     // log1p(exp(x)) (cross_entropy_lambda)
   // scikit-learn, in float64.
   kExpit = 11,           // 1 / (1 + exp(-parameter * x)), as scipy.special.expit
-  kSoftmax = 12,         // exp(x - max) / sum, as sklearn.utils.extmath.softmax
+  kSoftmax = 12,         // exp(x - max) / sum, added up in order
   kExpitNormalize = 16,  // expit of each score, then x / sum(x) (one-vs-rest logistic regression)
   kNormalize = 13,       // x / sum(x); a zero sum gives 1 / n_outputs (one-vs-rest classifiers)
   kIsolation = 14,       // -2 ** (-x / parameter): score_samples of an IsolationForest
@@ -40,6 +40,9 @@ enum class LinkKind : uint8_t {
   // XGBoost since 3.4, in float32, over the outputs of one row.
   kXgbAscending = 17,    // sorted, so that quantiles do not cross
   kXgbSoftplusSum = 18,  // each value is the one before it, 1e-6 and softplus(x) (expectiles)
+  // Softmax of numpy over rows that lie together: the sum is pairwise, in the values' own type
+  // (sklearn.utils.extmath.softmax, scipy.special.softmax).
+  kPairwiseSoftmax = 19,
 };
 
 struct Link {

@@ -93,6 +93,7 @@ Description linear_model() {
   linear.bias = std::vector<double>{0.5, 0};
   linear.skip_missing = true;
   linear.absent_is_missing = true;
+  linear.missing_value = -1;
   return describe(make_linear(std::move(linear)).value());
 }
 
@@ -182,7 +183,7 @@ TEST(Artifact, KnowsEveryField) {
   EXPECT_EQ(sizeof(Labels), 72u);
   EXPECT_EQ(sizeof(ForestSettings), 40u);
   EXPECT_EQ(sizeof(Forest) - sizeof(ForestSettings), 352u);
-  EXPECT_EQ(sizeof(Linear), 88u);
+  EXPECT_EQ(sizeof(Linear), 96u);
   EXPECT_EQ(sizeof(Ensemble), 48u);
   EXPECT_EQ(sizeof(Member), 72u);
   EXPECT_EQ(sizeof(ColumnCategories), 40u);
