@@ -17,8 +17,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto model = describe_pickle(*pickle);
   if (!model && model.error().message.empty()) std::abort();
 #ifdef SPINNEY_FUZZ_CANARY
-  // Reached only by a mutation of a seed that still loads but no longer has its two features.
-  if (model && model.value().n_features() != 2) std::abort();
+  // Reached only by a mutation of a seed that still loads, but by which the library's version is
+  // none that is tested. (Another number of features takes the fuzzer minutes in some runs.)
+  if (model && !model.value().warnings.empty()) std::abort();
 #endif
   return 0;
 }
