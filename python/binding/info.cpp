@@ -49,7 +49,6 @@ void add_forest(const Forest& forest, nb::dict& out) {
   out["n_nodes"] = forest.n_nodes();
   out["n_leaves"] = leaves;
   out["input_type"] = name(forest.settings().input);
-  out["model_bytes"] = forest.bytes();
 }
 
 // XGBClassifier numbers its classes in int64, whatever its predict gives: int32 by the margins of
@@ -131,6 +130,7 @@ nb::dict info(const BoundModel& bound) {
   out["predicts"] = model.output.decision == Decision::kValues ? "values" : "labels";
   out["kernels"] = kernels(bound);
   out["instruction_set"] = std::string(cpu::name(cpu::usable_isa()));
+  out["model_bytes"] = model.bytes();
   out["plan_bytes"] = bound.model.plan().bytes();
   if (const auto* forest = std::get_if<Forest>(&model.scorer)) add_forest(*forest, out);
   nb::list warnings;

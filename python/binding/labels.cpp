@@ -40,6 +40,8 @@ PyObject* make_label_array(const Labels& labels) {
     Py_XDECREF(text);
   }
   Py_DECREF(list);
+  // A model never changes: predict reads this very array, which classes_ shows.
+  if (array) PyArray_CLEARFLAGS(reinterpret_cast<PyArrayObject*>(array), NPY_ARRAY_WRITEABLE);
   return array;
 }
 

@@ -10,7 +10,7 @@
 
 namespace spinney::binding {
 
-// A new 1-D array of the labels in their own dtype, or nullptr with a Python error set.
+// A new read-only 1-D array of the labels in their own dtype, or nullptr with a Python error set.
 PyObject* make_label_array(const Labels& labels);
 
 // Writes labels[number] for each of n class numbers, `stride` apart, to element i * stride of out,

@@ -145,7 +145,7 @@ NB_MODULE(_core, m) {
       .def_prop_ro("categories", &categories,
                    "Feature number -> its categories in training, in the order of their codes.")
       .def_prop_ro("classes_", &classes,
-                   "The labels as the estimator keeps them: an array, or one per target.")
+                   "The labels as the estimator keeps them: a read-only array, or one per target.")
       .def_prop_ro(
           "objective",
           [](const BoundModel& b) { return text(b.model.description().output.objective); },

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import operator
 import os
 import pickle
+import types
 
 from spinney._core import Model
 from spinney.exceptions import InvalidInputError, UnsupportedModelError
@@ -57,6 +60,27 @@ def _permissions(trusted, allowed_classes, in_process):
     return " and ".join(given)
 
 
+class _Pickler(pickle.Pickler):
+    """Writes functions, which no reader looks into, as the records of a call that names them.
+
+    pickle refuses the lambdas and local functions that people give as objectives and metrics.
+    """
+
+    def reducer_override(self, obj):
+        if isinstance(obj, types.FunctionType):
+            return operator.attrgetter, (f"{obj.__module__}.{obj.__qualname__}",)
+        return NotImplemented
+
+
+def _pickled(source):
+    try:
+        return pickle.dumps(source, protocol=5)
+    except (pickle.PicklingError, AttributeError):
+        written = io.BytesIO()
+        _Pickler(written, protocol=5).dump(source)
+        return written.getvalue()
+
+
 def _load_object(source, format):
     if isinstance(source, Model):
         return source
@@ -74,7 +98,10 @@ def _load_object(source, format):
     name = f"{type(source).__module__}.{type(source).__qualname__}"
     try:
         # The one way in for objects: the same reader as for files, so that the answers are too.
-        data = pickle.dumps(source, protocol=5)
+        data = _pickled(source)
     except Exception as error:
-        raise UnsupportedModelError(f"the {name} object cannot be pickled: {error}") from error
+        raise UnsupportedModelError(
+            f"the {name} object cannot be pickled: {error}; give its Booster, or save it with the "
+            "training library's own save_model and load the file"
+        ) from error
     return Model.from_bytes(data, "pickle", name=f"the {name} object", source_format="object")

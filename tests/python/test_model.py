@@ -65,6 +65,13 @@ def test_object_labels_are_counted(classifiers, training_data):
     assert sys.getrefcount(label) == before
 
 
+def test_labels_cannot_be_written_to(classifiers):
+    """predict reads the array that classes_ shows."""
+    model = classifiers["text"][1]
+    with pytest.raises(ValueError, match="read-only"):
+        model.classes_[0] = model.classes_[1]
+
+
 def test_several_targets(training_data):
     tree = pytest.importorskip("sklearn.tree")
     x, y = training_data
@@ -107,6 +114,7 @@ def test_a_model_describes_itself(model, lightgbm_booster, xgboost_model):
     assert model.feature_names == lightgbm_booster.feature_name()
     assert model.categories == {}
     info = model.info()
+    assert info["model_bytes"] > info["n_nodes"] * 16
     assert info["n_leaves"] == info["n_nodes"] - (info["n_leaves"] - model.n_trees)
     assert info["input_type"] == "float64"
     assert info["kernels"][0]["rows"] == 1
@@ -139,6 +147,22 @@ class Custom:
 def test_sources_that_are_no_model(source):
     with pytest.raises(spinney.SpinneyError):
         spinney.load(source)
+
+
+@pytest.mark.parametrize("library", ["xgboost", "lightgbm"])
+def test_objects_may_hold_functions_that_pickle_refuses(library, training_data):
+    x, y = training_data[:2]
+
+    def halves(labels, predicted):
+        return predicted - labels, np.full_like(predicted, 0.5)
+
+    module = pytest.importorskip(library)
+    kind = module.XGBRegressor if library == "xgboost" else module.LGBMRegressor
+    quiet = {} if library == "xgboost" else {"verbose": -1}
+    fitted = kind(n_estimators=5, n_jobs=1, objective=halves, **quiet).fit(x, y)
+    with pytest.raises((pickle.PicklingError, AttributeError)):
+        pickle.dumps(fitted)
+    assert_same(spinney.load(fitted).predict(x), fitted.predict(x))
 
 
 def test_objects_without_a_native_path_are_named():

@@ -22,6 +22,17 @@ size_t Description::n_trees() const {
   return total;
 }
 
+size_t Description::bytes() const {
+  if (const auto* forest = std::get_if<Forest>(&scorer)) return forest->bytes();
+  if (const auto* linear = std::get_if<Linear>(&scorer))
+    return linear->weights.bytes() + linear->bias.bytes();
+  size_t total = 0;
+  for (const Member& member : std::get<Ensemble>(scorer).members)
+    total += member.model->bytes() + member.features.size() * sizeof(uint32_t) +
+             member.classes.size() * sizeof(uint32_t);
+  return total;
+}
+
 NumberType Description::score_type() const {
   if (const auto* forest = std::get_if<Forest>(&scorer)) return forest->settings().accumulator;
   if (const auto* linear = std::get_if<Linear>(&scorer)) return linear->arithmetic;

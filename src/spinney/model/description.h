@@ -91,6 +91,7 @@ struct Description {
   uint32_t n_features() const;
   uint32_t n_outputs() const;  // raw scores per row
   size_t n_trees() const;
+  size_t bytes() const;           // of the scorer's arrays, those of members included
   NumberType score_type() const;  // type of the raw scores
   // What the absent entries of sparse input mean: missing (NaN), else zero. kUnsupported for an
   // ensemble whose members disagree.
