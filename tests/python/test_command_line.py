@@ -246,6 +246,68 @@ def test_verify_reports_a_difference(files, capsys, monkeypatch):
     assert main([*command, "--tolerance", "1"]) == 0
 
 
+def bounded_models():
+    """Models whose library's own answers vary, by the reason that verify gives."""
+    ensemble = pytest.importorskip("sklearn.ensemble")
+    linear = pytest.importorskip("sklearn.linear_model")
+    yield "numpy", "three", ensemble.GradientBoostingClassifier(n_estimators=3)
+    yield "numpy", "three", ensemble.HistGradientBoostingClassifier(max_iter=3)
+    yield "numpy", "three", ensemble.AdaBoostClassifier(n_estimators=3)
+    yield "numpy", "value", ensemble.IsolationForest(n_estimators=5)
+    yield "numpy", "positive", ensemble.HistGradientBoostingRegressor(loss="poisson", max_iter=3)
+    yield "BLAS", "value", linear.LinearRegression()
+    yield "BLAS", "three", linear.LogisticRegression()
+    yield "BLAS", "two", linear.LogisticRegression()
+    members = [("a", ensemble.RandomForestClassifier(3)), ("b", ensemble.ExtraTreesClassifier(3))]
+    yield "nothing", "three", ensemble.VotingClassifier(members, voting="soft")
+    yield "nothing", "value", ensemble.RandomForestRegressor(3)
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind", "fitted"),
+    [pytest.param(*m, id=type(m[2]).__name__) for m in bounded_models()],
+)
+def test_verify_holds_each_kind_to_its_bound(reason, kind, fitted, tmp_path, capsys, monkeypatch):
+    from spinney.cli import verify
+
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(400, 4))
+    value = x[:, 0] + x[:, 1] ** 2
+    targets = {"two": value > 1, "three": np.digitize(value, [0, 1]), "positive": np.abs(value)}
+    fitted.fit(x, targets.get(kind, value))
+    path = tmp_path / "model.pkl"
+    path.write_bytes(pickle.dumps(fitted))
+    command = ["verify", str(path), "--trusted", "--rows", "2000"]
+    assert main(command) == 0
+    verdict = capsys.readouterr().out.splitlines()[-1]
+    assert verdict == "verified" or reason in verdict
+
+    open_original = verify.open_original
+
+    def off_by_many_ulp(*arguments):
+        original = open_original(*arguments)
+        for name, answer in list(original.answers.items()):
+            if name != "predict" or not hasattr(fitted, "classes_"):
+                original.answers[name] = lambda rows, answer=answer: answer(rows) * (1 + 1e-12)
+        return original
+
+    monkeypatch.setattr(verify, "open_original", off_by_many_ulp)
+    assert main(command) == 1
+    assert "DIFFERENT" in capsys.readouterr().out
+
+
+def test_verify_makes_rows_for_thresholds_of_any_size(tmp_path, capsys):
+    """LightGBM splits off infinity at 1e300."""
+    lightgbm = pytest.importorskip("lightgbm")
+    rng = np.random.default_rng(4)
+    x = rng.choice([-1e300, 1e300, 1.0, np.nan], size=(300, 2))
+    data = lightgbm.Dataset(x, np.nan_to_num(x[:, 0]) > 1e299)
+    booster = lightgbm.train({"verbose": -1, "num_threads": 1, "min_data_in_bin": 1}, data, 3)
+    booster.save_model(tmp_path / "huge.txt")
+    assert main(["verify", str(tmp_path / "huge.txt"), "--rows", "500"]) == 0
+    assert "verified" in capsys.readouterr().out
+
+
 @pytest.mark.skipif(not hasattr(spinney.Model, "save"), reason="models cannot be saved yet")
 def test_convert_keeps_every_answer(files, tmp_path):
     folder, x = files

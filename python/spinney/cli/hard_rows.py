@@ -15,6 +15,7 @@ EXTREMES = {
     np.float32: [0.0, -0.0, 1e-45, -1e-45, 3e38, -3e38, 1e-35, -1e-35],
     np.float64: [0.0, -0.0, 5e-324, -5e-324, 1e300, -1e300, 1e-35, -1e-35],
 }
+HUGE = 1e30  # what float32 holds comfortably
 
 
 def values_beside(thresholds, dtype):
@@ -24,8 +25,18 @@ def values_beside(thresholds, dtype):
     return np.concatenate([centre, np.nextafter(centre, infinity), np.nextafter(centre, -infinity)])
 
 
-def hard_rows(model, count, dtype=np.float64, missing=True, infinite=True, seed=0):
-    """count rows of dtype for the model; NaN and infinities only where asked for.
+def value_range(thresholds):
+    """Where ordinary values lie: from the smallest to the largest threshold, within HUGE."""
+    plain = thresholds[np.abs(thresholds) < HUGE]
+    if not len(plain):
+        return -1.0, 1.0
+    low, high = plain.min(), plain.max()
+    spread = max(high - low, 1e-3)
+    return low - spread / 10, high + spread / 10
+
+
+def hard_rows(model, count, dtype=np.float64, missing=True, infinite=True, seed=0, huge=True):
+    """count rows of dtype for the model; NaN, infinities and huge numbers only where asked for.
 
     Every threshold of a feature is used while there are rows enough.
     """
@@ -42,12 +53,11 @@ def hard_rows(model, count, dtype=np.float64, missing=True, infinite=True, seed=
             pool = np.concatenate([known, [np.nan] * missing]).astype(dtype)
             rows[:, feature] = rng.choice(pool, size=count)
             continue
-        low, high = (thresholds.min(), thresholds.max()) if len(thresholds) else (-1.0, 1.0)
-        spread = max(high - low, 1e-3)
-        column = rng.uniform(low - spread / 10, high + spread / 10, size=count).astype(dtype)
-        beside = rng.permutation(values_beside(thresholds, dtype))
-        if dtype is np.float64:
-            beside = np.concatenate([beside, values_beside(thresholds, np.float32)])
+        column = rng.uniform(*value_range(thresholds), size=count).astype(dtype)
+        with np.errstate(over="ignore"):
+            beside = rng.permutation(values_beside(thresholds, dtype))
+            if dtype is np.float64:
+                beside = np.concatenate([beside, values_beside(thresholds, np.float32)])
         kind = rng.random(count)
         near = kind < 0.6
         if len(beside):
@@ -55,6 +65,10 @@ def hard_rows(model, count, dtype=np.float64, missing=True, infinite=True, seed=
         odd = kind > 0.9
         column[odd] = rng.choice(np.array(extremes, dtype), size=odd.sum())
         rows[:, feature] = rng.permutation(column)
+    if not infinite:
+        rows[np.isinf(rows)] = 0
+    if not huge:
+        rows[np.abs(rows) > HUGE] = 1
     return rows
 
 
@@ -66,7 +80,5 @@ def plain_rows(model, count, seed=0):
         if len(categories):
             rows[:, feature] = rng.choice(categories, size=count)
             continue
-        low, high = (thresholds.min(), thresholds.max()) if len(thresholds) else (-1.0, 1.0)
-        spread = min(max(high - low, 1e-3), 1e30)
-        rows[:, feature] = rng.uniform(low - spread / 10, high + spread / 10, size=count)
+        rows[:, feature] = rng.uniform(*value_range(thresholds), size=count)
     return rows

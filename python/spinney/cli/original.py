@@ -114,6 +114,9 @@ def original_of(model):
         answers["predict_raw"] = lambda rows: model.predict(rows, output_margin=True)
     elif library == "lightgbm":
         answers["predict_raw"] = lambda rows: model.predict(rows, raw_score=True)
+    elif hasattr(model, "score_samples"):
+        answers["score_samples"] = model.score_samples
+        answers["decision_function"] = model.decision_function
     elif hasattr(model, "decision_function"):
         answers["predict_raw"] = model.decision_function
     if "n_jobs" in model.get_params(deep=False):

@@ -1,0 +1,96 @@
+"""How far answers may be from the library's own, by docs/exactness.md: mostly not at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable
+
+import numpy as np
+
+from spinney.ulp import ulp_distance
+
+EPS = {np.dtype(np.float32): 2.0**-23, np.dtype(np.float64): 2.0**-52}
+
+VECTOR_CODE = "numpy has vector code of its own for exp, log and pow on this kind of CPU"
+BLAS = "a BLAS adds in no fixed order"
+
+
+@dataclass
+class Bound:
+    """ulp: steps between numbers; margin(rows, values): an absolute distance, if not None.
+
+    An answer is within the bound if it keeps either of the two.
+    """
+
+    ulp: int = 0
+    margin: Callable | None = None
+    shown: str = "equal"
+    reason: str = ""
+
+    def distances(self, ours, theirs, rows):
+        """Steps apart and whether that is allowed, for each value."""
+        apart = ulp_distance(ours, theirs)
+        allowed = apart <= self.ulp
+        if self.margin is not None and not allowed.all():
+            with np.errstate(invalid="ignore", over="ignore"):
+                margin = self.margin(np.asarray(rows, dtype=np.float64), theirs)
+                allowed |= np.abs(ours - theirs) <= margin
+        return apart, allowed
+
+
+def steps(ulp):
+    return Bound(ulp, shown=f"{ulp} ulp", reason=VECTOR_CODE)
+
+
+def bounds_of(model, original):
+    """Name of a method -> its Bound, for the methods that are not equal bit for bit."""
+    library, kind = model.source["library"], model.source["kind"]
+    if library == "xgboost":
+        softmax = kind.endswith("Classifier") and model.objective == "multi:softmax"
+        return {"predict_proba": steps(8)} if softmax else {}
+    if library != "sklearn":
+        return {}
+    if model.info()["scorer"] == "linear":
+        return _linear_bounds(original.model)
+    if kind == "IsolationForest":
+        one = Bound(0, lambda rows, values: EPS[values.dtype], "1 eps", VECTOR_CODE)
+        return {"score_samples": steps(2), "decision_function": one}
+    if kind == "HistGradientBoostingRegressor" and model.objective in ("poisson", "gamma"):
+        return {"predict": steps(4)}
+    if kind == "GradientBoostingClassifier" and model.n_outputs > 2:
+
+        def start(rows, values):
+            return 4 * EPS[values.dtype] * np.maximum(1, np.abs(values))
+
+        raw = Bound(0, start, "4 eps of max(1, |score|)", VECTOR_CODE)
+        return {"predict_raw": raw, "predict_proba": steps(16)}
+    if kind == "AdaBoostClassifier" or (
+        kind == "HistGradientBoostingClassifier" and model.n_outputs > 2
+    ):
+        return {"predict_proba": steps(8)}
+    return {}
+
+
+def _linear_bounds(estimator):
+    """4 eps of sum(|w * x|), the intercept counted as a term; probabilities follow the scores."""
+    weights = np.abs(np.atleast_2d(np.asarray(estimator.coef_, dtype=np.float64)))
+    start = np.abs(np.asarray(estimator.intercept_, dtype=np.float64)).reshape(-1)
+
+    def scores(rows, eps):
+        with np.errstate(all="ignore"):
+            return 4 * eps * (np.abs(rows) @ weights.T + start)
+
+    def sums(rows, values):
+        return scores(rows, EPS[values.dtype]).reshape(values.shape)
+
+    def probabilities(rows, values):
+        eps = EPS[values.dtype]
+        # exp moves by as much, relatively, as its exponent does absolutely; so does the sum.
+        return values * (2 * scores(rows, eps).max(axis=1, keepdims=True) + 8 * eps)
+
+    bound = Bound(0, sums, "4 eps of sum |w x|", BLAS)
+    proba = Bound(8, probabilities, "follows the scores", BLAS)
+    out = {"predict_raw": bound, "predict_proba": proba}
+    if not hasattr(estimator, "classes_"):
+        out["predict"] = bound
+    return out
