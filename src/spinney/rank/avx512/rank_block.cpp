@@ -1,6 +1,5 @@
-// gcc 12 takes the intrinsics' own undefined operands for mistakes (gcc bug 105593).
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
+#include "spinney/cpu/target.h"
+SPINNEY_QUIET_UNDEFINED
 #include <immintrin.h>
 
 #include <cmath>
@@ -46,8 +45,7 @@ void rank_categories(const View& view, const Rows& rows, size_t first, size_t n,
 
 }  // namespace
 
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,fma,bmi,bmi2,popcnt")
+SPINNEY_TARGET_BEGIN("avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,fma,bmi,bmi2,popcnt")
 namespace {
 
 #define SPINNEY_INLINE inline __attribute__((always_inline))
@@ -55,12 +53,12 @@ namespace {
 // Transposes 16 rows of 16 floats: within 128-bit lanes, then among them.
 SPINNEY_INLINE void transpose_16(__m512* a) {
   __m512 b[16];
-#pragma GCC unroll 8
+  SPINNEY_UNROLL(8)
   for (int i = 0; i < 16; i += 2) {
     b[i] = _mm512_unpacklo_ps(a[i], a[i + 1]);
     b[i + 1] = _mm512_unpackhi_ps(a[i], a[i + 1]);
   }
-#pragma GCC unroll 4
+  SPINNEY_UNROLL(4)
   for (int i = 0; i < 16; i += 4) {
     const __m512d b0 = _mm512_castps_pd(b[i]), b1 = _mm512_castps_pd(b[i + 1]);
     const __m512d b2 = _mm512_castps_pd(b[i + 2]), b3 = _mm512_castps_pd(b[i + 3]);
@@ -70,7 +68,7 @@ SPINNEY_INLINE void transpose_16(__m512* a) {
     a[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(b1, b3));
   }
   // a[4 g + j] now holds, in lane L, rows 4 g to 4 g + 3 of column 4 L + j.
-#pragma GCC unroll 4
+  SPINNEY_UNROLL(4)
   for (int j = 0; j < 4; ++j) {
     const __m512 p = _mm512_shuffle_f32x4(a[j], a[4 + j], 0x44);
     const __m512 q = _mm512_shuffle_f32x4(a[j], a[4 + j], 0xEE);
@@ -81,7 +79,7 @@ SPINNEY_INLINE void transpose_16(__m512* a) {
     b[8 + j] = _mm512_shuffle_f32x4(q, s, 0x88);
     b[12 + j] = _mm512_shuffle_f32x4(q, s, 0xDD);
   }
-#pragma GCC unroll 16
+  SPINNEY_UNROLL(16)
   for (int i = 0; i < 16; ++i) a[i] = b[i];
 }
 
@@ -90,13 +88,13 @@ void transpose_tile(const char* row, ptrdiff_t stride, size_t n, size_t count, T
   const auto mask = static_cast<__mmask16>((1u << count) - 1);
   for (size_t r = 0; r < kBlockRows; r += 16) {
     __m512 a[16];
-#pragma GCC unroll 16
+    SPINNEY_UNROLL(16)
     for (size_t i = 0; i < 16; ++i) {
       const size_t at = r + i < n ? r + i : n - 1;
       a[i] = _mm512_maskz_loadu_ps(mask, row + static_cast<ptrdiff_t>(at) * stride);
     }
     transpose_16(a);
-#pragma GCC unroll 16
+    SPINNEY_UNROLL(16)
     for (size_t i = 0; i < 16; ++i) _mm512_store_ps(tile.values[i] + r, a[i]);
   }
 }
@@ -119,7 +117,7 @@ template <bool kLess, int kDepth>
 SPINNEY_INLINE __m512i search(const float* tree, __m512 value) {
   __m512i heap = _mm512_set1_epi32(1);
   const __m512 top = _mm512_load_ps(tree);
-#pragma GCC unroll 4
+  SPINNEY_UNROLL(4)
   for (int level = 0; level < 4; ++level)
     heap = descend<kLess>(heap, _mm512_permutexvar_ps(heap, top), value);
   if constexpr (kDepth > 4)
@@ -148,7 +146,7 @@ template <bool kLess, int kDepth>
 void rank_column(const float* tree, MissingRule rule, uint8_t missing_rank, const float* values,
                  uint8_t* to) {
   const __m512 zero_limit = _mm512_set1_ps(static_cast<float>(kZeroThreshold));
-#pragma GCC unroll 4
+  SPINNEY_UNROLL(4)
   for (size_t r = 0; r < kBlockRows; r += 16) {
     __m512 value = _mm512_load_ps(values + r);
     __mmask16 missing = _mm512_cmp_ps_mask(value, value, _CMP_UNORD_Q);
@@ -231,6 +229,6 @@ void rank_block(const View& view, const Rows& rows, size_t first, size_t n, uint
 }
 
 #undef SPINNEY_INLINE
-#pragma GCC pop_options
+SPINNEY_TARGET_END
 
 }  // namespace spinney::rank::avx512

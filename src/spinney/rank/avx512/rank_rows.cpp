@@ -1,8 +1,7 @@
 #include "spinney/rank/avx512/rank_rows.h"
 
-// gcc 12 takes the intrinsics' own undefined operands for mistakes (gcc bug 105593).
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
+#include "spinney/cpu/target.h"
+SPINNEY_QUIET_UNDEFINED
 #include <immintrin.h>
 
 #include <cmath>
@@ -75,8 +74,7 @@ View::View(const Ranker& r)
       loose_ends(!r.float_tables().searched.empty() || !r.double_tables().searched.empty() ||
                  !r.category_sources().empty()) {}
 
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,fma,bmi,bmi2,popcnt")
+SPINNEY_TARGET_BEGIN("avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,fma,bmi,bmi2,popcnt")
 namespace {
 
 #define SPINNEY_INLINE inline __attribute__((always_inline))
@@ -234,24 +232,24 @@ void rank_row_less(const View& view, const Rows& rows, const char* row, uint8_t*
 // 16 rows of 64 bytes: lane L of out[c] holds column 16 * L + c of these rows.
 SPINNEY_INLINE void transpose_lanes(const uint8_t* from, size_t pitch, __m512i* out) {
   __m512i a[16], b[16];
-#pragma GCC unroll 16
+  SPINNEY_UNROLL(16)
   for (size_t i = 0; i < 16; ++i) a[i] = _mm512_load_si512(from + i * pitch);
-#pragma GCC unroll 8
+  SPINNEY_UNROLL(8)
   for (size_t i = 0; i < 8; ++i) {
     b[2 * i] = _mm512_unpacklo_epi8(a[i], a[i + 8]);
     b[2 * i + 1] = _mm512_unpackhi_epi8(a[i], a[i + 8]);
   }
-#pragma GCC unroll 8
+  SPINNEY_UNROLL(8)
   for (size_t i = 0; i < 8; ++i) {
     a[2 * i] = _mm512_unpacklo_epi8(b[i], b[i + 8]);
     a[2 * i + 1] = _mm512_unpackhi_epi8(b[i], b[i + 8]);
   }
-#pragma GCC unroll 8
+  SPINNEY_UNROLL(8)
   for (size_t i = 0; i < 8; ++i) {
     b[2 * i] = _mm512_unpacklo_epi8(a[i], a[i + 8]);
     b[2 * i + 1] = _mm512_unpackhi_epi8(a[i], a[i + 8]);
   }
-#pragma GCC unroll 8
+  SPINNEY_UNROLL(8)
   for (size_t i = 0; i < 8; ++i) {
     out[2 * i] = _mm512_unpacklo_epi8(b[i], b[i + 8]);
     out[2 * i + 1] = _mm512_unpackhi_epi8(b[i], b[i + 8]);
@@ -295,6 +293,6 @@ void rank_block_by_rows(const View& view, const Rows& rows, size_t first, size_t
 }
 
 #undef SPINNEY_INLINE
-#pragma GCC pop_options
+SPINNEY_TARGET_END
 
 }  // namespace spinney::rank::avx512

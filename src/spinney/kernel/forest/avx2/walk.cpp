@@ -6,6 +6,8 @@
 
 #include <immintrin.h>
 
+#include "spinney/cpu/target.h"
+
 namespace spinney::kernel::avx2 {
 namespace {
 
@@ -18,12 +20,11 @@ using walk::Steps;
 using walk::Tree;
 using walk::Wide;
 
-#pragma GCC push_options
-#pragma GCC target("bmi,bmi2")
+SPINNEY_TARGET_BEGIN("bmi,bmi2")
 #define SPINNEY_WALK_BMI
 #include "spinney/kernel/forest/walk/steps.inc"
 #undef SPINNEY_WALK_BMI
-#pragma GCC pop_options
+SPINNEY_TARGET_END
 
 }  // namespace
 

@@ -1,12 +1,10 @@
-// gcc 12 takes the intrinsics' own undefined operands for mistakes (gcc bug 105593).
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
+#include "spinney/cpu/target.h"
+SPINNEY_QUIET_UNDEFINED
 #include <immintrin.h>
 
 #include "spinney/kernel/forest/avx512/blocks.h"
 
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512vbmi,avx512vbmi2")
+SPINNEY_TARGET_BEGIN("avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512vbmi,avx512vbmi2")
 namespace spinney::kernel::avx512vbmi {
 namespace {
 
@@ -24,4 +22,4 @@ inline __attribute__((always_inline)) __m512i lookup_64_where(__m512i otherwise,
 #include "spinney/kernel/forest/avx512/blocks_body.h"
 
 }  // namespace spinney::kernel::avx512vbmi
-#pragma GCC pop_options
+SPINNEY_TARGET_END

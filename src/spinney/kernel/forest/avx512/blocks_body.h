@@ -144,14 +144,14 @@ template <int kTables>
 SPINNEY_INLINE void add_doubles(const uint8_t* planes, __m512i number, __m512d* sums) {
   constexpr size_t kPlane = size_t{64} * kTables;
   __m512i low[4], high[4];  // rows 0-7 and 8-15 of each lane, two bytes of each value
-#pragma GCC unroll 4
+  SPINNEY_UNROLL(4)
   for (size_t i = 0; i < 4; ++i) {
     const __m512i a = lookup<kTables>(planes + 2 * i * kPlane, number);
     const __m512i b = lookup<kTables>(planes + (2 * i + 1) * kPlane, number);
     low[i] = _mm512_unpacklo_epi8(a, b);
     high[i] = _mm512_unpackhi_epi8(a, b);
   }
-#pragma GCC unroll 2
+  SPINNEY_UNROLL(2)
   for (size_t half = 0; half < 2; ++half) {
     const __m512i* w = half ? high : low;
     const __m512i a = _mm512_unpacklo_epi16(w[0], w[1]), c = _mm512_unpackhi_epi16(w[0], w[1]);

@@ -1,12 +1,10 @@
-// gcc 12 takes the intrinsics' own undefined operands for mistakes (gcc bug 105593).
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
+#include "spinney/cpu/target.h"
+SPINNEY_QUIET_UNDEFINED
 #include <immintrin.h>
 
 #include "spinney/kernel/forest/avx512/lanes.h"
 
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,bmi,bmi2")
+SPINNEY_TARGET_BEGIN("avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,bmi,bmi2")
 namespace spinney::kernel::avx512vbmi {
 namespace {
 
@@ -84,15 +82,14 @@ SPINNEY_INLINE void walk_narrow(const LanesView& view, const LaneWalk* walks, si
   for (; walks + kAbreast <= end; walks += kAbreast) {
     uint64_t decisions[kAbreast];
     uint32_t state[kAbreast];
-#pragma GCC unroll 8
+    SPINNEY_UNROLL(8)
     for (int i = 0; i < kAbreast; ++i) {
       decisions[i] = _cvtmask64_u64(decide_64(view.tests + walks[i].tests, row));
       state[i] = view.starts[walks[i].start + ends[walks[i].lane]];
     }
-    for (uint32_t steps = walks[kAbreast - 1].steps; steps > 0; --steps)
-#pragma GCC unroll 8
-      for (int i = 0; i < kAbreast; ++i) state[i] = step(next, decisions[i], state[i]);
-#pragma GCC unroll 8
+    for (uint32_t steps = walks[kAbreast - 1].steps; steps > 0; --steps) SPINNEY_UNROLL(8)
+    for (int i = 0; i < kAbreast; ++i) state[i] = step(next, decisions[i], state[i]);
+    SPINNEY_UNROLL(8)
     for (int i = 0; i < kAbreast; ++i) leaves[walks[i].lane] = begins[walks[i].lane] + state[i];
   }
   for (; walks < end; ++walks) {
@@ -143,7 +140,7 @@ SPINNEY_INLINE void store_leaves(const uint32_t* begins, __m512i ends, uint32_t*
 template <int kRegisters, typename Real>
 void add_trees(const LanesView& view, const uint8_t* ranks, const Real* values, Real* scores) {
   RankedRow<kRegisters> row;
-#pragma GCC unroll 4
+  SPINNEY_UNROLL(4)
   for (int i = 0; i < kRegisters; ++i) row.part[i] = _mm512_load_si512(ranks + 64 * i);
   alignas(64) uint8_t ends[64];
   alignas(64) uint32_t leaves[64];
@@ -190,4 +187,4 @@ void add_lanes(const LanesView& view, const uint8_t* ranks, size_t registers, do
 #undef SPINNEY_INLINE
 
 }  // namespace spinney::kernel::avx512vbmi
-#pragma GCC pop_options
+SPINNEY_TARGET_END

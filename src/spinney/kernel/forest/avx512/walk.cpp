@@ -4,6 +4,8 @@
 
 #if defined(__x86_64__)
 
+#include "spinney/cpu/target.h"
+SPINNEY_QUIET_UNDEFINED
 #include <immintrin.h>
 
 namespace spinney::kernel::avx512 {
@@ -18,11 +20,7 @@ using walk::Steps;
 using walk::Tree;
 using walk::Wide;
 
-// gcc 12 warns of the undefined registers that its own intrinsics start from.
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC push_options
-#pragma GCC target("bmi,bmi2,avx512f,avx512bw,avx512dq,avx512vl")
+SPINNEY_TARGET_BEGIN("bmi,bmi2,avx512f,avx512bw,avx512dq,avx512vl")
 #define SPINNEY_WALK_BMI
 #include "spinney/kernel/forest/walk/steps.inc"
 #undef SPINNEY_WALK_BMI
@@ -35,7 +33,7 @@ constexpr size_t kGroups = 4;  // groups of kLanes rows in one 64-bit mask
   const __m512i last = _mm512_set1_epi32(static_cast<int>(crown.key[node]));
   const uint32_t* from = keys + crown.column[node];
   __mmask16 right[kGroups];
-#pragma GCC unroll 4
+  SPINNEY_UNROLL(4)
   for (size_t g = 0; g < kGroups; ++g)
     right[g] = _mm512_cmpgt_epu32_mask(_mm512_loadu_si512(from + g * group_keys), last);
   const __mmask32 low = _mm512_kunpackw(right[1], right[0]);
@@ -53,7 +51,7 @@ constexpr size_t kGroups = 4;  // groups of kLanes rows in one 64-bit mask
                                                       size_t group_keys, uint32_t* at) {
   static_assert(Crown::kLevels == 5);
   uint64_t right[31];
-#pragma GCC unroll 31
+  SPINNEY_UNROLL(31)
   for (unsigned i = 0; i < 31; ++i) right[i] = goes_right(crown, i, keys, group_keys);
   const auto pair = [&](uint64_t mask, unsigned i) { return choose(mask, right[i], right[i + 1]); };
   const uint64_t b0 = right[0];
@@ -99,8 +97,7 @@ static void crowned_rows16(const Ground<Narrow>& ground, Tree tree, const Crown*
     walk<Narrow, kLanes, 1>(local, &tree, keys + g * group_keys, at + g * kLanes);
 }
 
-#pragma GCC pop_options
-#pragma GCC diagnostic pop
+SPINNEY_TARGET_END
 
 }  // namespace
 

@@ -1,5 +1,6 @@
 #include "spinney/kernel/forest/scalar/walk.h"
 
+#include "spinney/cpu/target.h"
 #include "spinney/kernel/forest/walk/evaluator.h"
 
 namespace spinney::kernel::scalar {
