@@ -47,8 +47,9 @@ Status each_element(const Value& value, const std::string& what, size_t element_
 
 template <typename T>
 bool push(std::vector<T>& out, std::optional<T> value) {
-  if (value) out.push_back(*std::move(value));
-  return value.has_value();
+  if (!value) return false;
+  out.push_back(*std::move(value));
+  return true;
 }
 
 bool is_text_array(const NdArray& array) {

@@ -196,7 +196,7 @@ std::unique_ptr<Codec> make_codec(Compression compression) {
 Compression compression_of(std::span<const char> bytes) {
   const std::string_view head(bytes.data(), std::min<size_t>(bytes.size(), 8));
   if (head.starts_with("ZF")) return Compression::kOldJoblib;
-  if (head.starts_with("x")) return Compression::kZlib;
+  if (head.starts_with('x')) return Compression::kZlib;
   if (head.starts_with("\x1f\x8b")) return Compression::kGzip;
   if (head.starts_with("BZ")) return Compression::kBzip2;
   if (head.starts_with("\xfd"

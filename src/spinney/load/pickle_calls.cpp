@@ -42,7 +42,7 @@ Status PickleMachine::push_instance(const Value& callable, const Value& argument
 }
 
 Result<bool> PickleMachine::push_known_call(const Value::Global& f, const List& arguments) {
-  const auto done = [](Status status) -> Result<bool> {
+  const auto done = [](const Status& status) -> Result<bool> {
     if (!status.ok()) return status.error();
     return true;
   };

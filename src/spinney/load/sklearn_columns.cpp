@@ -12,7 +12,8 @@ namespace {
 Status read_known(const Record& record, uint32_t n_features, HistogramColumns& columns) {
   columns.known.assign(n_features, CategoryWords{});
   const Value* mapper = optional_attribute(record, "_bin_mapper");
-  if (!mapper && (mapper = optional_attribute(record, "bin_mapper_")) == nullptr) return {};
+  if (!mapper) mapper = optional_attribute(record, "bin_mapper_");
+  if (!mapper) return {};
   if (!mapper->record()) return corrupt(place(record, "_bin_mapper") + " is " + mapper->what());
   const Record& bins = *mapper->record();
   if (!optional_attribute(bins, "is_categorical_")) return {};  // before scikit-learn 0.24
