@@ -91,6 +91,9 @@ def assert_same(expected, given, ulp=0):
         np.testing.assert_array_max_ulp(given, expected, ulp)
     else:
         np.testing.assert_array_equal(given, expected)
+        if expected.dtype.kind == "f":
+            zeros = expected == 0
+            np.testing.assert_array_equal(np.signbit(given[zeros]), np.signbit(expected[zeros]))
 
 
 def check(model, missing=False, proba_ulp=0, raw_ulp=0, seed=1):

@@ -40,7 +40,10 @@ def data(classes, seed=0, rows=1200):
 def assert_within(ulp, given, wanted):
     assert given.dtype == wanted.dtype
     assert given.shape == wanted.shape
-    assert ulp_distance(given, wanted).max() <= (0 if EXACT else ulp)
+    ulp = 0 if EXACT else ulp
+    assert ulp_distance(given, wanted).max() <= ulp
+    if ulp == 0:
+        np.testing.assert_array_equal(np.signbit(given), np.signbit(wanted))
 
 
 def assert_close(eps, given, wanted):

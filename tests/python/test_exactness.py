@@ -1,0 +1,63 @@
+"""Spinney differs from the training library where docs/exactness.md says so, and in that way."""
+
+import numpy as np
+import pytest
+from sklearn.ensemble import HistGradientBoostingRegressor, IsolationForest, RandomForestRegressor
+
+import spinney
+from differential import assert_same
+
+lightgbm = pytest.importorskip("lightgbm")
+sparse = pytest.importorskip("scipy.sparse")
+xgboost = pytest.importorskip("xgboost")
+
+
+@pytest.fixture(scope="module")
+def x():
+    return np.random.default_rng(0).normal(size=(400, 4))
+
+
+@pytest.mark.parametrize("order", [">f4", ">f8", ">i4"])
+def test_big_endian_arrays_are_read_as_their_numbers(x, order):
+    rows = np.round(10 * x).astype(order)
+    native = rows.astype(rows.dtype.newbyteorder("="))
+    fitted = xgboost.XGBRegressor(n_estimators=5, n_jobs=1).fit(native, x[:, 0])
+    assert_same(spinney.load(fitted).predict(rows), fitted.predict(native))
+
+
+def test_tiny_numbers_in_sparse_rows_count_as_zero(x):
+    rows = np.where(np.abs(x) < 1, 0, x)
+    data = lightgbm.Dataset(rows, x[:, 0])
+    booster = lightgbm.train({"verbose": -1, "num_threads": 1, "zero_as_missing": True}, data, 9)
+    tiny = np.where(rows == 0, 1e-36, rows)
+    given = spinney.load(booster).predict(sparse.csr_matrix(tiny))
+    assert_same(given, booster.predict(tiny))
+    assert_same(given, booster.predict(sparse.csr_matrix(rows)))
+
+
+def test_nan_in_sparse_rows_goes_where_it_goes_in_dense_ones(x):
+    rows = x.copy()
+    rows[::3, 1] = np.nan
+    model = spinney.load(IsolationForest(n_estimators=9, random_state=0).fit(rows))
+    assert_same(model.predict_raw(sparse.csr_matrix(rows)), model.predict_raw(rows))
+
+
+def test_histogram_boosting_reads_sparse_rows(x):
+    rows = np.where(np.abs(x) < 1, 0, x)
+    fitted = HistGradientBoostingRegressor(max_iter=5).fit(rows, x[:, 0])
+    with pytest.raises(TypeError):
+        fitted.predict(sparse.csr_matrix(rows))
+    assert_same(spinney.load(fitted).predict(sparse.csr_matrix(rows)), fitted.predict(rows))
+
+
+def test_infinities_are_scored_unless_strict(x):
+    fitted = RandomForestRegressor(5, random_state=0).fit(x, x[:, 0])
+    model = spinney.load(fitted)
+    rows = x[:5].copy()
+    rows[0, 0], rows[1, 1] = np.inf, -np.inf
+    with pytest.raises(ValueError, match="infinity"):
+        fitted.predict(rows)
+    huge = np.clip(rows, -3e38, 3e38)  # the same side of every threshold
+    assert_same(model.predict_raw(rows), model.predict_raw(huge))
+    with pytest.raises(spinney.InvalidInputError, match="strict"):
+        model.predict(rows, strict=True)
