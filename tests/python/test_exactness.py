@@ -50,6 +50,15 @@ def test_histogram_boosting_reads_sparse_rows(x):
     assert_same(spinney.load(fitted).predict(sparse.csr_matrix(rows)), fitted.predict(rows))
 
 
+def test_a_single_class_has_two_columns(x):
+    fitted = xgboost.XGBClassifier(n_estimators=2, n_jobs=1).fit(x, np.zeros(len(x), dtype=int))
+    model = spinney.load(fitted)
+    assert fitted.classes_.tolist() == [0]
+    assert model.classes_.tolist() == [0, 1]
+    assert_same(model.predict(x), fitted.predict(x))
+    assert_same(model.predict_proba(x), fitted.predict_proba(x))
+
+
 def test_infinities_are_scored_unless_strict(x):
     fitted = RandomForestRegressor(5, random_state=0).fit(x, x[:, 0])
     model = spinney.load(fitted)
