@@ -86,15 +86,6 @@ struct Tables {
   std::vector<uint32_t> searched;           // sources whose buckets overflow: found by bisection
 };
 
-// The same as plain pointers, for code compiled for one instruction set.
-template <typename Real>
-struct TableView {
-  const float *scale, *offset, *last_bucket;
-  const uint32_t *first_bucket, *first_threshold, *base;
-  const uint16_t* by_bits;
-  const Real* thresholds;
-};
-
 class ThresholdSet;
 
 class Ranker {

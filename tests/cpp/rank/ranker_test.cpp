@@ -6,6 +6,7 @@
 
 #include "../kernel/random_forest.h"
 #include "spinney/cpu/features.h"
+#include "spinney/rank/avx2/rank_block.h"
 #include "spinney/rank/avx512/rank_rows.h"
 
 namespace spinney::testing {
@@ -95,20 +96,33 @@ class RankerTest : public ::testing::TestWithParam<ForestShape> {
       ranker_->rank_row(rows, r, ranks.data());
       check_decisions(rows, r, ranks.data());
     }
+    if (cpu::usable_isa() >= cpu::Isa::kAvx2)
+      check_blocks(rows, &rank::avx2::rank_block, rank::avx2::kFlip);
     if (cpu::usable_isa() < cpu::Isa::kAvx512) return;
-    const rank::avx512::View view(*ranker_);
+    check_blocks(rows, &rank::avx512::rank_block, 0);
+    const rank::View view(*ranker_);
     std::vector<uint8_t> vector_ranks(ranker_->n_columns());
-    AlignedVector<uint8_t> scratch(64 * rank::avx512::row_pitch(ranker_->n_columns()));
-    AlignedVector<uint8_t> columns(64 * ranker_->n_columns());
     for (size_t r = 0; r < kRows; ++r) {
-      if (r % 64 == 0)
-        rank::avx512::rank_block(view, rows, r, std::min<size_t>(64, kRows - r), scratch.data(),
-                                 columns.data());
       ranker_->rank_row(rows, r, ranks.data());
       rank::avx512::rank_row(view, rows, r, vector_ranks.data());
       ASSERT_EQ(ranks, vector_ranks) << "row " << r;
-      for (size_t c = 0; c < ranks.size(); ++c)
-        ASSERT_EQ(ranks[c], columns[64 * c + r % 64]) << "row " << r << ", column " << c;
+    }
+  }
+
+  using RankBlock = void (*)(const rank::View&, const Rows&, size_t, size_t, uint8_t*);
+  void check_blocks(const Rows& rows, RankBlock rank_block, uint8_t flip) {
+    const rank::View view(*ranker_);
+    std::vector<uint8_t> ranks(ranker_->n_columns());
+    AlignedVector<uint8_t> columns(64 * ranker_->n_columns());
+    for (const size_t step : {64, 7}) {
+      for (size_t r = 0; r < kRows; ++r) {
+        if (r % step == 0)
+          rank_block(view, rows, r, std::min<size_t>(step, kRows - r), columns.data());
+        ranker_->rank_row(rows, r, ranks.data());
+        for (size_t c = 0; c < ranks.size(); ++c)
+          ASSERT_EQ(ranks[c], columns[64 * c + r % step] ^ flip)
+              << "row " << r << ", column " << c << ", flip " << int{flip};
+      }
     }
   }
 

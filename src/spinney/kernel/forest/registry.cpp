@@ -1,5 +1,6 @@
 #include "spinney/kernel/forest/registry.h"
 
+#include "spinney/kernel/forest/avx2/blocks.h"
 #include "spinney/kernel/forest/avx2/walk.h"
 #include "spinney/kernel/forest/avx512/blocks.h"
 #include "spinney/kernel/forest/avx512/lanes.h"
@@ -14,9 +15,10 @@ constexpr KernelEntry kKernels[] = {
     {"walk.avx512", cpu::Isa::kAvx512, &avx512::make_walk},
     {"walk.avx2", cpu::Isa::kAvx2, &avx2::make_walk},
     {"walk.scalar", cpu::Isa::kScalar, &scalar::make_walk},
-    {"blocks.avx512vbmi", cpu::Isa::kAvx512Vbmi, &make_blocks_avx512vbmi},
+    {"blocks.avx512vbmi", cpu::Isa::kAvx512Vbmi, &avx512vbmi::make_blocks},
     {"lanes.avx512vbmi", cpu::Isa::kAvx512Vbmi, &make_lanes_avx512vbmi},
-    {"blocks.avx512", cpu::Isa::kAvx512, &make_blocks_avx512},
+    {"blocks.avx512", cpu::Isa::kAvx512, &avx512::make_blocks},
+    {"blocks.avx2", cpu::Isa::kAvx2, &avx2::make_blocks},
     {"reference.scalar", cpu::Isa::kScalar, &make_reference},
 };
 

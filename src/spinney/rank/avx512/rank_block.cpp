@@ -2,49 +2,10 @@
 SPINNEY_QUIET_UNDEFINED
 #include <immintrin.h>
 
-#include <cmath>
-#include <cstring>
-
 #include "spinney/rank/avx512/rank_rows.h"
+#include "spinney/rank/tile.h"
 
 namespace spinney::rank::avx512 {
-namespace {
-
-constexpr size_t kTileSources = 16;
-
-// Values of up to 16 sources for 64 rows, source by source.
-struct Tile {
-  alignas(64) float values[kTileSources][kBlockRows];
-};
-
-template <typename Given>
-void gather_tile(const View& view, const Rows& rows, size_t first, size_t n, size_t source,
-                 size_t count, Tile& tile) {
-  for (size_t r = 0; r < n; ++r) {
-    const char* row = rows.row(first + r);
-    for (size_t s = 0; s < count; ++s) {
-      Given value;
-      std::memcpy(
-          &value,
-          row + static_cast<ptrdiff_t>(view.sources[source + s].feature) * rows.column_stride,
-          sizeof value);
-      tile.values[s][r] = static_cast<float>(value);
-    }
-  }
-}
-
-void rank_categories(const View& view, const Rows& rows, size_t first, size_t n, uint8_t* columns) {
-  for (const CategorySource& source : view.ranker->category_sources())
-    for (size_t r = 0; r < n; ++r) {
-      double value = rows.at(first + r, source.feature);
-      if (!view.compares_doubles) value = static_cast<float>(value);
-      columns[source.column * kBlockRows + r] =
-          std::isnan(value) ? source.missing_rank : view.ranker->rank_category(source, value);
-    }
-}
-
-}  // namespace
-
 SPINNEY_TARGET_BEGIN("avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,fma,bmi,bmi2,popcnt")
 namespace {
 
@@ -84,14 +45,17 @@ SPINNEY_INLINE void transpose_16(__m512* a) {
 }
 
 // A tile out of rows whose floats lie side by side. Rows beyond n repeat the last one.
-void transpose_tile(const char* row, ptrdiff_t stride, size_t n, size_t count, Tile& tile) {
-  const auto mask = static_cast<__mmask16>((1u << count) - 1);
+void transpose_tile(const Rows& rows, const TilePlace& place, Tile<float>& tile) {
+  const char* row = static_cast<const char*>(rows.data) +
+                    static_cast<ptrdiff_t>(place.first) * rows.row_stride +
+                    static_cast<ptrdiff_t>(place.source * sizeof(float));
+  const auto mask = static_cast<__mmask16>((1u << place.count) - 1);
   for (size_t r = 0; r < kBlockRows; r += 16) {
     __m512 a[16];
     SPINNEY_UNROLL(16)
     for (size_t i = 0; i < 16; ++i) {
-      const size_t at = r + i < n ? r + i : n - 1;
-      a[i] = _mm512_maskz_loadu_ps(mask, row + static_cast<ptrdiff_t>(at) * stride);
+      const size_t at = r + i < place.n ? r + i : place.n - 1;
+      a[i] = _mm512_maskz_loadu_ps(mask, row + static_cast<ptrdiff_t>(at) * rows.row_stride);
     }
     transpose_16(a);
     SPINNEY_UNROLL(16)
@@ -165,8 +129,8 @@ void rank_column(const float* tree, MissingRule rule, uint8_t missing_rank, cons
 }
 
 template <bool kLess>
-SPINNEY_INLINE void rank_tile(const View& view, size_t source, size_t count, const Tile& tile,
-                              uint8_t* columns) {
+SPINNEY_INLINE void rank_tile(const View& view, size_t source, size_t count,
+                              const Tile<float>& tile, uint8_t* columns) {
   for (size_t s = 0; s < count; ++s) {
     const Source& from = view.sources[source + s];
     const float* values = tile.values[s];
@@ -197,35 +161,30 @@ SPINNEY_INLINE void rank_tile(const View& view, size_t source, size_t count, con
 
 }  // namespace
 
-void rank_block(const View& view, const Rows& rows, size_t first, size_t n, uint8_t* rows_scratch,
-                uint8_t* columns) {
-  if (view.compares_doubles && rows.type == NumberType::kFloat64)
-    return rank_block_by_rows(view, rows, first, n, rows_scratch, columns);
-  const bool floats = rows.type == NumberType::kFloat32;
-  const bool direct =
-      floats && view.contiguous && rows.column_stride == static_cast<ptrdiff_t>(sizeof(float));
-  Tile tile;
-  for (size_t source = 0; source < view.n_sources; source += kTileSources) {
-    const size_t left = view.n_sources - source;
-    const size_t count = left < kTileSources ? left : kTileSources;
-    if (direct) {
-      const char* row = static_cast<const char*>(rows.data) +
-                        static_cast<ptrdiff_t>(first) * rows.row_stride +
-                        static_cast<ptrdiff_t>(source * sizeof(float));
-      transpose_tile(row, rows.row_stride, n, count, tile);
-    } else {
-      if (n < kBlockRows) __builtin_memset(&tile, 0, sizeof tile);
-      if (floats)
-        gather_tile<float>(view, rows, first, n, source, count, tile);
-      else
-        gather_tile<double>(view, rows, first, n, source, count, tile);
-    }
-    if (view.compares_less)
-      rank_tile<true>(view, source, count, tile, columns);
+void rank_block(const View& view, const Rows& rows, size_t first, size_t n, uint8_t* columns) {
+  const bool doubles = view.compares_doubles && rows.type == NumberType::kFloat64;
+  const bool direct = rows.type == NumberType::kFloat32 && view.contiguous &&
+                      rows.column_stride == static_cast<ptrdiff_t>(sizeof(float));
+  Tile<float> tile;
+  Tile<double> exact;
+  if (!direct && n < kBlockRows) __builtin_memset(&tile, 0, sizeof tile);
+  TilePlace place{first, n, 0, 0};
+  for (; place.source < view.n_sources; place.source += kTileSources) {
+    const size_t left = view.n_sources - place.source;
+    place.count = left < kTileSources ? left : kTileSources;
+    if (doubles)
+      gather_tile(view, rows, place, exact, tile);
+    else if (direct)
+      transpose_tile(rows, place, tile);
     else
-      rank_tile<false>(view, source, count, tile, columns);
+      gather_tile(view, rows, place, tile);
+    if (view.compares_less)
+      rank_tile<true>(view, place.source, place.count, tile, columns);
+    else
+      rank_tile<false>(view, place.source, place.count, tile, columns);
+    if (doubles) settle_ranks(view, place, exact, 0, columns);
   }
-  rank_categories(view, rows, first, n, columns);
+  rank_categories(view, rows, first, n, 0, columns);
 }
 
 #undef SPINNEY_INLINE

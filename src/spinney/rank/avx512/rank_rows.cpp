@@ -9,12 +9,6 @@ SPINNEY_QUIET_UNDEFINED
 namespace spinney::rank::avx512 {
 namespace {
 
-template <typename Real>
-TableView<Real> view_of(const Tables<Real>& t) {
-  return {t.scale.data(),           t.offset.data(), t.last_bucket.data(), t.first_bucket.data(),
-          t.first_threshold.data(), t.base.data(),   t.by_bits.data(),     t.thresholds.data()};
-}
-
 // The sources that the vector code cannot rank, by plain code.
 void tie_loose_ends(const View& view, const Rows& rows, size_t r, uint8_t* ranks) {
   const Ranker& ranker = *view.ranker;
@@ -55,24 +49,6 @@ void spread_vector(const View& view, size_t first, const uint32_t* found, uint32
 }
 
 }  // namespace
-
-View::View(const Ranker& r)
-    : ranker(&r),
-      floats(view_of(r.float_tables())),
-      doubles(view_of(r.double_tables())),
-      sources(r.sources().data()),
-      columns(r.columns().data()),
-      missing_ranks(r.missing_ranks()),
-      search_trees(r.search_tree(0)),
-      n_sources(static_cast<uint32_t>(r.sources().size())),
-      n_columns(static_cast<uint32_t>(r.n_columns())),
-      compares_less(r.compares_less()),
-      plain(r.is_plain()),
-      contiguous(r.is_contiguous()),
-      zero_rules(r.has_zero_rules()),
-      compares_doubles(r.compares_doubles()),
-      loose_ends(!r.float_tables().searched.empty() || !r.double_tables().searched.empty() ||
-                 !r.category_sources().empty()) {}
 
 SPINNEY_TARGET_BEGIN("avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,fma,bmi,bmi2,popcnt")
 namespace {
@@ -229,49 +205,6 @@ void rank_row_less(const View& view, const Rows& rows, const char* row, uint8_t*
     rank_row_as<float, double, kLess>(view, view.floats, row, rows.column_stride, ranks);
 }
 
-// 16 rows of 64 bytes: lane L of out[c] holds column 16 * L + c of these rows.
-SPINNEY_INLINE void transpose_lanes(const uint8_t* from, size_t pitch, __m512i* out) {
-  __m512i a[16], b[16];
-  SPINNEY_UNROLL(16)
-  for (size_t i = 0; i < 16; ++i) a[i] = _mm512_load_si512(from + i * pitch);
-  SPINNEY_UNROLL(8)
-  for (size_t i = 0; i < 8; ++i) {
-    b[2 * i] = _mm512_unpacklo_epi8(a[i], a[i + 8]);
-    b[2 * i + 1] = _mm512_unpackhi_epi8(a[i], a[i + 8]);
-  }
-  SPINNEY_UNROLL(8)
-  for (size_t i = 0; i < 8; ++i) {
-    a[2 * i] = _mm512_unpacklo_epi8(b[i], b[i + 8]);
-    a[2 * i + 1] = _mm512_unpackhi_epi8(b[i], b[i + 8]);
-  }
-  SPINNEY_UNROLL(8)
-  for (size_t i = 0; i < 8; ++i) {
-    b[2 * i] = _mm512_unpacklo_epi8(a[i], a[i + 8]);
-    b[2 * i + 1] = _mm512_unpackhi_epi8(a[i], a[i + 8]);
-  }
-  SPINNEY_UNROLL(8)
-  for (size_t i = 0; i < 8; ++i) {
-    out[2 * i] = _mm512_unpacklo_epi8(b[i], b[i + 8]);
-    out[2 * i + 1] = _mm512_unpackhi_epi8(b[i], b[i + 8]);
-  }
-}
-
-// 64 rows of 64 bytes to columns of 64 bytes, of which the first n are stored.
-void transpose_64(const uint8_t* from, size_t pitch, size_t n, uint8_t* to) {
-  alignas(64) __m512i parts[4][16];
-  for (size_t g = 0; g < 4; ++g) transpose_lanes(from + 16 * g * pitch, pitch, parts[g]);
-  for (size_t c = 0; c < 16 && c < n; ++c) {
-    const __m512i a = _mm512_shuffle_i64x2(parts[0][c], parts[1][c], 0x44);
-    const __m512i b = _mm512_shuffle_i64x2(parts[0][c], parts[1][c], 0xEE);
-    const __m512i d = _mm512_shuffle_i64x2(parts[2][c], parts[3][c], 0x44);
-    const __m512i e = _mm512_shuffle_i64x2(parts[2][c], parts[3][c], 0xEE);
-    _mm512_store_si512(to + 64 * c, _mm512_shuffle_i64x2(a, d, 0x88));
-    if (c + 16 < n) _mm512_store_si512(to + 64 * (c + 16), _mm512_shuffle_i64x2(a, d, 0xDD));
-    if (c + 32 < n) _mm512_store_si512(to + 64 * (c + 32), _mm512_shuffle_i64x2(b, e, 0x88));
-    if (c + 48 < n) _mm512_store_si512(to + 64 * (c + 48), _mm512_shuffle_i64x2(b, e, 0xDD));
-  }
-}
-
 }  // namespace
 
 void rank_row(const View& view, const Rows& rows, size_t r, uint8_t* ranks) {
@@ -282,14 +215,6 @@ void rank_row(const View& view, const Rows& rows, size_t r, uint8_t* ranks) {
   else
     rank_row_less<false>(view, rows, row, ranks);
   if (view.loose_ends) tie_loose_ends(view, rows, r, ranks);
-}
-
-void rank_block_by_rows(const View& view, const Rows& rows, size_t first, size_t n,
-                        uint8_t* rows_scratch, uint8_t* columns) {
-  const size_t pitch = row_pitch(view.n_columns);
-  for (size_t i = 0; i < n; ++i) rank_row(view, rows, first + i, rows_scratch + i * pitch);
-  for (size_t c = 0; c < view.n_columns; c += 64)
-    transpose_64(rows_scratch + c, pitch, view.n_columns - c, columns + 64 * c);
 }
 
 #undef SPINNEY_INLINE

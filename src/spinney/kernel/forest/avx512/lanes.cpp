@@ -54,7 +54,7 @@ class Lanes final : public ForestEvaluator {
   ForestSettings settings_;
   size_t n_trees_;
   std::shared_ptr<const rank::Ranker> ranker_;
-  rank::avx512::View view_;
+  rank::View view_;
   std::unique_ptr<LanesLayout> layout_;
   size_t registers_;
 };

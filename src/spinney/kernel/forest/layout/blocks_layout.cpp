@@ -11,12 +11,8 @@ namespace spinney::kernel {
 namespace {
 
 constexpr size_t kLeavesMax = 256;
-// A program's step costs this many times a perfect tree's node (measured; see
-// docs/decisions/ranks-and-kernels.md).
-constexpr double kStepCost = 2.8;
 
 constexpr uint16_t slot_offset(size_t slot) { return static_cast<uint16_t>(slot * 8); }
-constexpr uint32_t in_each_byte(uint8_t rank) { return rank * 0x01010101u; }
 
 constexpr uint32_t kNoResult = UINT32_MAX;
 
@@ -36,8 +32,9 @@ struct Draft {
 
 class Builder {
  public:
-  Builder(const Forest& forest, const rank::Ranker& ranker, BlocksLayout& layout)
-      : forest_(forest), ranker_(ranker), layout_(layout) {}
+  Builder(const Forest& forest, const rank::Ranker& ranker, const LayoutOptions& options,
+          BlocksLayout& layout)
+      : forest_(forest), ranker_(ranker), options_(options), layout_(layout) {}
 
   void build() {
     const std::vector<uint32_t> order = trees_by_output(forest_);
@@ -51,6 +48,9 @@ class Builder {
   }
 
  private:
+  uint32_t in_each_byte(uint8_t rank) const {
+    return static_cast<uint32_t>(rank ^ options_.rank_flip) * 0x01010101u;
+  }
   uint32_t target(uint32_t tree) const {
     return forest_.settings().leaf_width == 1 ? forest_.tree_target[tree] : 0;
   }
@@ -66,7 +66,7 @@ class Builder {
       const TreeShape shape = shape_of(forest_.tree(trees[i]));
       const double padded = static_cast<double>(uint64_t{1} << std::min(shape.depth, 20u)) - 1;
       const bool perfect = shape.depth >= 1 && shape.depth <= kPerfectDepthMax &&
-                           padded <= kStepCost * (shape.leaves - 1);
+                           padded <= options_.step_cost * (shape.leaves - 1);
       depths[i] = perfect ? static_cast<int>(shape.depth) : 0;
     }
     for (int depth = 0; depth <= kPerfectDepthMax; ++depth) {
@@ -213,7 +213,9 @@ class Builder {
     const size_t value_bytes = size_of(s.accumulator);
     const size_t tables = rows.size() <= 64 ? 1 : rows.size() <= 128 ? 2 : 4;
     const size_t begin = layout_.planes.size();
-    layout_.leaves.push_back({static_cast<uint32_t>(tables), begin});
+    const size_t sixteens = (rows.size() + 15) / 16;
+    layout_.leaves.push_back(
+        {static_cast<uint16_t>(tables), static_cast<uint16_t>(sixteens), begin});
     layout_.planes.resize(begin + s.leaf_width * value_bytes * tables * 64);
     for (uint32_t k = 0; k < s.leaf_width; ++k)
       for (size_t leaf = 0; leaf < rows.size(); ++leaf) {
@@ -228,10 +230,12 @@ class Builder {
           layout_.planes[begin + (k * value_bytes + b) * tables * 64 + leaf] = bytes[b];
       }
     layout_.planes_fetched += static_cast<double>(s.leaf_width * value_bytes * tables);
+    layout_.sixteens_fetched += static_cast<double>(s.leaf_width * value_bytes * sixteens);
   }
 
   const Forest& forest_;
   const rank::Ranker& ranker_;
+  const LayoutOptions& options_;
   BlocksLayout& layout_;
   std::vector<uint32_t> leaf_rows_;
   std::vector<uint32_t> rows_of_leaves_[kGroupTrees];
@@ -255,9 +259,10 @@ Status BlocksLayout::check(const Forest& forest) {
   return {};
 }
 
-std::unique_ptr<BlocksLayout> BlocksLayout::make(const Forest& forest, const rank::Ranker& ranker) {
+std::unique_ptr<BlocksLayout> BlocksLayout::make(const Forest& forest, const rank::Ranker& ranker,
+                                                 const LayoutOptions& options) {
   auto layout = std::make_unique<BlocksLayout>();
-  Builder(forest, ranker, *layout).build();
+  Builder(forest, ranker, options, *layout).build();
   return layout;
 }
 

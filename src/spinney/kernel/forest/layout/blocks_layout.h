@@ -39,6 +39,14 @@ struct Step {
 // does not exist; its column holds the result slot.
 constexpr size_t perfect_bytes(int depth) { return ((size_t{6} << depth) + 63) / 64 * 64; }
 
+struct LayoutOptions {
+  // What nodes' ranks, and those of rows, are XORed with: 128 where bytes are compared as signed.
+  uint8_t rank_flip = 0;
+  // A program is used where its steps, each this many times the cost of a perfect tree's node, are
+  // cheaper than padding.
+  double step_cost = 2.8;
+};
+
 struct Segment {
   int depth = 0;  // of `count` perfect trees; 0: a program of `count` steps
   uint32_t count = 0;
@@ -53,14 +61,16 @@ struct Group {
 
 // The leaf values of one tree: value_bytes planes of 64 * tables bytes for each of leaf_width.
 struct Leaves {
-  uint32_t tables = 1;  // 1, 2 or 4
+  uint16_t tables = 1;    // 1, 2 or 4
+  uint16_t sixteens = 1;  // 16 leaves each, the last of them perhaps less: 1 to 16
   size_t begin = 0;
 };
 
 struct BlocksLayout {
   // kUnsupported, with the reason, for forests that make() must not be given.
   static Status check(const Forest& forest);
-  static std::unique_ptr<BlocksLayout> make(const Forest& forest, const rank::Ranker& ranker);
+  static std::unique_ptr<BlocksLayout> make(const Forest& forest, const rank::Ranker& ranker,
+                                            const LayoutOptions& options);
   size_t bytes() const;
 
   std::vector<Group> groups;
@@ -70,6 +80,7 @@ struct BlocksLayout {
   std::vector<Leaves> leaves;  // per tree
   AlignedVector<uint8_t> planes;
   double nodes_evaluated = 0, steps_evaluated = 0, planes_fetched = 0;  // for the cost model
+  double sixteens_fetched = 0;  // the same planes, by their pieces of 16 leaves
 };
 
 }  // namespace spinney::kernel

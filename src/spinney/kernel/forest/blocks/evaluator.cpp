@@ -1,11 +1,10 @@
-#include "spinney/kernel/forest/avx512/blocks.h"
+#include "spinney/kernel/forest/blocks/evaluator.h"
 
 #include <algorithm>
 
 #include "spinney/kernel/forest/scratch.h"
-#include "spinney/rank/avx512/rank_rows.h"
 
-namespace spinney::kernel {
+namespace spinney::kernel::blocks {
 namespace {
 
 using rank::kBlockRows;
@@ -14,47 +13,37 @@ using rank::kBlockRows;
 constexpr size_t kChunkBlocks = 16;
 constexpr size_t kChunkBytesMax = 256 * 1024;
 
-// Where add_group() keeps row r of a block: byte planes are unpacked within 128-bit lanes.
-constexpr size_t sum_position(size_t r, bool doubles) {
-  const size_t lane = r / 16, within = r % 16;
-  return doubles ? within / 2 * 8 + lane * 2 + within % 2 : within / 4 * 16 + lane * 4 + within % 4;
-}
-
-size_t up_to_line(size_t bytes) { return (bytes + 63) / 64 * 64; }
-
-using AddGroup = void (*)(const GroupView&, const BlockPair&);
-
 class Blocks final : public ForestEvaluator {
  public:
-  Blocks(const Forest& forest, std::shared_ptr<const rank::Ranker> ranker,
-         std::unique_ptr<BlocksLayout> layout, std::string_view name, AddGroup add_group,
-         double plane_ns)
+  Blocks(const Forest& forest, const Variant& variant, std::shared_ptr<const rank::Ranker> ranker,
+         std::unique_ptr<BlocksLayout> layout)
       : settings_(forest.settings()),
+        variant_(variant),
         ranker_(std::move(ranker)),
         view_(*ranker_),
         layout_(std::move(layout)),
-        name_(name),
-        add_group_(add_group),
-        plane_ns_(plane_ns) {
-    has_program_ = !layout_->steps.empty();
+        has_program_(!layout_->steps.empty()) {
+    for (size_t r = 0; r < kBlockRows; ++r)
+      positions_[r] = static_cast<uint8_t>(sum_position(r, variant_.vector_rows, doubles()));
     const size_t block_bytes = view_.n_columns * kBlockRows + sum_bytes();
     chunk_blocks_ =
         std::clamp<size_t>(kChunkBytesMax / std::max<size_t>(block_bytes, 1), 2, kChunkBlocks) &
         ~size_t{1};
   }
 
-  std::string_view name() const override { return name_; }
+  std::string_view name() const override { return variant_.name; }
   size_t bytes() const override { return layout_->bytes() + ranker_->bytes(); }
 
   double cost_ns(size_t rows) const override {
-    const auto blocks = static_cast<double>((rows + kBlockRows - 1) / kBlockRows);
-    // Pairs of blocks share the loads of nodes and steps.
-    const bool pairs = blocks > 1;
-    const double per_block = 80 + static_cast<double>(view_.n_columns) * 18 +
-                             layout_->nodes_evaluated * (pairs ? 0.27 : 0.34) +
-                             layout_->steps_evaluated * (pairs ? 0.66 : 0.78) +
-                             layout_->planes_fetched * plane_ns_;
-    return 60 + blocks * per_block;
+    const Costs& costs = variant_.costs;
+    const size_t vectors = (rows + variant_.vector_rows - 1) / variant_.vector_rows;
+    const double per_vector =
+        static_cast<double>(variant_.vector_rows) * 1.25 +
+        static_cast<double>(view_.n_columns) * costs.column +
+        layout_->nodes_evaluated * (vectors > 1 ? costs.paired_node : costs.node) +
+        layout_->steps_evaluated * (vectors > 1 ? costs.paired_step : costs.step) +
+        layout_->planes_fetched * costs.plane;
+    return 60 + static_cast<double>(vectors) * per_vector;
   }
 
   void score(const Rows& rows, Scores scores) const override {
@@ -67,60 +56,66 @@ class Blocks final : public ForestEvaluator {
 
  private:
   struct Scratch {
-    uint8_t *slots, *rows, *columns, *sums;
+    uint8_t *slots, *columns, *sums;
   };
 
   bool doubles() const { return settings_.accumulator == NumberType::kFloat64; }
+  size_t column_bytes() const { return view_.n_columns * kBlockRows; }
   size_t sum_bytes() const {
     return settings_.n_outputs * kBlockRows * size_of(settings_.accumulator);
   }
 
+  // Two vectors of a block may share its slots.
+  size_t slot_sets() const { return 2 * variant_.vector_rows / kBlockRows; }
+
   Scratch lay_scratch(size_t blocks) const {
-    const size_t slots = 2 * kSlots * 64;
-    const size_t row_bytes = kBlockRows * rank::avx512::row_pitch(view_.n_columns);
-    const size_t column_bytes = blocks * view_.n_columns * kBlockRows;
-    uint8_t* at =
-        thread_scratch(slots + up_to_line(row_bytes) + column_bytes + blocks * sum_bytes());
-    return {at, at + slots, at + slots + up_to_line(row_bytes),
-            at + slots + up_to_line(row_bytes) + column_bytes};
+    const size_t slots = slot_sets() * kSlots * kBlockRows;
+    const size_t columns = blocks * view_.n_columns * kBlockRows;
+    uint8_t* at = thread_scratch(slots + columns + blocks * sum_bytes());
+    return {at, at + slots, at + slots + columns};
   }
 
-  static void fill_constants(const Scratch& scratch) {
-    for (size_t block = 0; block < 2; ++block)
+  void fill_constants(const Scratch& scratch) const {
+    for (size_t set = 0; set < slot_sets(); ++set)
       for (size_t i = 0; i < 256; ++i)
-        std::fill_n(scratch.slots + (block * kSlots + kFirstConstant + i) * 64, 64,
+        std::fill_n(scratch.slots + (set * kSlots + kFirstConstant + i) * kBlockRows, kBlockRows,
                     static_cast<uint8_t>(i));
   }
 
   void score_chunk(const Rows& rows, Scores scores, size_t first, size_t count,
                    const Scratch& scratch) const {
-    const size_t column_bytes = view_.n_columns * kBlockRows;
     for (size_t b = 0; b < count; ++b) {
       const size_t row = (first + b) * kBlockRows;
       const size_t n = std::min(kBlockRows, rows.count - row);
-      rank::avx512::rank_block(view_, rows, row, n, scratch.rows,
-                               scratch.columns + b * column_bytes);
+      variant_.rank_block(view_, rows, row, n, scratch.columns + b * column_bytes());
       move_sums<true>(scores, row, n, scratch.sums + b * sum_bytes());
     }
+    const size_t n_rows = std::min(rows.count - first * kBlockRows, count * kBlockRows);
     for (const Group& group : layout_->groups) {
       const GroupView trees = view_group(group);
-      const size_t to = size_t{group.target} * kBlockRows * size_of(settings_.accumulator);
-      for (size_t b = 0; b < count; b += 2) {
-        BlockPair pair;
-        pair.count = std::min<size_t>(2, count - b);
-        for (size_t i = 0; i < pair.count; ++i) {
-          pair.columns[i] = scratch.columns + (b + i) * column_bytes;
-          pair.slots[i] = scratch.slots + i * kSlots * 64;
-          pair.sums[i] = scratch.sums + (b + i) * sum_bytes() + to;
-        }
-        add_group_(trees, pair);
-      }
+      for (size_t r = 0; r < n_rows; r += 2 * variant_.vector_rows)
+        variant_.add_group(trees, pair_at(r, n_rows, group.target, scratch));
     }
     for (size_t b = 0; b < count; ++b) {
       const size_t row = (first + b) * kBlockRows;
       move_sums<false>(scores, row, std::min(kBlockRows, rows.count - row),
                        scratch.sums + b * sum_bytes());
     }
+  }
+
+  // The vectors that begin with row r of a chunk of n.
+  VectorPair pair_at(size_t r, size_t n, size_t target, const Scratch& scratch) const {
+    const size_t width = variant_.vector_rows;
+    VectorPair pair;
+    pair.count = r + width < n ? 2 : 1;
+    for (size_t i = 0; i < pair.count; ++i) {
+      const size_t block = (r + i * width) / kBlockRows, within = (r + i * width) % kBlockRows;
+      pair.columns[i] = scratch.columns + block * column_bytes() + within;
+      pair.slots[i] = scratch.slots + (width == kBlockRows ? i * kSlots * kBlockRows : within);
+      pair.sums[i] = scratch.sums + block * sum_bytes() +
+                     (target * kBlockRows + within) * size_of(settings_.accumulator);
+    }
+    return pair;
   }
 
   GroupView view_group(const Group& group) const {
@@ -149,7 +144,7 @@ class Blocks final : public ForestEvaluator {
     for (size_t k = 0; k < settings_.n_outputs; ++k, sums += kBlockRows) {
       if (kIn && n < kBlockRows) std::fill_n(sums, kBlockRows, Real{0});
       for (size_t r = 0; r < n; ++r) {
-        Real& sum = sums[sum_position(r, sizeof(Real) == 8)];
+        Real& sum = sums[positions_[r]];
         if constexpr (kIn)
           sum = scores[r * stride + k];
         else
@@ -159,33 +154,23 @@ class Blocks final : public ForestEvaluator {
   }
 
   ForestSettings settings_;
+  Variant variant_;
   std::shared_ptr<const rank::Ranker> ranker_;
-  rank::avx512::View view_;
+  rank::View view_;
   std::unique_ptr<BlocksLayout> layout_;
-  std::string_view name_;
-  AddGroup add_group_;
-  double plane_ns_;
   bool has_program_ = false;
   size_t chunk_blocks_ = 2;
+  uint8_t positions_[kBlockRows];  // sum_position() of a block's rows
 };
-
-Result<std::unique_ptr<ForestEvaluator>> make(const Forest& forest, std::string_view name,
-                                              AddGroup add_group, double plane_ns) {
-  SPINNEY_TRY(BlocksLayout::check(forest));
-  SPINNEY_ASSIGN(auto ranker, rank::Ranker::make(forest));
-  auto layout = BlocksLayout::make(forest, *ranker);
-  return std::unique_ptr<ForestEvaluator>(std::make_unique<Blocks>(
-      forest, std::move(ranker), std::move(layout), name, add_group, plane_ns));
-}
 
 }  // namespace
 
-Result<std::unique_ptr<ForestEvaluator>> make_blocks_avx512(const Forest& forest) {
-  return make(forest, "blocks.avx512", &avx512::add_group, 1.6);
+Result<std::unique_ptr<ForestEvaluator>> make_blocks(const Forest& forest, const Variant& variant) {
+  SPINNEY_TRY(BlocksLayout::check(forest));
+  SPINNEY_ASSIGN(auto ranker, rank::Ranker::make(forest));
+  auto layout = BlocksLayout::make(forest, *ranker, variant.layout);
+  return std::unique_ptr<ForestEvaluator>(
+      std::make_unique<Blocks>(forest, variant, std::move(ranker), std::move(layout)));
 }
 
-Result<std::unique_ptr<ForestEvaluator>> make_blocks_avx512vbmi(const Forest& forest) {
-  return make(forest, "blocks.avx512vbmi", &avx512vbmi::add_group, 0.9);
-}
-
-}  // namespace spinney::kernel
+}  // namespace spinney::kernel::blocks
