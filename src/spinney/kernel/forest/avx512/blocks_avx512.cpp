@@ -56,7 +56,8 @@ Result<std::unique_ptr<ForestEvaluator>> avx512::make_blocks(const Forest& fores
                 .paired_node = 0.27,
                 .step = 0.78,
                 .paired_step = 0.66,
-                .plane = 1.6},
+                .plane = 1.6,
+                .sixteen = 0},
       .add_group = &add_group,
       .rank_block = &rank::avx512::rank_block,
   };

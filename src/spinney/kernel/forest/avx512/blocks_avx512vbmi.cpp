@@ -42,7 +42,8 @@ Result<std::unique_ptr<ForestEvaluator>> avx512vbmi::make_blocks(const Forest& f
                 .paired_node = 0.27,
                 .step = 0.78,
                 .paired_step = 0.66,
-                .plane = 0.9},
+                .plane = 0.9,
+                .sixteen = 0},
       .add_group = &add_group,
       .rank_block = &rank::avx512::rank_block,
   };

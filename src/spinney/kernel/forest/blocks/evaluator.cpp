@@ -42,7 +42,7 @@ class Blocks final : public ForestEvaluator {
         static_cast<double>(view_.n_columns) * costs.column +
         layout_->nodes_evaluated * (vectors > 1 ? costs.paired_node : costs.node) +
         layout_->steps_evaluated * (vectors > 1 ? costs.paired_step : costs.step) +
-        layout_->planes_fetched * costs.plane;
+        layout_->planes_fetched * costs.plane + layout_->sixteens_fetched * costs.sixteen;
     return 60 + static_cast<double>(vectors) * per_vector;
   }
 

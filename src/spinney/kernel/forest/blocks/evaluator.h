@@ -39,7 +39,8 @@ struct Costs {
   double column = 0;
   double node = 0, paired_node = 0;
   double step = 0, paired_step = 0;
-  double plane = 0;  // of up to kLeavesPerPlane leaves
+  double plane = 0;    // of 64 leaves
+  double sixteen = 0;  // the part of a plane for 16 leaves
 };
 
 // K1 for one instruction set.
