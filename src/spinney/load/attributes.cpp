@@ -164,8 +164,8 @@ Result<std::vector<std::string>> to_texts(const Value& value, const std::string&
   const Status taken =
       each_element(value, what, sizeof(std::string), take,
                    [&](const NdArray& a, size_t i) { return push(out, text_at(a, i)); });
-  SPINNEY_TRY(paid);
-  SPINNEY_TRY(taken);
+  if (!paid.ok()) return paid.error();
+  if (!taken.ok()) return taken.error();
   return out;
 }
 
