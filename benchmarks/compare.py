@@ -2,12 +2,13 @@
 
     make bench                                    all of it, into docs/benchmarks
     python benchmarks/compare.py --quick          a first look: short measurements
-    python benchmarks/compare.py --models xgb_500x6,rf_300x12 --compiled
+    python benchmarks/compare.py --models xgb_500x6,rf_300x12 --compiled xgb_500x6
 
 Calls of 1, 64 and 10,000 rows, Python's part included, on one thread; every call sees other rows,
 and the rivals take turns. Each rival is called in the fastest way that its package offers. Writes
-OUT/compare.json, compare.md, compare.png and compare.svg. --compiled adds lleaves and TL2cgen,
-whose compiled models are kept in build/compiled (minutes to a quarter of an hour each).
+OUT/compare.json, compare.md, compare.png and compare.svg. --compiled adds lleaves and TL2cgen, for
+the models named or for all; what they compile is kept in build/compiled (seconds to a quarter of an
+hour each).
 """
 
 from __future__ import annotations
@@ -48,6 +49,12 @@ def open_original(entry):
     return model.set_params(n_jobs=1) if "n_jobs" in model.get_params() else model
 
 
+def is_compiled(entry, arguments):
+    """Whether the rivals that compile a model run on this one."""
+    named = arguments.compiled
+    return named is not None and (named == "all" or entry.name in named.split(","))
+
+
 def run_entry(entry, arguments):
     """Times of one model: rows in a call -> name -> (best, median), and what could not run."""
     model = spinney.load(entry.path)
@@ -63,9 +70,11 @@ def run_entry(entry, arguments):
             original=original,
             n_features=rows.shape[1],
             method=method,
-            compiled=str(ROOT / "build" / "compiled") if arguments.compiled else None,
+            compiled=str(ROOT / "build" / "compiled") if is_compiled(entry, arguments) else None,
         )
     )
+    if not is_compiled(entry, arguments):
+        notes.append("not compiled for lleaves and TL2cgen in this run")
     if scipy.sparse.issparse(rows):  # the other rivals take dense rows only
         rivals = [r for r in rivals if r.name in ("XGBoost", "LightGBM", "scikit-learn")]
         notes = ["sparse rows: ONNX Runtime, daal4py and TL2cgen take dense rows only"]
@@ -141,7 +150,13 @@ def main():
     parser.add_argument("--models", help="names of benchmarks/zoo.py, with commas between")
     parser.add_argument("--seconds", type=float, default=1.5, help="time for each measurement")
     parser.add_argument("--quick", action="store_true", help="0.15 s for each measurement")
-    parser.add_argument("--compiled", action="store_true", help="also lleaves and TL2cgen")
+    parser.add_argument(
+        "--compiled",
+        nargs="?",
+        const="all",
+        metavar="MODELS",
+        help="also lleaves and TL2cgen, on all models or on those named, with commas between",
+    )
     parser.add_argument("-o", "--out", type=Path, default=ROOT / "docs" / "benchmarks")
     arguments = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"  # read when the libraries are imported, below
