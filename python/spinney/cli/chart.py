@@ -57,13 +57,19 @@ def save_ratios(path, title, ratios):
         places = [k - 0.4 + thickness * (len(sizes) - i - 0.5) for k in range(len(titles))]
         values = [ratios[name].get(rows, 0) for name in titles]
         shade = ["#0b6e4f", "#3fa37c", "#9bd3bb"][i % 3]
-        bars = axes.barh(places, values, thickness, label=f"{rows:,} rows a call", color=shade)
+        bars = axes.barh(
+            places, values, thickness, label=f"{rows:,} row{'s' * (rows > 1)} a call", color=shade
+        )
         axes.bar_label(bars, [f" {v:.1f}×" if v else "" for v in values], fontsize=7)
+    axes.set_xscale("log")  # ratios of 1,000 would leave no room to tell 2 from 10
+    axes.set_xlim(left=min(0.5, *(v for one in ratios.values() for v in one.values() if v)))
+    axes.margins(x=0.1)
     axes.axvline(1, color="#444444", linewidth=1)
+    axes.xaxis.set_major_formatter(pyplot.FuncFormatter(lambda value, _: f"{value:g}×"))
     axes.set_yticks(range(len(titles)), titles, fontsize=9)
     axes.set_xlabel("times faster than the best rival (one thread)")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8, loc="lower right")
+    axes.legend(fontsize=8, loc="upper right")
     figure.suptitle(title)
     figure.tight_layout()
     figure.savefig(path, dpi=150)
