@@ -25,6 +25,12 @@ struct TilePlace {
   size_t source, count;
 };
 
+// What the ranks of a column need to know of missing values.
+struct ColumnRule {
+  MissingRule missing;
+  uint8_t missing_rank;
+};
+
 // Reads a tile from rows of any type and strides. What lies beyond n or count is left alone.
 void gather_tile(const View& view, const Rows& rows, const TilePlace& place, Tile<float>& tile);
 // The same for values that are compared as doubles; `rounded` gets them as floats, out of which

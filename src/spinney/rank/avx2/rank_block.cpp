@@ -12,6 +12,9 @@ namespace {
 
 #define SPINNEY_INLINE inline __attribute__((always_inline))
 
+constexpr uint8_t kRankFlip = kFlip;
+constexpr bool kTransposeFills = false;
+
 // Transposes 8 rows of 8 floats: within 128-bit lanes, then among them.
 SPINNEY_INLINE void transpose_8(__m256* a) {
   __m256 b[8];
@@ -92,11 +95,6 @@ SPINNEY_INLINE __m256i descend(const float* tree, __m256i heap, __m256 value) {
   }
 }
 
-struct ColumnRule {
-  MissingRule missing;
-  uint8_t missing_rank;
-};
-
 // Ranks of 8 values, as 32-bit integers.
 template <bool kLess, int kDepth>
 SPINNEY_INLINE __m256i rank_8(const float* tree, ColumnRule rule, __m256 value) {
@@ -136,63 +134,12 @@ template <bool kLess, int kDepth>
   }
 }
 
-template <bool kLess>
-void rank_tile(const View& view, const TilePlace& place, const Tile<float>& tile,
-               uint8_t* columns) {
-  for (size_t s = 0; s < place.count; ++s) {
-    const Source& source = view.sources[place.source + s];
-    const float* values = tile.values[s];
-    for (uint32_t c = source.first_column; c < source.first_column + source.column_count; ++c) {
-      const float* tree = view.search_trees + c * kSearchTree;
-      uint8_t* to = columns + size_t{c} * kBlockRows;
-      const ColumnRule rule{source.missing, view.missing_ranks[c]};
-      switch (view.columns[c].search_depth) {
-        case 4:
-          rank_column<kLess, 4>(tree, rule, values, place.n, to);
-          break;
-        case 5:
-          rank_column<kLess, 5>(tree, rule, values, place.n, to);
-          break;
-        case 6:
-          rank_column<kLess, 6>(tree, rule, values, place.n, to);
-          break;
-        case 7:
-          rank_column<kLess, 7>(tree, rule, values, place.n, to);
-          break;
-        default:
-          rank_column<kLess, 8>(tree, rule, values, place.n, to);
-          break;
-      }
-    }
-  }
-}
+#include "spinney/rank/rank_tiles.inc"
 
 }  // namespace
 
 void rank_block(const View& view, const Rows& rows, size_t first, size_t n, uint8_t* columns) {
-  const bool doubles = view.compares_doubles && rows.type == NumberType::kFloat64;
-  const bool direct = rows.type == NumberType::kFloat32 && view.contiguous &&
-                      rows.column_stride == static_cast<ptrdiff_t>(sizeof(float));
-  Tile<float> tile;
-  Tile<double> exact;
-  if (n < kBlockRows) __builtin_memset(&tile, 0, sizeof tile);
-  TilePlace place{first, n, 0, 0};
-  for (; place.source < view.n_sources; place.source += kTileSources) {
-    const size_t left = view.n_sources - place.source;
-    place.count = left < kTileSources ? left : kTileSources;
-    if (doubles)
-      gather_tile(view, rows, place, exact, tile);
-    else if (direct)
-      transpose_tile(rows, place, tile);
-    else
-      gather_tile(view, rows, place, tile);
-    if (view.compares_less)
-      rank_tile<true>(view, place, tile, columns);
-    else
-      rank_tile<false>(view, place, tile, columns);
-    if (doubles) settle_ranks(view, place, exact, kFlip, columns);
-  }
-  rank_categories(view, rows, first, n, kFlip, columns);
+  rank_tiles(view, rows, first, n, columns);
 }
 
 #undef SPINNEY_INLINE

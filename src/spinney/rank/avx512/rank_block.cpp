@@ -11,6 +11,9 @@ namespace {
 
 #define SPINNEY_INLINE inline __attribute__((always_inline))
 
+constexpr uint8_t kRankFlip = 0;
+constexpr bool kTransposeFills = true;
+
 // Transposes 16 rows of 16 floats: within 128-bit lanes, then among them.
 SPINNEY_INLINE void transpose_16(__m512* a) {
   __m512 b[16];
@@ -105,86 +108,34 @@ SPINNEY_INLINE __m512i search(const float* tree, __m512 value) {
   return heap;  // 2^kDepth plus the rank, whose low byte is the rank's
 }
 
-// One column of 64 ranks.
+// One column of 64 ranks, however many rows there are.
 template <bool kLess, int kDepth>
-void rank_column(const float* tree, MissingRule rule, uint8_t missing_rank, const float* values,
-                 uint8_t* to) {
+void rank_column(const float* tree, ColumnRule rule, const float* values, size_t, uint8_t* to) {
   const __m512 zero_limit = _mm512_set1_ps(static_cast<float>(kZeroThreshold));
   SPINNEY_UNROLL(4)
   for (size_t r = 0; r < kBlockRows; r += 16) {
     __m512 value = _mm512_load_ps(values + r);
     __mmask16 missing = _mm512_cmp_ps_mask(value, value, _CMP_UNORD_Q);
-    if (rule == MissingRule::kNanIsZero) {
+    if (rule.missing == MissingRule::kNanIsZero) {
       value = _mm512_mask_mov_ps(value, missing, _mm512_setzero_ps());
       missing = 0;
-    } else if (rule == MissingRule::kZeroOrNan) {
+    } else if (rule.missing == MissingRule::kZeroOrNan) {
       missing = static_cast<__mmask16>(
           missing | _mm512_cmp_ps_mask(_mm512_abs_ps(value), zero_limit, _CMP_LE_OQ));
     }
     __m512i rank = search<kLess, kDepth>(tree, value);
     if constexpr (kDepth < 8) rank = _mm512_sub_epi32(rank, _mm512_set1_epi32(1 << kDepth));
-    rank = _mm512_mask_mov_epi32(rank, missing, _mm512_set1_epi32(missing_rank));
+    rank = _mm512_mask_mov_epi32(rank, missing, _mm512_set1_epi32(rule.missing_rank));
     _mm_store_si128(reinterpret_cast<__m128i*>(to + r), _mm512_cvtepi32_epi8(rank));
   }
 }
 
-template <bool kLess>
-SPINNEY_INLINE void rank_tile(const View& view, size_t source, size_t count,
-                              const Tile<float>& tile, uint8_t* columns) {
-  for (size_t s = 0; s < count; ++s) {
-    const Source& from = view.sources[source + s];
-    const float* values = tile.values[s];
-    for (uint32_t c = from.first_column; c < from.first_column + from.column_count; ++c) {
-      const float* tree = view.search_trees + c * kSearchTree;
-      uint8_t* to = columns + size_t{c} * kBlockRows;
-      const uint8_t missing = view.missing_ranks[c];
-      switch (view.columns[c].search_depth) {
-        case 4:
-          rank_column<kLess, 4>(tree, from.missing, missing, values, to);
-          break;
-        case 5:
-          rank_column<kLess, 5>(tree, from.missing, missing, values, to);
-          break;
-        case 6:
-          rank_column<kLess, 6>(tree, from.missing, missing, values, to);
-          break;
-        case 7:
-          rank_column<kLess, 7>(tree, from.missing, missing, values, to);
-          break;
-        default:
-          rank_column<kLess, 8>(tree, from.missing, missing, values, to);
-          break;
-      }
-    }
-  }
-}
+#include "spinney/rank/rank_tiles.inc"
 
 }  // namespace
 
 void rank_block(const View& view, const Rows& rows, size_t first, size_t n, uint8_t* columns) {
-  const bool doubles = view.compares_doubles && rows.type == NumberType::kFloat64;
-  const bool direct = rows.type == NumberType::kFloat32 && view.contiguous &&
-                      rows.column_stride == static_cast<ptrdiff_t>(sizeof(float));
-  Tile<float> tile;
-  Tile<double> exact;
-  if (!direct && n < kBlockRows) __builtin_memset(&tile, 0, sizeof tile);
-  TilePlace place{first, n, 0, 0};
-  for (; place.source < view.n_sources; place.source += kTileSources) {
-    const size_t left = view.n_sources - place.source;
-    place.count = left < kTileSources ? left : kTileSources;
-    if (doubles)
-      gather_tile(view, rows, place, exact, tile);
-    else if (direct)
-      transpose_tile(rows, place, tile);
-    else
-      gather_tile(view, rows, place, tile);
-    if (view.compares_less)
-      rank_tile<true>(view, place.source, place.count, tile, columns);
-    else
-      rank_tile<false>(view, place.source, place.count, tile, columns);
-    if (doubles) settle_ranks(view, place, exact, 0, columns);
-  }
-  rank_categories(view, rows, first, n, 0, columns);
+  rank_tiles(view, rows, first, n, columns);
 }
 
 #undef SPINNEY_INLINE
