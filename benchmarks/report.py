@@ -34,9 +34,9 @@ rows than the one before. Absolute times move with the machine and with what els
 the ratios. `by medians` is the ratio of the median times; `goal` is what this project set itself.
 
 Where a goal is missed: at 10,000 rows of the XGBoost and LightGBM models, daal4py is the best rival
-by far. The random forest is bound by memory: no core's own cache holds its 14 MB of nodes and
-leaves, and its times move threefold with what else the machine does (150 µs for 64 rows and 17 ms
-for 10,000 where no other program, and no rival, takes its place in the shared cache).
+by far. The random forest is bound by memory: its nodes alone are 6.9 MB (`spinney inspect`), more
+than a core's own cache holds, so that its times move with whatever else fills the shared one. That
+is why two threads can seem to gain more than double on it below.
 
 `spinney bench MODEL` does the same for a model of yours.
 """

@@ -140,7 +140,8 @@ def _daal4py(subject):
     name = "predict_proba" if getattr(model, "_is_regression", True) is False else "predict"
     call = getattr(model, name)
     call(np.zeros((1, subject.n_features), np.float32))
-    return [Rival("daal4py", importlib.metadata.version("scikit-learn-intelex"), call)]
+    # Its package is its own or scikit-learn-intelex, by its age; both carry the version of daal.
+    return [Rival("daal4py", importlib.metadata.version("daal"), call)]
 
 
 def _cached(subject, suffix):
