@@ -1,11 +1,12 @@
 // Times every kernel on one model, and compares its scores with the reference bit for bit.
 //
-//   kernel_bench MODEL [KERNEL]    rows are drawn around the model's own thresholds
+//   kernel_bench MODEL [KERNEL [ROWS]]    rows are drawn around the model's own thresholds
 //
 // One thread. Times are the best of many runs, over rows that rotate, without the Python call.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <random>
@@ -74,7 +75,7 @@ struct Bench {
 
 int main_of(int argc, char** argv) {
   if (argc < 2) {
-    std::fprintf(stderr, "usage: kernel_bench MODEL [KERNEL]\n");
+    std::fprintf(stderr, "usage: kernel_bench MODEL [KERNEL [ROWS]]\n");
     return 2;
   }
   auto model = load::load_file(argv[1]);
@@ -85,8 +86,11 @@ int main_of(int argc, char** argv) {
   const Forest& forest = std::get<Forest>(model->scorer);
   Bench bench{forest};
   std::vector<char> expected;
-  std::printf("%-22s %9s %9s %9s %9s %9s %9s %9s | %8s %9s\n", "kernel", "build ms", "1", "4", "16",
-              "64", "256", "1024", "MB", "differ");
+  std::vector<size_t> counts{1, 4, 16, 64, 256, 1024, kRows};
+  if (argc > 3) counts = {std::clamp<size_t>(std::strtoull(argv[3], nullptr, 10), 1, kRows)};
+  std::printf("%-22s %9s", "kernel", "build ms");
+  for (const size_t count : counts) std::printf(" %9zu", count);
+  std::printf(" | %8s %9s\n", "MB", "differ");
   const auto entries = kernel::registry();
   for (size_t i = entries.size(); i-- > 0;) {  // the reference is last, and comes first here
     const kernel::KernelEntry& entry = entries[i];
@@ -117,12 +121,10 @@ int main_of(int argc, char** argv) {
       differ += std::memcmp(expected.data() + r * bench.row_bytes(),
                             bench.scores.data() + r * bench.row_bytes(), bench.row_bytes()) != 0;
     std::printf("%-22s %9.2f", std::string(entry.name).c_str(), build / 1000);
-    for (const size_t count : {1, 4, 16, 64, 256, 1024})
-      std::printf(" %9.3f", bench.best_us(**evaluator, count));
+    for (const size_t count : counts) std::printf(" %9.3f", bench.best_us(**evaluator, count));
     std::printf(" | %8.2f %9zu\n", static_cast<double>((*evaluator)->bytes()) / 1e6, differ);
     std::printf("%-22s %9s", "  cost model", "");
-    for (const size_t count : {1, 4, 16, 64, 256, 1024})
-      std::printf(" %9.3f", (*evaluator)->cost_ns(count) / 1000);
+    for (const size_t count : counts) std::printf(" %9.3f", (*evaluator)->cost_ns(count) / 1000);
     std::printf("\n");
   }
   return 0;

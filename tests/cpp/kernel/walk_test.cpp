@@ -25,7 +25,8 @@ struct Shape {
   bool missing_rules = false;
   bool categories = false;
   bool linear = false;
-  bool chains = false;  // every split on the last leaf: as deep as can be
+  int distinct_values = 0;  // leaves' values are whole numbers below this; 0: any value
+  bool chains = false;      // every split on the last leaf: as deep as can be
 };
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -112,9 +113,16 @@ class Maker {
     }
   }
 
+  double leaf_value() {
+    if (shape_.distinct_values == 0) return normal();
+    // -0.0 is another value than 0.0: a sum of nothing but -0.0 keeps its sign.
+    const auto value = static_cast<double>(below(static_cast<size_t>(shape_.distinct_values)));
+    return value == 0 && below(2) ? -0.0 : value;
+  }
+
   uint32_t add_leaf_row() {
     const auto row = static_cast<uint32_t>(parts_.leaf_values.size() / shape_.leaf_width);
-    for (uint32_t k = 0; k < shape_.leaf_width; ++k) parts_.leaf_values.push_back(normal());
+    for (uint32_t k = 0; k < shape_.leaf_width; ++k) parts_.leaf_values.push_back(leaf_value());
     if (shape_.linear) {
       LinearLeaf leaf;
       leaf.constant = normal();
@@ -290,9 +298,25 @@ TEST(Walk, WideRowsAndLargeTrees) {
   compare({.n_features = 3000, .n_trees = 1, .splits_max = 400000}, 1, kFew);
 }
 
+TEST(Walk, LeavesWithRowsInCommon) {
+  for (const NumberType input : {NumberType::kFloat32, NumberType::kFloat64})
+    for (const uint32_t width : {1u, 2u, 3u})
+      compare({.input = input,
+               .accumulator = NumberType::kFloat64,
+               .n_outputs = width,
+               .leaf_width = width,
+               .n_trees = 40,
+               .splits_max = 500,
+               .distinct_values = 9},
+              3, kCounts);
+}
+
 TEST(Walk, ManyRows) {
   constexpr size_t kMany[] = {2048, 4099};
   compare({}, 2, kMany);
+  // Nodes beyond the core's own caches, for which blocks are larger.
+  constexpr size_t kMore[] = {8196, 17003};
+  compare({.n_trees = 30, .splits_max = 9000}, 1, kMore);
 }
 
 }  // namespace

@@ -12,9 +12,11 @@
 namespace spinney::kernel::walk {
 namespace {
 
-// Rows of a block: their keys stay in the core's second cache while all trees pass over them.
-constexpr size_t kBlockRowsMax = 1024;
-constexpr size_t kBlockBytes = 256 << 10;
+// Rows of a block, and what their keys may take: while all trees pass over them they stay in the
+// core's second cache. Nodes that leave it are read anew for every block, and cost more than keys
+// do, which are read one after the other: then blocks are larger.
+constexpr size_t kBlockRows = 1024, kFarBlockRows = 8192;
+constexpr size_t kBlockBytes = 256 << 10, kFarBlockBytes = 768 << 10;
 // A layout beyond this leaves the core's own caches.
 constexpr size_t kNearBytes = 1 << 20;
 
@@ -112,9 +114,7 @@ class Walk final : public ForestEvaluator {
     const Ground<Packed> ground{layout.nodes.data(), layout.column_shift, layout.distance_bits};
     if (forest_.settings().reduction == Reduction::kWeightedMedian)
       return medians(layout, ground, steps, rows, scores);
-    const size_t row_bytes = columns_.count() * sizeof(typename Packed::Key);
-    const size_t block_max =
-        std::clamp(kBlockBytes / row_bytes / kLanes * kLanes, kLanes, kBlockRowsMax);
+    const size_t block_max = even_block(rows.count, max_block(layout));
     size_t first = 0;
     while (rows.count - first > 8) {
       const size_t n = std::min(rows.count - first, block_max);
@@ -131,6 +131,19 @@ class Walk final : public ForestEvaluator {
     } else {
       for (; first < rows.count; ++first) one(layout, ground, steps, {&rows, first, 1}, scores);
     }
+  }
+
+  template <typename Packed>
+  size_t max_block(const Layout<Packed>& layout) const {
+    const bool far = layout.bytes() > kNearBytes;
+    const size_t row_bytes = columns_.count() * sizeof(typename Packed::Key);
+    const size_t fit = (far ? kFarBlockBytes : kBlockBytes) / row_bytes;
+    return std::clamp(fit / kLanes * kLanes, kLanes, far ? kFarBlockRows : kBlockRows);
+  }
+  // Rows per block where they are shared out among as few blocks as there must be.
+  static size_t even_block(size_t rows, size_t most) {
+    const size_t blocks = std::max<size_t>((rows + most - 1) / most, 1);
+    return ((rows + blocks - 1) / blocks + kLanes - 1) / kLanes * kLanes;
   }
 
   // Many rows: tree by tree over groups of kLanes.

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "spinney/kernel/forest/walk/keys.h"
+#include "spinney/kernel/forest/walk/shared_rows.h"
 
 namespace spinney::kernel::walk {
 namespace {
@@ -69,8 +70,7 @@ bool holds_values(const Forest& forest) {
          forest.settings().reduction == Reduction::kSum;
 }
 
-uint64_t payload(const Forest& forest, const Node& leaf, bool as_value, bool narrow) {
-  if (!as_value) return leaf.leaf_row();
+uint64_t value_payload(const Forest& forest, const Node& leaf, bool narrow) {
   const double value = forest.leaf_values[leaf.leaf_row()];
   if (narrow) return std::bit_cast<uint32_t>(static_cast<float>(value));
   const bool f32 = forest.settings().accumulator == NumberType::kFloat32;
@@ -92,6 +92,12 @@ std::optional<Layout<Packed>> make_layout(const Forest& forest, const Columns& c
   layout.distance_bits = 32 - std::min(column_bits, 31u);
   layout.values_in_leaves =
       holds_values(forest) && (!kNarrow || forest.settings().accumulator == NumberType::kFloat32);
+  SharedRows shared;
+  if (!layout.values_in_leaves) shared = share_rows(forest);
+  const auto payload = [&](const Node& leaf) -> uint64_t {
+    if (layout.values_in_leaves) return value_payload(forest, leaf, kNarrow);
+    return shared.places.empty() ? leaf.leaf_row() : shared.places[leaf.leaf_row()];
+  };
   // Roots have odd places, so that pairs never straddle a line.
   layout.nodes.resize(forest.n_nodes() + forest.n_trees() + 1);
   layout.trees.resize(forest.n_trees());
@@ -109,8 +115,7 @@ std::optional<Layout<Packed>> make_layout(const Forest& forest, const Columns& c
           node.is_leaf() ? 0
                          : order.places[static_cast<size_t>(node.left)] - static_cast<uint32_t>(i);
       const uint32_t column = node.is_leaf() ? 0 : columns.of(node);
-      const uint64_t key = node.is_leaf() ? payload(forest, node, layout.values_in_leaves, kNarrow)
-                                          : columns.last_left<Key>(node);
+      const uint64_t key = node.is_leaf() ? payload(node) : columns.last_left<Key>(node);
       if constexpr (kNarrow) {
         if (distance >> layout.distance_bits) return std::nullopt;
         packed[i].bits =
@@ -120,6 +125,9 @@ std::optional<Layout<Packed>> make_layout(const Forest& forest, const Columns& c
       }
     }
   }
+  layout.rows_shared = !shared.places.empty();
+  layout.leaf_rows =
+      layout.rows_shared ? SharedArray<double>(std::move(shared.values)) : forest.leaf_values;
   return layout;
 }
 

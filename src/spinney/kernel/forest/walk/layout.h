@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "spinney/base/aligned.h"
+#include "spinney/base/shared_array.h"
 #include "spinney/kernel/forest/walk/columns.h"
 #include "spinney/model/forest.h"
 
@@ -58,8 +59,12 @@ struct Layout {
   std::vector<Tree> trees;
   unsigned column_shift = 0;    // kNarrow
   unsigned distance_bits = 32;  // kNarrow
-  // Leaves hold their value in the accumulator's type (Narrow: float32) instead of their leaf row.
+  // Leaves hold their value in the accumulator's type (Narrow: float32) instead of their row.
   bool values_in_leaves = false;
+  // Rows of leaf values: the forest's own or, where leaves have many in common, each but once, so
+  // that they stay in a core's cache.
+  SharedArray<double> leaf_rows;
+  bool rows_shared = false;
 
   typename Packed::Key leaf_payload(uint32_t at) const {
     if constexpr (sizeof(Packed) == 8)
@@ -67,7 +72,10 @@ struct Layout {
     else
       return nodes[at].key;
   }
-  size_t bytes() const { return nodes.size() * sizeof(Packed) + trees.size() * sizeof(Tree); }
+  size_t bytes() const {
+    return nodes.size() * sizeof(Packed) + trees.size() * sizeof(Tree) +
+           (rows_shared ? leaf_rows.bytes() : 0);
+  }
 };
 
 // The crowns of all trees, which add about 400 bytes each.

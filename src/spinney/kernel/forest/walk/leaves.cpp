@@ -23,7 +23,7 @@ template <Kind kKind, typename Packed, typename Real>
                                             size_t t, uint32_t at, const Rows& rows, size_t r,
                                             Real* scores) {
   const auto payload = layout.leaf_payload(at);
-  const double* values = forest.leaf_values.data();
+  const double* values = layout.leaf_rows.data();
   if constexpr (kKind == Kind::kInLeaf) {
     if constexpr (sizeof(Packed) == 8)
       scores[forest.tree_target[t]] += static_cast<Real>(std::bit_cast<float>(payload));
