@@ -12,6 +12,7 @@
 #include <string>
 
 #include "binding/errors.h"
+#include "binding/future.h"
 #include "binding/info.h"
 #include "binding/model.h"
 #include "binding/predict.h"
@@ -166,6 +167,7 @@ NB_MODULE(_core, m) {
       .def("__copy__", [](nb::object self) { return self; })
       .def("__deepcopy__", [](nb::object self, nb::handle) { return self; });
   define_split_values(m);
+  define_futures(m);
 }
 
 }  // namespace spinney::binding

@@ -1,0 +1,495 @@
+#include "binding/future.h"
+
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/shared_ptr.h>
+
+#include <cmath>
+#include <cstddef>
+
+#include "binding/model.h"
+
+namespace nb = nanobind;
+
+namespace spinney::binding {
+namespace {
+
+struct Future {
+  PyObject_HEAD Promise* promise;  // nullptr: done at birth
+  PyObject* value;
+  PyObject* error;
+  PyObject* condition;
+  PyObject* waiters;
+  PyObject* callbacks;
+  bool delivered;
+};
+
+PyTypeObject* prediction_future = nullptr;  // spinney.engine.future.PredictionFuture
+
+Future* as_future(PyObject* self) { return reinterpret_cast<Future*>(self); }
+
+PyObject* helper(const char* name) {
+  const Owned module(PyImport_ImportModule("spinney.engine.future"));
+  return module ? PyObject_GetAttrString(module.get(), name) : nullptr;
+}
+
+// After a fork no worker of this process keeps a promise made before.
+bool orphaned(const Future* future) {
+  const Promise* promise = future->promise;
+  return promise && promise->stale() && !(promise->phase() & 2);
+}
+
+bool is_done(const Future* future) {
+  return !future->promise || future->promise->done() || orphaned(future);
+}
+
+bool is_cancelled(const Future* future) {
+  return future->promise && future->promise->phase() == Promise::kCancelled;
+}
+
+PyObject* fetch_error() {
+  PyObject *type, *value, *trace;
+  PyErr_Fetch(&type, &value, &trace);
+  PyErr_NormalizeException(&type, &value, &trace);
+  if (trace) PyException_SetTraceback(value, trace);
+  Py_XDECREF(type);
+  Py_XDECREF(trace);
+  return value;
+}
+
+// Takes a done promise's answer over, once.
+void settle(Future* future) {
+  if (future->value || future->error) return;
+  if (orphaned(future)) {
+    const Owned raiser(helper("orphaned"));
+    const Owned ignored(raiser ? PyObject_CallFunctionObjArgs(raiser.get(), nullptr) : nullptr);
+  } else {
+    future->value = future->promise->answer();
+  }
+  if (!future->value) future->error = fetch_error();
+}
+
+PyObject* raise_named(const char* module_name, const char* name) {
+  const Owned module(PyImport_ImportModule(module_name));
+  const Owned type(module ? PyObject_GetAttrString(module.get(), name) : nullptr);
+  const Owned error(type ? PyObject_CallFunctionObjArgs(type.get(), nullptr) : nullptr);
+  if (error) PyErr_SetObject(type.get(), error.get());
+  return nullptr;
+}
+
+// The seconds of `timeout` from now as a deadline. False with a Python error set.
+bool read_deadline(PyObject* timeout, bool& bounded, Promise::Time& deadline) {
+  bounded = false;
+  if (timeout == Py_None) return true;
+  const double seconds = PyFloat_AsDouble(timeout);
+  if (seconds == -1.0 && PyErr_Occurred()) return false;
+  if (std::isnan(seconds)) {
+    PyErr_SetString(PyExc_ValueError, "timeout is not a number; give seconds, or None");
+    return false;
+  }
+  if (seconds > 1e9) return true;
+  bounded = true;
+  deadline = std::chrono::steady_clock::now();
+  if (seconds > 0) deadline += std::chrono::nanoseconds(static_cast<int64_t>(seconds * 1e9));
+  return true;
+}
+
+// False with a Python error set: out of time, or a signal's handler raised.
+bool wait_until_done(Future* future, PyObject* timeout) {
+  if (is_done(future)) return true;
+  bool bounded;
+  Promise::Time deadline;
+  if (!read_deadline(timeout, bounded, deadline)) return false;
+  for (;;) {
+    PyThreadState* state = PyEval_SaveThread();
+    const Promise::Wait outcome = future->promise->wait(bounded ? &deadline : nullptr);
+    PyEval_RestoreThread(state);
+    if (outcome == Promise::Wait::kDone || is_done(future)) return true;
+    if (outcome == Promise::Wait::kInterrupted) {
+      if (PyErr_CheckSignals() < 0) return false;
+      continue;
+    }
+    raise_named("concurrent.futures", "TimeoutError");
+    return false;
+  }
+}
+
+bool read_timeout(PyObject* const* args, Py_ssize_t count, PyObject* names, PyObject*& timeout) {
+  timeout = Py_None;
+  const Py_ssize_t named = names ? PyTuple_GET_SIZE(names) : 0;
+  if (count + named > 1) {
+    PyErr_SetString(PyExc_TypeError, "expected at most one argument, timeout");
+    return false;
+  }
+  if (named && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "timeout") != 0) {
+    PyErr_Format(PyExc_TypeError, "unexpected keyword argument '%U'", PyTuple_GET_ITEM(names, 0));
+    return false;
+  }
+  if (count + named) timeout = args[0];
+  return true;
+}
+
+// Waits and settles; false with a Python error set, also for a cancelled future.
+bool await(Future* future, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  PyObject* timeout;
+  if (!read_timeout(args, count, names, timeout) || !wait_until_done(future, timeout)) return false;
+  if (is_cancelled(future)) {
+    raise_named("spinney.exceptions", "RequestCancelledError");
+    return false;
+  }
+  settle(future);
+  return true;
+}
+
+PyObject* result(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  Future* future = as_future(self);
+  if (!future->value && !await(future, args, count, names)) return nullptr;
+  if (future->value) {
+    Py_INCREF(future->value);
+    return future->value;
+  }
+  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(future->error)), future->error);
+  return nullptr;
+}
+
+PyObject* exception(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  Future* future = as_future(self);
+  if (!future->value && !await(future, args, count, names)) return nullptr;
+  PyObject* answer = future->error ? future->error : Py_None;
+  Py_INCREF(answer);
+  return answer;
+}
+
+PyObject* done(PyObject* self, PyObject*) { return PyBool_FromLong(is_done(as_future(self))); }
+
+PyObject* cancelled(PyObject* self, PyObject*) {
+  return PyBool_FromLong(is_cancelled(as_future(self)));
+}
+
+PyObject* running(PyObject* self, PyObject*) {
+  const Future* future = as_future(self);
+  return PyBool_FromLong(!is_done(future) && future->promise->phase() == Promise::kRunning);
+}
+
+PyObject* cancel(PyObject* self, PyObject*) {
+  Future* future = as_future(self);
+  if (is_done(future)) return PyBool_FromLong(is_cancelled(future));
+  if (!future->promise->cancel()) Py_RETURN_FALSE;
+  if (!future->promise->listened()) Py_RETURN_TRUE;
+  announce(self);
+  deliver(self);
+  Py_RETURN_TRUE;
+}
+
+// A thread for each lane that this future's delivery needs.
+bool ensure_threads(Future* future, Dispatcher::Lane lane) {
+  const std::shared_ptr<Dispatcher>& dispatcher = future->promise->dispatcher();
+  if (!dispatcher->claim(lane)) return true;
+  const Owned start(helper("start_thread"));
+  if (!start) return false;
+  const nb::object held = nb::cast(dispatcher);
+  const Owned number(PyLong_FromLong(lane));
+  const Owned started(
+      number ? PyObject_CallFunctionObjArgs(start.get(), held.ptr(), number.get(), nullptr)
+             : nullptr);
+  return started != nullptr;
+}
+
+// True if a Dispatcher or canceller will still come for this future's callbacks.
+bool delivery_due(const Future* future) {
+  return future->promise && !orphaned(future) && future->promise->listened() && !future->delivered;
+}
+
+PyObject* call_now(PyObject* self, PyObject* function) {
+  const Owned run(helper("run_callbacks"));
+  const Owned functions(run ? PyTuple_Pack(1, function) : nullptr);
+  return functions ? PyObject_CallFunctionObjArgs(run.get(), self, functions.get(), nullptr)
+                   : nullptr;
+}
+
+PyObject* add_done_callback(PyObject* self, PyObject* function) {
+  Future* future = as_future(self);
+  if (is_done(future) && !delivery_due(future)) return call_now(self, function);
+  if (!ensure_threads(future, Dispatcher::kCallbacks)) return nullptr;
+  if (!future->promise->listen(self, false) && !delivery_due(future))
+    return call_now(self, function);
+  if (!future->callbacks) future->callbacks = PyList_New(0);
+  if (!future->callbacks || PyList_Append(future->callbacks, function) < 0) return nullptr;
+  Py_RETURN_NONE;
+}
+
+PyObject* state_name(PyObject* self, void*) {
+  const Future* future = as_future(self);
+  if (!is_done(future))
+    return PyUnicode_FromString(future->promise->phase() == Promise::kRunning ? "RUNNING"
+                                                                              : "PENDING");
+  return PyUnicode_FromString(is_cancelled(future) ? "CANCELLED_AND_NOTIFIED" : "FINISHED");
+}
+
+PyObject* shared(PyObject*& object) {
+  Py_XINCREF(object);
+  return object;
+}
+
+PyObject* condition(PyObject* self, void*) {
+  Future* future = as_future(self);
+  if (!future->condition) {
+    const Owned make(helper("Condition"));
+    PyObject* made = make ? PyObject_CallFunctionObjArgs(make.get(), nullptr) : nullptr;
+    if (!made) return nullptr;
+    if (future->condition)
+      Py_DECREF(made);  // another thread made one while this one ran Python
+    else
+      future->condition = made;
+    if (future->promise && !is_done(future)) {
+      if (!ensure_threads(future, Dispatcher::kConditions)) return nullptr;
+      future->promise->listen(self, true);
+    }
+  }
+  return shared(future->condition);
+}
+
+PyObject* list_of(PyObject*& list) {
+  if (!list) list = PyList_New(0);
+  return shared(list);
+}
+
+PyObject* waiters(PyObject* self, void*) { return list_of(as_future(self)->waiters); }
+PyObject* callbacks(PyObject* self, void*) { return list_of(as_future(self)->callbacks); }
+
+PyObject* settled(PyObject* self, PyObject* Future::* member) {
+  Future* future = as_future(self);
+  if (is_done(future) && !is_cancelled(future)) settle(future);
+  PyObject* object = future->*member ? future->*member : Py_None;
+  return shared(object);
+}
+
+PyObject* value_now(PyObject* self, void*) { return settled(self, &Future::value); }
+PyObject* error_now(PyObject* self, void*) { return settled(self, &Future::error); }
+
+PyObject* mark_announced(PyObject* self, PyObject*) {
+  as_future(self)->promise->announced();
+  Py_RETURN_NONE;
+}
+
+PyObject* refuse_new(PyTypeObject*, PyObject*, PyObject*) {
+  PyErr_SetString(PyExc_TypeError,
+                  "a PredictionFuture is made by InferenceEngine.enqueue_prediction");
+  return nullptr;
+}
+
+int traverse(PyObject* self, visitproc visit, void* arg) {
+  Future* future = as_future(self);
+  Py_VISIT(future->value);
+  Py_VISIT(future->error);
+  Py_VISIT(future->condition);
+  Py_VISIT(future->waiters);
+  Py_VISIT(future->callbacks);
+#if PY_VERSION_HEX >= 0x03090000
+  Py_VISIT(Py_TYPE(self));
+#endif
+  return 0;
+}
+
+int clear(PyObject* self) {
+  Future* future = as_future(self);
+  Py_CLEAR(future->value);
+  Py_CLEAR(future->error);
+  Py_CLEAR(future->condition);
+  Py_CLEAR(future->waiters);
+  Py_CLEAR(future->callbacks);
+  return 0;
+}
+
+// The interpreter's own subtype_dealloc does the rest before: weak references and the dict of the
+// class that derives from FutureBase.
+void deallocate(PyObject* self) {
+  Future* future = as_future(self);
+  PyObject_GC_UnTrack(self);
+  clear(self);
+  if (future->promise) future->promise->release();
+  PyTypeObject* type = Py_TYPE(self);
+  type->tp_free(self);
+  Py_DECREF(type);  // subtype_dealloc leaves this to a base that is a heap type itself
+}
+
+using Method = PyObject* (*)(PyObject*, PyObject* const*, Py_ssize_t, PyObject*);
+PyCFunction fast(Method function) {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
+}
+
+PyMethodDef methods[] = {
+    {"result", fast(result), METH_FASTCALL | METH_KEYWORDS,
+     "result($self, timeout=None)\n--\n\n"
+     "The prediction; waits up to timeout seconds for it, then raises concurrent.futures'\n"
+     "TimeoutError. Raises what went wrong with the request."},
+    {"exception", fast(exception), METH_FASTCALL | METH_KEYWORDS,
+     "exception($self, timeout=None)\n--\n\nWhat result() would raise, or None."},
+    {"done", done, METH_NOARGS, "done($self)\n--\n\nTrue once answered, failed or cancelled."},
+    {"cancelled", cancelled, METH_NOARGS, "cancelled($self)\n--\n\nTrue if cancel() came in time."},
+    {"running", running, METH_NOARGS, "running($self)\n--\n\nTrue while its batch is computed."},
+    {"cancel", cancel, METH_NOARGS,
+     "cancel($self)\n--\n\nTrue if it was not answered yet: its answer is dropped, and if it "
+     "still\n"
+     "waits it is not run."},
+    {"add_done_callback", add_done_callback, METH_O,
+     "add_done_callback($self, fn, /)\n--\n\n"
+     "Calls fn(future) once done: on the engine's callback thread, or at once if it is done."},
+    {"_mark_announced", mark_announced, METH_NOARGS, nullptr},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+PyGetSetDef properties[] = {
+    {"_state", state_name, nullptr, nullptr, nullptr},
+    {"_condition", condition, nullptr, nullptr, nullptr},
+    {"_waiters", waiters, nullptr, nullptr, nullptr},
+    {"_done_callbacks", callbacks, nullptr, nullptr, nullptr},
+    {"_result", value_now, nullptr, nullptr, nullptr},
+    {"_exception", error_now, nullptr, nullptr, nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
+
+PyType_Slot slots[] = {
+    {Py_tp_new, reinterpret_cast<void*>(refuse_new)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(deallocate)},
+    {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
+    {Py_tp_clear, reinterpret_cast<void*>(clear)},
+    {Py_tp_methods, methods},
+    {Py_tp_getset, properties},
+    {0, nullptr},
+};
+
+PyType_Spec spec = {"spinney._core.FutureBase", sizeof(Future), 0,
+                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
+
+}  // namespace
+
+PyObject* make_future(Promise* promise) {
+  PyObject* self = prediction_future->tp_alloc(prediction_future, 0);
+  if (self)
+    as_future(self)->promise = promise;
+  else
+    promise->release();
+  return self;
+}
+
+PyObject* make_settled_future(PyObject* value, PyObject* error) {
+  PyObject* self = prediction_future->tp_alloc(prediction_future, 0);
+  if (!self) return nullptr;
+  PyObject*& place = error ? as_future(self)->error : as_future(self)->value;
+  place = error ? error : value;
+  Py_INCREF(place);
+  return self;
+}
+
+bool announce(PyObject* self) {
+  Future* future = as_future(self);
+  if (future->condition) {
+    const Owned tell(helper("announce"));
+    const Owned told(tell ? PyObject_CallFunctionObjArgs(tell.get(), self, nullptr) : nullptr);
+    if (!told) {
+      PyErr_WriteUnraisable(self);
+      future->promise->announced();
+    }
+  }
+  return future->callbacks != nullptr;
+}
+
+void deliver(PyObject* self) {
+  Future* future = as_future(self);
+  future->delivered = true;
+  const Owned held(future->promise->take_listener());
+  const Owned functions(std::exchange(future->callbacks, nullptr));
+  if (!functions) return;
+  const Owned run(helper("run_callbacks"));
+  const Owned ran(run ? PyObject_CallFunctionObjArgs(run.get(), self, functions.get(), nullptr)
+                      : nullptr);
+  if (!ran) PyErr_WriteUnraisable(self);
+}
+
+namespace {
+
+// A promise that Python code keeps.
+class LocalPromise final : public Promise {
+ public:
+  using Promise::Promise;
+  ~LocalPromise() override {
+    Py_XDECREF(value_);
+    Py_XDECREF(error_);
+  }
+
+  void keep(PyObject* value, PyObject* error) {
+    if (value_ || error_) return;
+    PyObject*& place = error == Py_None ? value_ : error_;
+    place = error == Py_None ? value : error;
+    Py_INCREF(place);
+    finish();
+  }
+
+  PyObject* answer() override {
+    if (error_) PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error_)), error_);
+    return shared(value_);
+  }
+
+ private:
+  PyObject* value_ = nullptr;
+  PyObject* error_ = nullptr;
+};
+
+struct Keeper {
+  explicit Keeper(std::shared_ptr<Dispatcher> dispatcher)
+      : promise(new LocalPromise(std::move(dispatcher))) {}
+  Keeper(const Keeper&) = delete;
+  ~Keeper() { promise->release(); }
+
+  LocalPromise* promise;
+};
+
+nb::object new_reference(PyObject* object) {
+  if (!object) throw nb::python_error();
+  return nb::steal(object);
+}
+
+}  // namespace
+
+void define_futures(nb::module_& module) {
+  PyObject* base = PyType_FromSpec(&spec);
+  if (!base) throw nb::python_error();
+  module.attr("FutureBase") = nb::steal(base);
+  module.def("_adopt_future_type", [](nb::type_object type) {
+    prediction_future = reinterpret_cast<PyTypeObject*>(type.release().ptr());
+  });
+  module.def(
+      "settled_future",
+      [](nb::handle value, nb::handle error) {
+        return new_reference(
+            make_settled_future(value.ptr(), error.is_none() ? nullptr : error.ptr()));
+      },
+      nb::arg("value").none(), nb::arg("error") = nb::none(),
+      "A future that is done already: with a value, or with an exception.");
+  module.def("_forked", [] { ++Promise::generation; });
+  nb::class_<Dispatcher>(module, "Dispatcher", "Runs callbacks of futures on threads of its own.")
+      .def(nb::new_([] { return std::make_shared<Dispatcher>(); }))
+      .def("serve",
+           [](Dispatcher& self, int lane) {
+             self.serve(lane ? Dispatcher::kCallbacks : Dispatcher::kConditions);
+           })
+      .def("stop", &Dispatcher::stop);
+  nb::class_<Keeper>(module, "OpenFuture", "A future that Python code completes.")
+      .def(nb::init<std::shared_ptr<Dispatcher>>())
+      .def(
+          "future",
+          [](Keeper& self) {
+            self.promise->retain();
+            return new_reference(make_future(self.promise));
+          },
+          "The future; ask once.")
+      .def("start", [](Keeper& self) { self.promise->start(); })
+      .def(
+          "finish",
+          [](Keeper& self, nb::handle value, nb::handle error) {
+            self.promise->keep(value.ptr(), error.ptr());
+          },
+          nb::arg("value").none(), nb::arg("error") = nb::none());
+}
+
+}  // namespace spinney::binding

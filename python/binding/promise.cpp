@@ -1,0 +1,143 @@
+#include "binding/promise.h"
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <ctime>
+
+#include "binding/future.h"
+
+namespace spinney::binding {
+namespace {
+
+long futex(std::atomic<uint32_t>& word, int operation, uint32_t value, const timespec* until) {
+  return syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), operation | FUTEX_PRIVATE_FLAG,
+                 value, until, nullptr, FUTEX_BITSET_MATCH_ANY);
+}
+
+}  // namespace
+
+uint32_t Promise::generation = 0;
+
+Promise::~Promise() = default;
+
+void Promise::wake() { futex(word_, FUTEX_WAKE, INT_MAX, nullptr); }
+
+void Promise::start() {
+  uint32_t word = word_.load(std::memory_order_relaxed);
+  while ((word & 3) == kPending && !word_.compare_exchange_weak(word, word | kRunning)) {
+  }
+}
+
+void Promise::finish() {
+  uint32_t word = word_.load(std::memory_order_relaxed);
+  uint32_t next;
+  do {
+    if (word & 2) return;  // cancelled meanwhile
+    next = (word & (kListened | kConditioned)) | kFinished;
+    if (word & kConditioned) next |= kUnannounced | (word & kWaited);
+  } while (!word_.compare_exchange_weak(word, next, std::memory_order_acq_rel));
+  if (word & kListened)
+    dispatcher_->push(word & kConditioned ? Dispatcher::kConditions : Dispatcher::kCallbacks,
+                      listener_);
+  if ((word & kWaited) && !(word & kConditioned)) wake();
+}
+
+bool Promise::cancel() {
+  uint32_t word = word_.load(std::memory_order_acquire);
+  uint32_t next;
+  do {
+    if (word & 2) return (word & 3) == kCancelled;
+    next = (word & (kListened | kConditioned)) | kCancelled;
+  } while (!word_.compare_exchange_weak(word, next, std::memory_order_acq_rel));
+  if (word & kWaited) wake();
+  drop();
+  return true;
+}
+
+void Promise::announced() {
+  const uint32_t word = word_.fetch_and(~(kUnannounced | kWaited), std::memory_order_acq_rel);
+  if (word & kWaited) wake();
+}
+
+bool Promise::listen(PyObject* future, bool with_condition) {
+  const uint32_t wanted = kListened | (with_condition ? kConditioned : 0);
+  uint32_t word = word_.load(std::memory_order_acquire);
+  if (!listener_ && !(word & 2)) {
+    // Before the bit is seen; a promise that finishes in between gives it back below.
+    Py_INCREF(future);
+    listener_ = future;
+  }
+  do {
+    if (word & 2) {
+      if (!(word & kListened)) Py_XDECREF(take_listener());
+      return false;
+    }
+    if ((word & wanted) == wanted) return true;
+  } while (!word_.compare_exchange_weak(word, word | wanted, std::memory_order_acq_rel));
+  return true;
+}
+
+Promise::Wait Promise::wait(const Time* deadline) {
+  timespec until{};
+  if (deadline) {
+    const auto since = deadline->time_since_epoch();
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since);
+    until.tv_sec = seconds.count();
+    until.tv_nsec = std::chrono::nanoseconds(since - seconds).count();
+  }
+  for (;;) {
+    uint32_t word = word_.load(std::memory_order_acquire);
+    if (is_done(word)) return Wait::kDone;
+    if (!(word & kWaited)) {
+      if (!word_.compare_exchange_weak(word, word | kWaited)) continue;
+      word |= kWaited;
+    }
+    // steady_clock is CLOCK_MONOTONIC, which FUTEX_WAIT_BITSET counts in.
+    if (futex(word_, FUTEX_WAIT_BITSET, word, deadline ? &until : nullptr) == 0) continue;
+    if (errno == EINTR) return Wait::kInterrupted;
+    if (errno == ETIMEDOUT) return done() ? Wait::kDone : Wait::kTimedOut;
+  }
+}
+
+void Dispatcher::push(Lane lane, PyObject* future) {
+  Queue& queue = lanes_[lane];
+  const std::lock_guard lock(queue.mutex);
+  queue.futures.push_back(future);
+  if (queue.futures.size() == 1) queue.filled.notify_one();
+}
+
+void Dispatcher::stop() {
+  for (Queue& queue : lanes_) {
+    const std::lock_guard lock(queue.mutex);
+    queue.stopped = true;
+    queue.filled.notify_all();
+  }
+}
+
+void Dispatcher::serve(Lane lane) {
+  Queue& queue = lanes_[lane];
+  std::vector<PyObject*> futures;
+  for (;;) {
+    futures.clear();
+    PyThreadState* state = PyEval_SaveThread();
+    {
+      std::unique_lock lock(queue.mutex);
+      queue.filled.wait(lock, [&] { return queue.stopped || !queue.futures.empty(); });
+      futures.swap(queue.futures);
+    }
+    PyEval_RestoreThread(state);
+    if (futures.empty()) return;  // stopped, and nothing is left
+    for (PyObject* future : futures) {
+      if (lane == kConditions && announce(future))
+        push(kCallbacks, future);
+      else
+        deliver(future);
+    }
+  }
+}
+
+}  // namespace spinney::binding

@@ -1,0 +1,111 @@
+// Promise: one request's answer to come, shared by the worker that keeps it and the Python future
+// that reads it.
+//
+// A worker keeps promises without the interpreter's lock: one atomic exchange, and a wake-up only
+// where a thread waits. Python objects (callbacks, the conditions that concurrent.futures.wait
+// uses) are touched by a Dispatcher's thread alone, so user code never runs on a worker.
+#pragma once
+
+#include <Python.h>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+namespace spinney::binding {
+
+class Dispatcher;
+
+class Promise {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+  enum Phase : uint32_t { kPending = 0, kRunning = 1, kFinished = 2, kCancelled = 3 };
+  enum class Wait { kDone, kTimedOut, kInterrupted };
+
+  explicit Promise(std::shared_ptr<Dispatcher> dispatcher) : dispatcher_(std::move(dispatcher)) {}
+  Promise(const Promise&) = delete;
+
+  void retain() { references_.fetch_add(1, std::memory_order_relaxed); }
+  void release() {
+    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+
+  // The worker's side. What answer() will give must be in place before. A cancelled promise stays
+  // cancelled.
+  void start();
+  void finish();
+
+  // The future's side, under the interpreter's lock.
+  // The answer as a new reference, or nullptr with the request's error set. Called once, when done.
+  virtual PyObject* answer() = 0;
+  // False if it was answered already. The engine is told by drop().
+  bool cancel();
+  virtual void drop() {}
+
+  Phase phase() const { return static_cast<Phase>(word_.load(std::memory_order_acquire) & 3); }
+  // Finished or cancelled, and no announcement to the future's condition is due.
+  bool done() const { return is_done(word_.load(std::memory_order_acquire)); }
+  // Without the interpreter's lock. kInterrupted: a signal came.
+  Wait wait(const Time* deadline);
+
+  // Asks that `future` be delivered when done; of a finished promise nothing comes any more, and
+  // the answer is false. `future` is held until delivered.
+  bool listen(PyObject* future, bool with_condition);
+  bool listened() const { return word_.load(std::memory_order_acquire) & kListened; }
+  void announced();
+  const std::shared_ptr<Dispatcher>& dispatcher() const { return dispatcher_; }
+  PyObject* take_listener() { return std::exchange(listener_, nullptr); }
+  bool stale() const { return generation_ != generation; }
+
+  // Raised by one in the child after a fork: no worker there keeps an older promise.
+  static uint32_t generation;
+
+ protected:
+  virtual ~Promise();
+
+ private:
+  static constexpr uint32_t kWaited = 4;        // a thread sleeps on word_
+  static constexpr uint32_t kListened = 8;      // a Dispatcher delivers it
+  static constexpr uint32_t kConditioned = 16;  // the future has a condition
+  static constexpr uint32_t kUnannounced = 32;  // finished, but the condition does not know yet
+
+  static bool is_done(uint32_t word) { return (word & 2) && !(word & kUnannounced); }
+  void wake();
+
+  std::atomic<uint32_t> word_{kPending};
+  std::atomic<uint32_t> references_{1};
+  const uint32_t generation_ = generation;
+  PyObject* listener_ = nullptr;
+  std::shared_ptr<Dispatcher> dispatcher_;
+};
+
+// The threads that tell Python of finished promises. They are started by whoever first needs them
+// and run serve(); stop() ends them once everything queued was delivered.
+class Dispatcher {
+ public:
+  enum Lane { kConditions = 0, kCallbacks = 1 };
+
+  void push(Lane lane, PyObject* future);
+  // Waits without the interpreter's lock, delivers with it, until stopped.
+  void serve(Lane lane);
+  void stop();
+  // True the first time for each lane: the caller starts its thread.
+  bool claim(Lane lane) { return !claimed_[lane].exchange(true); }
+
+ private:
+  struct Queue {
+    std::mutex mutex;
+    std::condition_variable filled;
+    std::vector<PyObject*> futures;
+    bool stopped = false;
+  };
+  Queue lanes_[2];
+  std::atomic<bool> claimed_[2] = {};
+};
+
+}  // namespace spinney::binding

@@ -1,0 +1,81 @@
+"""PredictionFuture: a concurrent.futures.Future that costs next to nothing until it is needed."""
+
+from __future__ import annotations
+
+import logging
+import os
+from concurrent.futures import Future, InvalidStateError
+from threading import Condition, Thread
+
+from spinney._core import FutureBase, _adopt_future_type, _forked
+from spinney.exceptions import EngineShutDownError
+
+__all__ = ["Condition", "PredictionFuture", "announce", "orphaned", "run_callbacks", "start_thread"]
+
+_log = logging.getLogger("concurrent.futures")
+_LANES = ("spinney-conditions", "spinney-callbacks")
+
+
+class PredictionFuture(FutureBase, Future):
+    """The answer to come of InferenceEngine.enqueue_prediction.
+
+    A concurrent.futures.Future in every respect, except that only its engine completes it, and that
+    cancel() also works while the batch is computed: the answer is then dropped.
+
+    result() gives the prediction, or raises what docs/engine.md lists under Failures. Callbacks run
+    on a thread of the engine's that does nothing else: one that blocks delays other callbacks, and
+    neither predictions nor those who wait for them.
+    """
+
+    __slots__ = ()
+
+    def set_running_or_notify_cancel(self):
+        raise InvalidStateError("only its engine completes a PredictionFuture")
+
+    def set_result(self, result):
+        raise InvalidStateError("only its engine completes a PredictionFuture")
+
+    def set_exception(self, exception):
+        raise InvalidStateError("only its engine completes a PredictionFuture")
+
+    def __reduce_ex__(self, protocol):
+        raise TypeError(
+            "a PredictionFuture belongs to the engine of this process and cannot be pickled or "
+            "copied; take its result()"
+        )
+
+
+_adopt_future_type(PredictionFuture)
+os.register_at_fork(after_in_child=_forked)
+
+
+def announce(future):
+    """Tell a finished future's condition and the waiters of concurrent.futures.wait."""
+    with future._condition:
+        future._mark_announced()
+        for waiter in future._waiters:
+            if future.cancelled():
+                waiter.add_cancelled(future)
+            elif future._exception is not None:
+                waiter.add_exception(future)
+            else:
+                waiter.add_result(future)
+        future._condition.notify_all()
+
+
+def run_callbacks(future, callbacks):
+    for callback in callbacks:
+        try:
+            callback(future)
+        except BaseException:  # whatever user code does, the thread that runs it goes on
+            _log.exception("exception calling callback for %r", future)
+
+
+def start_thread(dispatcher, lane):
+    Thread(target=dispatcher.serve, args=(lane,), name=_LANES[lane], daemon=True).start()
+
+
+def orphaned():
+    raise EngineShutDownError(
+        "the process forked after this request was made; ask the child's own engine again"
+    )
