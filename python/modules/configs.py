@@ -1,5 +1,33 @@
 """The specification's import path: re-exports, nothing else."""
 
-from spinney.configs import EngineState, InferenceEngineConfig, ModelType
+from spinney.configs import (
+    BatchPriority,
+    BatchProcessingStrategy,
+    BatchProcessorConfig,
+    EngineState,
+    InferenceEngineConfig,
+    ModelType,
+    NormalizationType,
+    OptimizationMode,
+    PreprocessorConfig,
+    PrioritizedItem,
+    QuantizationConfig,
+    QuantizationMode,
+    QuantizationType,
+)
 
-__all__ = ["EngineState", "InferenceEngineConfig", "ModelType"]
+__all__ = [
+    "BatchPriority",
+    "BatchProcessingStrategy",
+    "BatchProcessorConfig",
+    "EngineState",
+    "InferenceEngineConfig",
+    "ModelType",
+    "NormalizationType",
+    "OptimizationMode",
+    "PreprocessorConfig",
+    "PrioritizedItem",
+    "QuantizationConfig",
+    "QuantizationMode",
+    "QuantizationType",
+]

@@ -79,3 +79,19 @@ else:
 
 class RequestCancelledError(EngineError, CancelledError):
     """The request was cancelled, by future.cancel() or by the task that awaited it."""
+
+
+class ConfigError(InvalidInputError):
+    """An option's value is not allowed, or options contradict each other."""
+
+
+class ConfigTypeError(ConfigError, TypeError):
+    """An option is unknown, or its value is of the wrong type."""
+
+
+class ConfigNotFoundError(ConfigError, FileNotFoundError):
+    """There is no configuration file at the path given."""
+
+
+class UnsupportedOptionError(ConfigError, NotImplementedError):
+    """An option cannot do what it says in this version or on this machine."""

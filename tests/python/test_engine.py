@@ -128,9 +128,9 @@ def test_a_model_type_is_insisted_on(diabetes):
 
 def test_options_do_what_they_say_or_are_refused(diabetes):
     with pytest.raises(TypeError, match="enable_batching"):
-        InferenceEngine({"enable_batching": True})
+        InferenceEngine({"enable_batchin": True})
     with pytest.raises(TypeError, match="enable_batching"):
-        InferenceEngineConfig(enable_batching=True)
+        InferenceEngineConfig(enable_batchin=True)
     with pytest.raises(TypeError, match="int"):
         InferenceEngine(3)
     with pytest.raises(ValueError, match="num_threads"):

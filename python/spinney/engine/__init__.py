@@ -9,7 +9,7 @@ from time import perf_counter
 
 import numpy as np
 
-from spinney.configs import EngineState, ModelType, engine_config
+from spinney.configs import EngineState, ModelType, engine_config, startup_messages
 from spinney.exceptions import InvalidInputError, SpinneyError, UnsupportedModelError
 from spinney.loading import load
 
@@ -34,8 +34,13 @@ class InferenceEngine:
     """
 
     def __init__(self, config=None):
-        """config: an InferenceEngineConfig, a mapping of its options, or None for the defaults."""
+        """config: an InferenceEngineConfig, a mapping of its options, a .json or .toml file, or
+        None for the environment and the defaults. Options that cannot be followed are logged, or
+        raise UnsupportedOptionError where answers or limits would differ.
+        """
         self.config = engine_config(config)
+        for message in startup_messages(self.config):
+            _log.warning("%s", message)
         self.state_lock = Lock()
         self.last_error = None
         self._forget_model("no model is loaded; call load_model first")

@@ -1,0 +1,40 @@
+"""Choices and options of the engine and its parts, under the names that programs use."""
+
+from spinney.configs.base import Config
+from spinney.configs.batching import BatchProcessorConfig
+from spinney.configs.engine import InferenceEngineConfig, engine_config
+from spinney.configs.enums import (
+    BatchPriority,
+    BatchProcessingStrategy,
+    EngineState,
+    ModelType,
+    NormalizationType,
+    OptimizationMode,
+    PrioritizedItem,
+    QuantizationMode,
+    QuantizationType,
+)
+from spinney.configs.preprocessor import PreprocessorConfig
+from spinney.configs.quantization import QuantizationConfig
+from spinney.configs.startup import NOT_CONNECTED, machine_messages, startup_messages
+
+__all__ = [
+    "NOT_CONNECTED",
+    "BatchPriority",
+    "BatchProcessingStrategy",
+    "BatchProcessorConfig",
+    "Config",
+    "EngineState",
+    "InferenceEngineConfig",
+    "ModelType",
+    "NormalizationType",
+    "OptimizationMode",
+    "PreprocessorConfig",
+    "PrioritizedItem",
+    "QuantizationConfig",
+    "QuantizationMode",
+    "QuantizationType",
+    "engine_config",
+    "machine_messages",
+    "startup_messages",
+]

@@ -1,0 +1,175 @@
+"""Options of an InferenceEngine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spinney.configs.base import Config, option
+from spinney.configs.batching import BATCH_ROWS_MAX, BatchProcessorConfig, fit_batch_sizes
+from spinney.configs.enums import OptimizationMode
+from spinney.configs.kinds import Bool, Choice, Int, Named, Names, Nested, Optional, Real, Text
+from spinney.configs.preprocessor import PreprocessorConfig
+from spinney.configs.quantization import QuantizationConfig
+from spinney.exceptions import ConfigTypeError
+
+
+@dataclass(eq=False, repr=False)
+class InferenceEngineConfig(Config):
+    """Options of an InferenceEngine.
+
+    An option that the engine of this version or this machine cannot follow is named when the engine
+    starts (`startup_messages`); none is ignored in silence. A default that contradicts an option
+    given fits itself to it: initial_batch_size to the minimum and maximum.
+    """
+
+    num_threads: int | None = option(
+        None,
+        Optional(Int(1, 4096)),
+        "threads of one prediction; None: the CPUs that the process may use, where it pays",
+    )
+    set_cpu_affinity: bool = option(
+        False, Bool(), "pin the engine's threads to CPUs, physical cores first"
+    )
+    model_version: str = option(
+        "1.0", Text(), "version that models are loaded as unless one is given"
+    )
+    return_probabilities: bool = option(
+        False, Bool(), "predict gives class probabilities instead of labels"
+    )
+    timeout_ms: float | None = option(
+        None,
+        Optional(Real(0.0, 10**9, above=True)),
+        "milliseconds that a queued request may take unless it says otherwise; None for ever",
+    )
+    trusted: bool = option(False, Bool(), "handed to spinney.load")
+    allowed_classes: tuple | None = option(None, Optional(Names()), "handed to spinney.load")
+    in_process: bool = option(False, Bool(), "handed to spinney.load")
+
+    enable_batching: bool = option(
+        True, Bool(), "queued requests run together; False runs each alone"
+    )
+    max_batch_size: int = option(64, Int(1, BATCH_ROWS_MAX), "rows of one batch at the most")
+    initial_batch_size: int = option(
+        16, Int(1, BATCH_ROWS_MAX), "the first limit of a batch, before its cost is measured"
+    )
+    min_batch_size: int = option(
+        1, Int(1, BATCH_ROWS_MAX), "rows that are worth waiting for, batch_timeout at the longest"
+    )
+    batch_timeout: float = option(
+        0.1, Real(0.0, 3600.0), "seconds that a batch waits for min_batch_size rows at the longest"
+    )
+    enable_adaptive_batching: bool = option(
+        True, Bool(), "move the limit of a batch by its measured cost"
+    )
+    batch_processor_config: BatchProcessorConfig | None = option(
+        None, Optional(Nested(BatchProcessorConfig)), "queue and batches in detail"
+    )
+    max_concurrent_requests: int | None = option(
+        None, Optional(Int(1, 1 << 24)), "requests in the engine at once; one more is refused"
+    )
+    enable_throttling: bool = option(
+        False, Bool(), "refuse requests while the CPU stays above cpu_threshold_percent"
+    )
+    throttle_on_high_cpu: bool = option(
+        True, Bool(), "let CPU load throttle; acts only with enable_throttling"
+    )
+    cpu_threshold_percent: float = option(
+        90.0, Real(0.0, 100.0, above=True), "percent of the CPU time that the process may use"
+    )
+
+    enable_request_deduplication: bool = option(
+        True, Bool(), "answer equal requests from one computation and from the cache"
+    )
+    max_cache_entries: int = option(
+        1000, Int(0, 10**8), "answers that the cache holds; 0 holds none"
+    )
+    cache_ttl_seconds: float = option(
+        300, Real(0.0, 10**9, above=True), "seconds that an answer is served from the cache"
+    )
+
+    enable_warmup: bool = option(
+        True, Bool(), "predict rows of zeros after loading, so that the first request is fast"
+    )
+    warmup_iterations: int = option(10, Int(0, 10**6), "how often the warm-up predicts")
+
+    enable_monitoring: bool = option(True, Bool(), "measure times, sizes, resources")
+    monitoring_window: int = option(100, Int(1, 10**7), "batches that the averages look back on")
+    monitoring_interval: float = option(
+        10.0, Real(0.0, 86400.0, above=True), "seconds between two looks at the resources"
+    )
+    enable_memory_optimization: bool = option(
+        True, Bool(), "reuse buffers from the pool; False takes and frees each time"
+    )
+    memory_high_watermark_mb: float | None = option(
+        None,
+        Optional(Real(0.0, 10**8, above=True)),
+        "MiB of the process at which pools and caches are trimmed",
+    )
+    memory_limit_gb: float | None = option(
+        None,
+        Optional(Real(0.0, 10**5, above=True)),
+        "GiB of the process above which requests are refused",
+    )
+
+    enable_feature_scaling: bool = option(
+        False, Bool(), "rows go through a DataPreprocessor before the model"
+    )
+    preprocessor_config: PreprocessorConfig | None = option(
+        None, Optional(Nested(PreprocessorConfig)), "that DataPreprocessor's options"
+    )
+    enable_quantization: bool = option(False, Bool(), "allow quantization as the options below say")
+    enable_model_quantization: bool = option(
+        False, Bool(), "quantize the model's numbers; needs enable_quantization"
+    )
+    enable_input_quantization: bool = option(
+        False, Bool(), "quantize and restore the rows; needs enable_quantization"
+    )
+    quantization_dtype: str = option(
+        "int8", Choice("int8", "uint8", "int16", "float16"), "the number format"
+    )
+    quantization_config: QuantizationConfig | None = option(
+        None, Optional(Nested(QuantizationConfig)), "the Quantizer's options"
+    )
+
+    optimization_mode: OptimizationMode = option(
+        OptimizationMode.BALANCED, Named(OptimizationMode), "what the engine spends and saves"
+    )
+    enable_jit: bool = option(False, Bool(), "compile the model to machine code at load")
+    enable_onnx: bool = option(False, Bool(), "run ONNX models with ONNX Runtime")
+    onnx_opset: int | None = option(
+        None, Optional(Int(1, 1000)), "operator set that a model is converted to; needs enable_onnx"
+    )
+    debug_mode: bool = option(False, Bool(), "log every request")
+
+    def settle(self):
+        fit_batch_sizes(self)
+        self._check(
+            self.onnx_opset is None or self.enable_onnx,
+            "onnx_opset has a meaning only with enable_onnx=True",
+        )
+        for name in ("enable_model_quantization", "enable_input_quantization"):
+            self._check(
+                not getattr(self, name) or self.enable_quantization,
+                f"{name} has a meaning only with enable_quantization=True",
+            )
+
+
+def engine_config(config) -> InferenceEngineConfig:
+    """What an engine is given, as an InferenceEngineConfig.
+
+    None: InferenceEngineConfig.load(), that is the environment over the file that SPINNEY_CONFIG
+    names over the defaults. A mapping of options, or a path to a .json or .toml file, is all there
+    is: the environment is not read.
+    """
+    if config is None:
+        return InferenceEngineConfig.load()
+    if isinstance(config, InferenceEngineConfig):
+        return config
+    if isinstance(config, str) or hasattr(config, "__fspath__"):
+        return InferenceEngineConfig.from_file(config)
+    if hasattr(config, "keys"):
+        return InferenceEngineConfig.from_dict(dict(config))
+    raise ConfigTypeError(
+        f"config is a {type(config).__name__}; expected an InferenceEngineConfig, a mapping of "
+        "its options, a path to a .json or .toml file, or None"
+    )

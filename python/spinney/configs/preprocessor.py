@@ -1,0 +1,100 @@
+"""Options of a DataPreprocessor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable
+
+import numpy as np
+
+from spinney.configs.base import Config, option
+from spinney.configs.enums import NormalizationType
+from spinney.configs.kinds import (
+    Bool,
+    Choice,
+    Floating,
+    Function,
+    Int,
+    Named,
+    Optional,
+    Real,
+    Span,
+)
+
+
+@dataclass(eq=False, repr=False)
+class PreprocessorConfig(Config):
+    """Options of a DataPreprocessor: missing values, outliers, scaling."""
+
+    env_prefix = "SPINNEY_PREPROCESSOR__"
+
+    normalization: NormalizationType = option(
+        NormalizationType.STANDARD, Named(NormalizationType), "how columns are brought to one scale"
+    )
+    robust_percentiles: tuple = option(
+        (25.0, 75.0), Span(0.0, 100.0), "percentiles whose distance is ROBUST's scale"
+    )
+    handle_nan: bool = option(True, Bool(), "replace NaN; False lets it through")
+    handle_inf: bool = option(True, Bool(), "replace infinities; False lets them through")
+    nan_strategy: str = option(
+        "mean", Choice("mean", "median", "most_frequent", "constant"), "what replaces NaN"
+    )
+    nan_fill_value: float = option(0.0, Real(), "what replaces NaN with the strategy constant")
+    inf_strategy: str = option(
+        "max_value",
+        Choice("max_value", "mean", "median", "constant", "nan"),
+        "what replaces infinities; nan treats them as NaN",
+    )
+    inf_buffer: float = option(
+        1.0, Real(0.0, above=True), "factor on the column's extreme that replaces an infinity"
+    )
+    detect_outliers: bool = option(False, Bool(), "look for outliers and treat them")
+    outlier_method: str = option(
+        "iqr",
+        Choice("iqr", "zscore", "percentile", "isolation_forest"),
+        "how outliers are told",
+    )
+    outlier_handling: str = option(
+        "clip", Choice("clip", "remove", "winsorize", "mean"), "what is done with outliers"
+    )
+    outlier_iqr_multiplier: float = option(
+        1.5, Real(0.0, above=True), "iqr: distance from the quartiles, in interquartile ranges"
+    )
+    outlier_zscore_threshold: float = option(
+        3.0, Real(0.0, above=True), "zscore: distance from the mean, in standard deviations"
+    )
+    outlier_percentiles: tuple = option(
+        (1.0, 99.0), Span(0.0, 100.0), "percentile: what lies outside is an outlier"
+    )
+    clip_values: bool = option(False, Bool(), "clip every value to clip_min and clip_max")
+    clip_min: float = option(-np.inf, Real(infinite=True), "the least value that clipping leaves")
+    clip_max: float = option(np.inf, Real(infinite=True), "the greatest value that clipping leaves")
+    parallel_processing: bool = option(False, Bool(), "use several threads on large inputs")
+    n_jobs: int = option(-1, Int(-1, 4096), "threads; -1 for the CPUs that the process may use")
+    chunk_size: int | None = option(
+        None, Optional(Int(1, 1 << 40)), "rows that are treated at a time; None for all"
+    )
+    cache_enabled: bool = option(True, Bool(), "keep answers for inputs that come again")
+    cache_size: int = option(128, Int(1, 10**7), "answers that the cache holds")
+    dtype: np.dtype = option(np.dtype(np.float64), Floating(), "the type of the answers")
+    epsilon: float = option(1e-10, Real(0.0, above=True), "scales below this count as no scale")
+    enable_input_validation: bool = option(True, Bool(), "refuse input of a wrong shape or type")
+    input_size_limit: int | None = option(
+        None, Optional(Int(1, 1 << 40)), "rows that one input may have; None for any number"
+    )
+    custom_center_func: Callable | None = option(
+        None, Optional(Function()), "column -> its centre, in place of the normalization's"
+    )
+    custom_scale_func: Callable | None = option(
+        None, Optional(Function()), "column -> its scale, in place of the normalization's"
+    )
+    custom_transform_func: Callable | None = option(
+        None, Optional(Function()), "array -> array of the same shape, applied last"
+    )
+    debug_mode: bool = option(False, Bool(), "log every step with its time")
+
+    def settle(self):
+        self._check(
+            self.clip_min < self.clip_max,
+            f"clip_min ({self.clip_min}) is not below clip_max ({self.clip_max})",
+        )
