@@ -3,9 +3,9 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/shared_ptr.h>
 
-#include <cmath>
 #include <cstddef>
 
+#include "binding/future_object.h"
 #include "binding/model.h"
 
 namespace nb = nanobind;
@@ -13,105 +13,7 @@ namespace nb = nanobind;
 namespace spinney::binding {
 namespace {
 
-struct Future {
-  PyObject_HEAD Promise* promise;  // nullptr: done at birth
-  PyObject* value;
-  PyObject* error;
-  PyObject* condition;
-  PyObject* waiters;
-  PyObject* callbacks;
-  bool delivered;
-};
-
 PyTypeObject* prediction_future = nullptr;  // spinney.engine.future.PredictionFuture
-
-Future* as_future(PyObject* self) { return reinterpret_cast<Future*>(self); }
-
-PyObject* helper(const char* name) {
-  const Owned module(PyImport_ImportModule("spinney.engine.future"));
-  return module ? PyObject_GetAttrString(module.get(), name) : nullptr;
-}
-
-// After a fork no worker of this process keeps a promise made before.
-bool orphaned(const Future* future) {
-  const Promise* promise = future->promise;
-  return promise && promise->stale() && !(promise->phase() & 2);
-}
-
-bool is_done(const Future* future) {
-  return !future->promise || future->promise->done() || orphaned(future);
-}
-
-bool is_cancelled(const Future* future) {
-  return future->promise && future->promise->phase() == Promise::kCancelled;
-}
-
-PyObject* fetch_error() {
-  PyObject *type, *value, *trace;
-  PyErr_Fetch(&type, &value, &trace);
-  PyErr_NormalizeException(&type, &value, &trace);
-  if (trace) PyException_SetTraceback(value, trace);
-  Py_XDECREF(type);
-  Py_XDECREF(trace);
-  return value;
-}
-
-// Takes a done promise's answer over, once.
-void settle(Future* future) {
-  if (future->value || future->error) return;
-  if (orphaned(future)) {
-    const Owned raiser(helper("orphaned"));
-    const Owned ignored(raiser ? PyObject_CallFunctionObjArgs(raiser.get(), nullptr) : nullptr);
-  } else {
-    future->value = future->promise->answer();
-  }
-  if (!future->value) future->error = fetch_error();
-}
-
-PyObject* raise_named(const char* module_name, const char* name) {
-  const Owned module(PyImport_ImportModule(module_name));
-  const Owned type(module ? PyObject_GetAttrString(module.get(), name) : nullptr);
-  const Owned error(type ? PyObject_CallFunctionObjArgs(type.get(), nullptr) : nullptr);
-  if (error) PyErr_SetObject(type.get(), error.get());
-  return nullptr;
-}
-
-// The seconds of `timeout` from now as a deadline. False with a Python error set.
-bool read_deadline(PyObject* timeout, bool& bounded, Promise::Time& deadline) {
-  bounded = false;
-  if (timeout == Py_None) return true;
-  const double seconds = PyFloat_AsDouble(timeout);
-  if (seconds == -1.0 && PyErr_Occurred()) return false;
-  if (std::isnan(seconds)) {
-    PyErr_SetString(PyExc_ValueError, "timeout is not a number; give seconds, or None");
-    return false;
-  }
-  if (seconds > 1e9) return true;
-  bounded = true;
-  deadline = std::chrono::steady_clock::now();
-  if (seconds > 0) deadline += std::chrono::nanoseconds(static_cast<int64_t>(seconds * 1e9));
-  return true;
-}
-
-// False with a Python error set: out of time, or a signal's handler raised.
-bool wait_until_done(Future* future, PyObject* timeout) {
-  if (is_done(future)) return true;
-  bool bounded;
-  Promise::Time deadline;
-  if (!read_deadline(timeout, bounded, deadline)) return false;
-  for (;;) {
-    PyThreadState* state = PyEval_SaveThread();
-    const Promise::Wait outcome = future->promise->wait(bounded ? &deadline : nullptr);
-    PyEval_RestoreThread(state);
-    if (outcome == Promise::Wait::kDone || is_done(future)) return true;
-    if (outcome == Promise::Wait::kInterrupted) {
-      if (PyErr_CheckSignals() < 0) return false;
-      continue;
-    }
-    raise_named("concurrent.futures", "TimeoutError");
-    return false;
-  }
-}
 
 bool read_timeout(PyObject* const* args, Py_ssize_t count, PyObject* names, PyObject*& timeout) {
   timeout = Py_None;
@@ -408,46 +310,20 @@ void deliver(PyObject* self) {
 
 namespace {
 
-// A promise that Python code keeps.
-class LocalPromise final : public Promise {
- public:
-  using Promise::Promise;
-  ~LocalPromise() override {
-    Py_XDECREF(value_);
-    Py_XDECREF(error_);
-  }
-
-  void keep(PyObject* value, PyObject* error) {
-    if (value_ || error_) return;
-    PyObject*& place = error == Py_None ? value_ : error_;
-    place = error == Py_None ? value : error;
-    Py_INCREF(place);
-    finish();
-  }
-
-  PyObject* answer() override {
-    if (error_) PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error_)), error_);
-    return shared(value_);
-  }
-
- private:
-  PyObject* value_ = nullptr;
-  PyObject* error_ = nullptr;
-};
-
-struct Keeper {
-  explicit Keeper(std::shared_ptr<Dispatcher> dispatcher)
-      : promise(new LocalPromise(std::move(dispatcher))) {}
-  Keeper(const Keeper&) = delete;
-  ~Keeper() { promise->release(); }
-
-  LocalPromise* promise;
-};
-
-nb::object new_reference(PyObject* object) {
-  if (!object) throw nb::python_error();
-  return nb::steal(object);
+PyObject* settled_future(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  if (count == 1) return make_settled_future(args[0], nullptr);
+  if (count == 2) return make_settled_future(nullptr, args[1]);
+  PyErr_SetString(PyExc_TypeError, "expected a value, or None and an exception");
+  return nullptr;
 }
+
+PyMethodDef functions[] = {
+    {"settled_future", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(settled_future)),
+     METH_FASTCALL,
+     "settled_future(value, error=None, /)\n--\n\n"
+     "A future that is done already: with a value, or with an exception."},
+    {nullptr, nullptr, 0, nullptr},
+};
 
 }  // namespace
 
@@ -458,38 +334,8 @@ void define_futures(nb::module_& module) {
   module.def("_adopt_future_type", [](nb::type_object type) {
     prediction_future = reinterpret_cast<PyTypeObject*>(type.release().ptr());
   });
-  module.def(
-      "settled_future",
-      [](nb::handle value, nb::handle error) {
-        return new_reference(
-            make_settled_future(value.ptr(), error.is_none() ? nullptr : error.ptr()));
-      },
-      nb::arg("value").none(), nb::arg("error") = nb::none(),
-      "A future that is done already: with a value, or with an exception.");
+  if (PyModule_AddFunctions(module.ptr(), functions) < 0) throw nb::python_error();
   module.def("_forked", [] { ++Promise::generation; });
-  nb::class_<Dispatcher>(module, "Dispatcher", "Runs callbacks of futures on threads of its own.")
-      .def(nb::new_([] { return std::make_shared<Dispatcher>(); }))
-      .def("serve",
-           [](Dispatcher& self, int lane) {
-             self.serve(lane ? Dispatcher::kCallbacks : Dispatcher::kConditions);
-           })
-      .def("stop", &Dispatcher::stop);
-  nb::class_<Keeper>(module, "OpenFuture", "A future that Python code completes.")
-      .def(nb::init<std::shared_ptr<Dispatcher>>())
-      .def(
-          "future",
-          [](Keeper& self) {
-            self.promise->retain();
-            return new_reference(make_future(self.promise));
-          },
-          "The future; ask once.")
-      .def("start", [](Keeper& self) { self.promise->start(); })
-      .def(
-          "finish",
-          [](Keeper& self, nb::handle value, nb::handle error) {
-            self.promise->keep(value.ptr(), error.ptr());
-          },
-          nb::arg("value").none(), nb::arg("error") = nb::none());
 }
 
 }  // namespace spinney::binding

@@ -30,5 +30,6 @@ bool announce(PyObject* future);
 void deliver(PyObject* future);
 
 void define_futures(nanobind::module_& module);
+void define_open_futures(nanobind::module_& module);
 
 }  // namespace spinney::binding

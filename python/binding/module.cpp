@@ -168,6 +168,7 @@ NB_MODULE(_core, m) {
       .def("__deepcopy__", [](nb::object self, nb::handle) { return self; });
   define_split_values(m);
   define_futures(m);
+  define_open_futures(m);
 }
 
 }  // namespace spinney::binding

@@ -41,7 +41,8 @@ class Promise {
   void finish();
 
   // The future's side, under the interpreter's lock.
-  // The answer as a new reference, or nullptr with the request's error set. Called once, when done.
+  // The answer as a new reference, or nullptr with the request's error set. Called when
+  // done, by more than one thread perhaps.
   virtual PyObject* answer() = 0;
   // False if it was answered already. The engine is told by drop().
   bool cancel();
