@@ -18,6 +18,18 @@ const char* exception_name(Code code) {
       return "ModelTooLargeError";
     case Code::kIo:
       return "ModelIOError";
+    case Code::kQueueFull:
+      return "QueueFullError";
+    case Code::kThrottled:
+      return "ThrottledError";
+    case Code::kExpired:
+      return "RequestExpiredError";
+    case Code::kCancelled:
+      return "RequestCancelledError";
+    case Code::kShutDown:
+      return "EngineShutDownError";
+    case Code::kInternal:
+      return "ModelFailedError";
   }
   return "SpinneyError";
 }

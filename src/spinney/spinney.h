@@ -33,6 +33,9 @@ class Model {
 
   const Description& description() const { return *description_; }
   const plan::Plan& plan() const { return *plan_; }
+  // For those who keep a part of the model, such as backend::make_native().
+  std::shared_ptr<const Description> shared_description() const { return description_; }
+  std::shared_ptr<const plan::Plan> shared_plan() const { return plan_; }
   size_t n_features() const { return description_->n_features(); }
   size_t n_outputs() const { return description_->n_outputs(); }
 

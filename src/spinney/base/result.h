@@ -19,6 +19,13 @@ enum class Code {
   kUnsupported,      // well formed, but there is no native path for it
   kTooLarge,         // a declared or real size is beyond a stated limit
   kIo,               // the operating system refused
+  // What the engine answers to requests (engine/engine.h).
+  kQueueFull,  // refused at once: the queue or the limit of concurrent requests is full
+  kThrottled,  // refused or shed: requests wait for too long; a later try may succeed
+  kExpired,    // the request's deadline passed, or cannot be met
+  kCancelled,  // the caller cancelled it
+  kShutDown,   // the engine stops, or the process forked
+  kInternal,   // the model itself failed
 };
 
 struct Error {

@@ -1,0 +1,71 @@
+// The door of this room: Backend, what answers a batch of rows; a native plan, or any function.
+//
+// A back end is immutable as far as the engine can see, and shared: requests that are in flight
+// when a model is reloaded or unloaded finish on the one they were admitted to.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "spinney/base/result.h"
+#include "spinney/model/description.h"
+#include "spinney/model/rows.h"
+#include "spinney/plan/plan.h"
+#include "spinney/request/request.h"
+
+namespace spinney::backend {
+
+struct BatchInput {
+  Rows rows;  // contiguous, of one type and width
+  AnswerKind kind = AnswerKind::kValues;
+};
+
+struct BatchOutput {
+  void* data = nullptr;  // rows x answer(kind).row_bytes(), to be filled; null without columns
+  // May be set in place of data, or beside it; each request of the batch is given it with the
+  // number of its first row. A failing score() may leave here what its Error cannot hold.
+  std::shared_ptr<void> object;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  // Features that rows must have; 0: any, but batches hold rows of one width only.
+  virtual size_t width() const = 0;
+  // What a row's answer looks like; kUnsupported if there is no such answer.
+  virtual Result<AnswerShape> answer(AnswerKind kind) const = 0;
+  // Answers every row, in order. Called from several threads at once, up to concurrency(). Rows'
+  // answers must not depend on which rows share their batch. What it throws becomes kInternal.
+  virtual Status score(const BatchInput& input, BatchOutput& output) const = 0;
+
+  // Batches at once; 0: any number.
+  virtual size_t concurrency() const { return 0; }
+  // Whether the same rows may be scored twice. Only then is a failing batch halved until the rows
+  // at fault stand alone, may equal requests share an answer, and does warm-up call score().
+  virtual bool idempotent() const { return false; }
+  // Whether a request of more rows than a batch may be cut in pieces (not without columns).
+  virtual bool splits() const { return true; }
+  // Numbers of rows worth a dummy prediction before the first request, each at most rows_max.
+  virtual std::vector<size_t> warm_up_rows(size_t rows_max) const;
+  // Estimated time of one batch before any was measured; 0: unknown.
+  virtual double cost_ns(size_t /*rows*/) const { return 0; }
+};
+
+// The native plan of a model: Model::shared_description() and shared_plan().
+std::shared_ptr<const Backend> make_native(std::shared_ptr<const Description> description,
+                                           std::shared_ptr<const plan::Plan> plan);
+
+struct CallableOptions {
+  size_t width = 0;   // see Backend
+  AnswerShape shape;  // of every kind in kinds
+  std::vector<AnswerKind> kinds = {AnswerKind::kValues};
+  size_t concurrency = 1;
+  bool idempotent = false;
+};
+using Callable = std::function<Status(const BatchInput& input, BatchOutput& output)>;
+std::shared_ptr<const Backend> make_callable(Callable callable, CallableOptions options);
+
+}  // namespace spinney::backend

@@ -1,0 +1,37 @@
+#include <algorithm>
+
+#include "spinney/backend/backend.h"
+
+namespace spinney::backend {
+namespace {
+
+class CallableBackend final : public Backend {
+ public:
+  CallableBackend(Callable callable, CallableOptions options)
+      : callable_(std::move(callable)), options_(std::move(options)) {}
+
+  size_t width() const override { return options_.width; }
+  size_t concurrency() const override { return options_.concurrency; }
+  bool idempotent() const override { return options_.idempotent; }
+  bool splits() const override { return options_.shape.columns > 0; }
+
+  Result<AnswerShape> answer(AnswerKind kind) const override {
+    if (std::count(options_.kinds.begin(), options_.kinds.end(), kind) > 0) return options_.shape;
+    return unsupported(std::string("this function gives no ") + name_of(kind));
+  }
+  Status score(const BatchInput& input, BatchOutput& output) const override {
+    return callable_(input, output);
+  }
+
+ private:
+  Callable callable_;
+  CallableOptions options_;
+};
+
+}  // namespace
+
+std::shared_ptr<const Backend> make_callable(Callable callable, CallableOptions options) {
+  return std::make_shared<CallableBackend>(std::move(callable), std::move(options));
+}
+
+}  // namespace spinney::backend

@@ -1,0 +1,86 @@
+// The door of this room: Engine queues requests for models, batches and scores them, and answers.
+//
+//   auto engine = spinney::engine::Engine::make({}).value();
+//   engine->load("fraud", "1", spinney::backend::make_native(m.shared_description(),
+//   m.shared_plan())); spinney::Request request; request.rows = spinney::dense_rows(x, 1, width);
+//   request.completion = &completion;
+//   auto admission = engine->submit(request);     // answered through completion.finish()
+//
+// Every member may be called from any thread at any time, and never hangs: those that wait say for
+// how long. Each admitted request is answered exactly once, whatever happens: docs/overload.md.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "spinney/backend/backend.h"
+#include "spinney/base/result.h"
+#include "spinney/engine/options.h"
+#include "spinney/engine/stats.h"
+#include "spinney/request/request.h"
+
+namespace spinney::engine {
+
+class Engine {
+ public:
+  // kInvalidArgument names the option that does not fit.
+  static Result<std::unique_ptr<Engine>> make(EngineOptions options = {});
+  // As stop(1 s). Threads that a back end has not given back by then end when it does.
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Serves `backend` under this name and version from now on, after its warm-up on this thread.
+  // A version of that name that is loaded already is replaced: what was admitted to it finishes on
+  // the old one, what comes after runs on the new one, none fails. On an error (an option that does
+  // not fit, a failing warm-up) nothing changes. The version loaded last is the one that requests
+  // without a version get.
+  Status load(const std::string& name, const std::string& version,
+              std::shared_ptr<const backend::Backend> backend, const ModelOptions& options = {});
+  // Takes no more requests for it; those admitted still finish. Empty version: every version of it.
+  Status unload(const std::string& name, const std::string& version = "");
+
+  // Never blocks, except that a completion that may not block can be told before it returns.
+  Admission submit(const Request& request) noexcept;
+  // True if the request will be answered with kCancelled, by this call; false if it was answered
+  // already, or is being. Its place in the queue, and its turn in a batch, are given up.
+  bool cancel(RequestId id) noexcept;
+
+  int64_t now_ns() const noexcept;
+
+  // Refuses new requests and waits until all are answered; true if they were within the time.
+  bool drain(int64_t timeout_ns);
+  // Takes requests again after drain(); not after stop().
+  void resume();
+  // drain(timeout_ns), then answers what is left with kShutDown. May be called twice.
+  void stop(int64_t timeout_ns);
+
+  // A second limit of requests in flight, for those who watch the CPU; 0 lifts it.
+  void limit_concurrency(size_t requests) noexcept;
+
+  std::vector<ModelStatus> models() const;
+  EngineStats stats() const;
+
+  // After fork() the child has none of the engine's threads. Its first use of the engine starts it
+  // afresh with the same models, and answers the requests that it inherited with kShutDown; so does
+  // this, at once, for a child whose threads may wait for such a request before they use the
+  // engine. Does nothing in a process that has the engine's threads.
+  void after_fork_in_child();
+
+  // Without threads (EngineOptions::threads): runs one batch if there is one to run; true if so.
+  bool run_some();
+  // Answers what has expired. Returns when it wants to be called next (kNever: not until something
+  // is submitted).
+  int64_t tick();
+
+ private:
+  class Impl;
+  explicit Engine(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace spinney::engine

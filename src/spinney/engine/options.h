@@ -1,0 +1,61 @@
+// What an engine and each of its models may be told. Defaults serve a native model well.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+
+#include "spinney/base/clock.h"
+#include "spinney/base/result.h"
+
+namespace spinney::engine {
+
+struct EngineOptions {
+  size_t num_workers = 0;  // threads that score; 0: as many as the process may use
+  // Requests of all models that are admitted and not yet answered; 0: no limit of the engine's own.
+  size_t max_concurrent_requests = 0;
+  // How long a worker looks for work before it sleeps. Sleeping costs the next request a few
+  // microseconds, looking takes a core from others.
+  int64_t spin_ns = 20 * kMicrosecond;
+  // Called first on each worker's thread with its number, say to pin it to a CPU.
+  std::function<void(size_t)> on_worker_start;
+  const Clock* clock = nullptr;  // null: SteadyClock; else must outlive the engine
+  // False: no thread is started, and run_some() and tick() do the work (tests, other executors).
+  bool threads = true;
+};
+
+struct ModelOptions {
+  // Batching. A free worker takes what is queued, up to the batch size in force, and never waits
+  // for more unless batch_timeout_ns says so.
+  size_t max_batch_size = 64;     // rows
+  size_t initial_batch_size = 0;  // rows at most until costs are known; 0: max_batch_size
+  size_t min_batch_size = 1;      // rows that a batch waits for, if batch_timeout_ns allows
+  // At most so long after its first request a batch below min_batch_size is run, and earlier where
+  // its earliest deadline asks for it. 0: at once.
+  int64_t batch_timeout_ns = 0;
+  // Batches grow only while that still saves a worthwhile share of the cost per row, by the
+  // measured cost a * rows + b; false: always up to max_batch_size.
+  bool adaptive_batch_size = true;
+
+  // Admission.
+  size_t max_queue_rows = 65'536;      // rows that wait; a request beyond is refused at once
+  size_t max_request_rows = 1 << 20;   // of one request
+  size_t max_concurrent_requests = 0;  // admitted and not yet answered; 0: no limit
+
+  // Overload. Requests of a level are shed, and new ones refused, while the shortest wait of that
+  // level has been above the target for the whole interval (CoDel). 0: never.
+  int64_t shed_target_ns = 5 * kMillisecond;
+  int64_t shed_interval_ns = 100 * kMillisecond;
+  bool refuse_too_late = true;  // at once, requests whose deadline passes before their turn
+
+  // Equal requests in flight are scored once (only where the back end is idempotent).
+  bool single_flight = true;
+  // Answers kept for equal requests to come; 0: none. Entries are zeroed when they leave.
+  size_t cache_entries = 0;
+  int64_t cache_ttl_ns = 300 * kSecond;
+
+  bool warm_up = true;  // score dummy rows before the model takes requests (idempotent only)
+  size_t warm_up_iterations = 3;  // of each number of rows
+};
+
+}  // namespace spinney::engine
