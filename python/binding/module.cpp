@@ -17,6 +17,7 @@
 #include "binding/model.h"
 #include "binding/predict.h"
 #include "binding/split_values.h"
+#include "binding/threads.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -167,6 +168,7 @@ NB_MODULE(_core, m) {
       .def("__copy__", [](nb::object self) { return self; })
       .def("__deepcopy__", [](nb::object self, nb::handle) { return self; });
   define_split_values(m);
+  define_threads(m);
   define_futures(m);
   define_open_futures(m);
 }

@@ -9,6 +9,8 @@ import numpy as np
 
 __version__: str
 
+def usable_cpus() -> int: ...
+
 class Model:
     @staticmethod
     def load(path: str | bytes | PathLike, format: str | None = None) -> Model: ...
