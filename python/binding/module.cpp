@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 
+#include "binding/engine.h"
 #include "binding/errors.h"
 #include "binding/future.h"
 #include "binding/info.h"
@@ -171,6 +172,7 @@ NB_MODULE(_core, m) {
   define_threads(m);
   define_futures(m);
   define_open_futures(m);
+  define_engine(m);
 }
 
 }  // namespace spinney::binding
