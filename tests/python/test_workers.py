@@ -179,9 +179,9 @@ def test_wrong_results_are_refused(deed):
 def test_an_answer_may_be_larger_than_was_expected():
     with worker(worker_models.Sum("give_much")) as model:
         assert model.predict(ROWS).shape == (2, 1 << 20)
-    with worker(worker_models.Sum("give_much"), result_limit_mb=8) as model:
-        with pytest.raises(spinney.WorkerError, match="result_limit_mb"):
-            model.predict(ROWS)
+    model = worker(worker_models.Sum("give_much"), result_limit_mb=8)
+    with model, pytest.raises(spinney.WorkerError, match="result_limit_mb"):
+        model.predict(ROWS)
 
 
 def test_what_the_model_raises_is_told():

@@ -34,9 +34,9 @@ _CHILD = str(Path(__file__).with_name("child.py"))
 _LOOK_MS = (
     50  # how often a silent process is looked at, in case a fork of it keeps the channel open
 )
-_ENVIRONMENT = tuple(
-    "PATH HOME LANG LANGUAGE LC_ALL LC_CTYPE LC_NUMERIC TZ TMPDIR LD_LIBRARY_PATH USER LOGNAME".split()
-)
+_ENVIRONMENT = (
+    "PATH HOME LANG LANGUAGE LC_ALL LC_CTYPE LC_NUMERIC TZ TMPDIR LD_LIBRARY_PATH USER LOGNAME"
+).split()
 # Settings of numerical libraries can change the last bit of an answer: the worker gets the same.
 _NUMERICAL = "OPENBLAS_ MKL_ OMP_ GOMP_ KMP_ BLIS_ GOTO_ NPY_ SCIPY_ SKLEARN_ NUMBA_".split()
 _POOLS = (
