@@ -17,6 +17,7 @@
 #include "binding/info.h"
 #include "binding/model.h"
 #include "binding/predict.h"
+#include "binding/quantize.h"
 #include "binding/split_values.h"
 #include "binding/threads.h"
 
@@ -173,6 +174,7 @@ NB_MODULE(_core, m) {
   define_futures(m);
   define_open_futures(m);
   define_engine(m);
+  define_quantize(m);
 }
 
 }  // namespace spinney::binding
