@@ -87,6 +87,9 @@ PyArrayObject* codes_like(PyArrayObject* x, Storage storage) {
   static constexpr int kTypes[] = {NPY_INT8, NPY_UINT8, NPY_INT16, NPY_UINT16};
   return like(x, kTypes[static_cast<size_t>(storage)]);
 }
+void* data_of(const nb::object& array) {
+  return PyArray_DATA(reinterpret_cast<PyArrayObject*>(array.ptr()));
+}
 nb::object own(PyArrayObject* array) { return nb::steal(reinterpret_cast<PyObject*>(array)); }
 
 Affine checked(float scale, int zero, int low, int high, Storage storage) {
@@ -108,9 +111,7 @@ nb::tuple quantize_tensor(nb::handle x, int storage_number, int low, int high, f
   const nb::object out = own(codes_like(in, storage));
   Outside outside;
   run(size(in), [&] {
-    outside =
-        quantize::kernels().quantize(floats(in), size(in), affine, storage,
-                                     PyArray_DATA(reinterpret_cast<PyArrayObject*>(out.ptr())));
+    outside = quantize::kernels().quantize(floats(in), size(in), affine, storage, data_of(out));
   });
   return nb::make_tuple(out, outside.clipped, outside.nans, outside.infinities);
 }
@@ -125,9 +126,7 @@ nb::tuple quantize_dynamic(nb::handle x, int storage_number, int low, int high, 
   run(size(in), [&] {
     const quantize::Range range = quantize::kernels().range(floats(in), size(in));
     affine = quantize::affine_for(range.min, range.max, {low, high}, symmetric);
-    outside =
-        quantize::kernels().quantize(floats(in), size(in), affine, storage,
-                                     PyArray_DATA(reinterpret_cast<PyArrayObject*>(out.ptr())));
+    outside = quantize::kernels().quantize(floats(in), size(in), affine, storage, data_of(out));
   });
   return nb::make_tuple(out, affine.scale, affine.zero, outside.nans, outside.infinities);
 }
@@ -168,9 +167,8 @@ nb::tuple quantize_channels(nb::handle x, int storage_number, int low, int high,
   const nb::object out = own(codes_like(in, storage));
   Outside outside;
   run(size(in), [&] {
-    outside =
-        quantize::quantize_channels(quantize::kernels(), floats(in), shape, affine, storage,
-                                    PyArray_DATA(reinterpret_cast<PyArrayObject*>(out.ptr())));
+    outside = quantize::quantize_channels(quantize::kernels(), floats(in), shape, affine, storage,
+                                          data_of(out));
   });
   return nb::make_tuple(out, outside.clipped, outside.nans, outside.infinities);
 }
@@ -182,7 +180,7 @@ nb::object dequantize_tensor(nb::handle codes, float scale, int zero) {
       quantize::code_range(storage, static_cast<int>(size_of(storage)) * 8);
   const Affine affine = checked(scale, zero, whole.low, whole.high, storage);
   const nb::object out = own(like(in, NPY_FLOAT));
-  auto* to = static_cast<float*>(PyArray_DATA(reinterpret_cast<PyArrayObject*>(out.ptr())));
+  auto* to = static_cast<float*>(data_of(out));
   run(size(in),
       [&] { quantize::kernels().dequantize(PyArray_DATA(in), size(in), affine, storage, to); });
   return out;
@@ -198,7 +196,7 @@ nb::object dequantize_channels(nb::handle codes, nb::handle scales, nb::handle z
       channel_affine(carray(scales, NPY_FLOAT, "scales"), carray(zeros, NPY_INT32, "zeros"),
                      shape.channels, whole.low, whole.high, storage);
   const nb::object out = own(like(in, NPY_FLOAT));
-  auto* to = static_cast<float*>(PyArray_DATA(reinterpret_cast<PyArrayObject*>(out.ptr())));
+  auto* to = static_cast<float*>(data_of(out));
   run(size(in), [&] {
     quantize::dequantize_channels(quantize::kernels(), PyArray_DATA(in), shape, affine, storage,
                                   to);
@@ -224,6 +222,28 @@ nb::list channel_ranges(nb::handle x, int axis) {
   return list;
 }
 
+// (scales, zeros, nans, infinities) for the ranges of an array's channels.
+nb::tuple channel_parameters(nb::handle x, int axis, int low, int high, bool symmetric) {
+  PyArrayObject* in = carray(x, NPY_FLOAT, "x");
+  const ChannelShape shape = shape_of(in, axis);
+  std::vector<quantize::Range> ranges;
+  run(size(in), [&] { ranges = channel_ranges(quantize::kernels(), floats(in), shape); });
+  npy_intp channels = static_cast<npy_intp>(shape.channels);
+  const nb::object scales = nb::steal(PyArray_SimpleNew(1, &channels, NPY_FLOAT));
+  const nb::object zeros = nb::steal(PyArray_SimpleNew(1, &channels, NPY_INT32));
+  if (!scales.is_valid() || !zeros.is_valid()) throw nb::python_error();
+  size_t nans = 0, infinities = 0;
+  for (size_t c = 0; c < shape.channels; ++c) {
+    const Affine affine =
+        quantize::affine_for(ranges[c].min, ranges[c].max, {low, high}, symmetric);
+    static_cast<float*>(data_of(scales))[c] = affine.scale;
+    static_cast<int32_t*>(data_of(zeros))[c] = affine.zero;
+    nans += ranges[c].nans;
+    infinities += ranges[c].infinities;
+  }
+  return nb::make_tuple(scales, zeros, nans, infinities);
+}
+
 nb::tuple affine_parameters(float min, float max, int low, int high, bool symmetric) {
   if (!(low < high) || low < -32768 || high > 65535)
     refuse("codes " + std::to_string(low) + " to " + std::to_string(high) + " are no range");
@@ -234,7 +254,7 @@ nb::tuple affine_parameters(float min, float max, int low, int high, bool symmet
 nb::object to_half(nb::handle x) {
   PyArrayObject* in = carray(x, NPY_FLOAT, "x");
   const nb::object out = own(like(in, NPY_HALF));
-  auto* to = static_cast<uint16_t*>(PyArray_DATA(reinterpret_cast<PyArrayObject*>(out.ptr())));
+  auto* to = static_cast<uint16_t*>(data_of(out));
   run(size(in), [&] { quantize::kernels().to_half(floats(in), size(in), to); });
   return out;
 }
@@ -242,7 +262,7 @@ nb::object to_half(nb::handle x) {
 nb::object from_half(nb::handle x) {
   PyArrayObject* in = carray(x, NPY_HALF, "x");
   const nb::object out = own(like(in, NPY_FLOAT));
-  auto* to = static_cast<float*>(PyArray_DATA(reinterpret_cast<PyArrayObject*>(out.ptr())));
+  auto* to = static_cast<float*>(data_of(out));
   run(size(in), [&] {
     quantize::kernels().from_half(static_cast<const uint16_t*>(PyArray_DATA(in)), size(in), to);
   });
@@ -266,6 +286,8 @@ void define_quantize(nb::module_& m) {
         "float32 values of codes with a scale per channel.");
   m.def("array_range", &array_range, "x"_a, "(min, max, nans, infinities) of the finite values.");
   m.def("channel_ranges", &channel_ranges, "x"_a, "axis"_a, "array_range of each channel.");
+  m.def("channel_parameters", &channel_parameters, "x"_a, "axis"_a, "low"_a, "high"_a,
+        "symmetric"_a, "(scales, zero_points, nans, infinities) for the channels' ranges.");
   m.def("affine_parameters", &affine_parameters, "min"_a, "max"_a, "low"_a, "high"_a, "symmetric"_a,
         "(scale, zero_point) for values from min to max.");
   m.def("to_half", &to_half, "x"_a, "x in float16, ties to even, infinity beyond 65,504.");

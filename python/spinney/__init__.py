@@ -33,6 +33,7 @@ from spinney.exceptions import (
     WorkerTimeoutError,
 )
 from spinney.loading import load
+from spinney.quantization import Quantizer
 from spinney.workers import CallableModel, WorkerModel
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "ModelTooLargeError",
     "ModelType",
     "PythonModelError",
+    "Quantizer",
     "QueueFullError",
     "RequestCancelledError",
     "RequestExpiredError",

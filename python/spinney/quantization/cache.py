@@ -29,6 +29,7 @@ class ContentCache:
         self._entries = OrderedDict()
         self._bytes = 0
         self._pause = 0
+        self._each_s = 0.0  # what a result costs to make, as last seen
         self.hits = self.misses = self.evictions = self.pauses = 0
         self._begin_trial()
 
@@ -94,8 +95,9 @@ class ContentCache:
             self._compute_s += compute_s
         if self._lookups < _TRIAL_LOOKUPS:
             return
-        each = self._compute_s / self._computed if self._computed else None
-        if each is not None and self._trial_hits * each < self._lookup_s:
+        if self._computed:
+            self._each_s = self._compute_s / self._computed
+        if self._trial_hits * self._each_s < self._lookup_s:
             self._pause = _PAUSE_CALLS
             self.pauses += 1
             self._clear()

@@ -78,12 +78,14 @@ class Parameters:
         """The reverse of to_dict. InvalidInputError names what does not fit."""
         try:
             made = cls(**data)
+            channels = made.channel_dim is not None
             storage, low, high = made.storage, int(made.low), int(made.high)
-            if made.channel_dim is None:
-                scale, zero = float(np.float32(made.scale)), int(made.zero_point)
-            else:
+            axis = int(made.channel_dim) if channels else None
+            with np.errstate(over="ignore"):
                 scale = np.array(made.scale, np.float32)
-                zero = np.array(made.zero_point, np.int32)
+            zero = np.array(made.zero_point, np.int32)
+            if not channels:
+                scale, zero = float(scale), int(zero)
         except (TypeError, ValueError, OverflowError) as error:
             raise InvalidInputError(f"these are not quantization parameters: {error}") from None
         if storage not in STORAGES:
@@ -93,11 +95,13 @@ class Parameters:
             raise InvalidInputError(f"codes {low} to {high} do not fit into {storage}")
         if not (np.all(np.isfinite(scale)) and np.all(np.greater(scale, 0))):
             raise InvalidInputError("scale must be positive and finite")
-        if np.shape(scale) != np.shape(zero) or np.ndim(scale) > 1:
-            raise InvalidInputError("scale and zero_point must be two numbers or two equal lists")
+        if np.shape(scale) != np.shape(zero) or np.ndim(scale) != channels:
+            raise InvalidInputError(
+                "scale and zero_point must be two numbers, or two equal lists with a channel_dim"
+            )
         if np.any(np.less(zero, low)) or np.any(np.greater(zero, high)):
             raise InvalidInputError(f"zero_point must lie within the codes {low} to {high}")
-        return cls(storage, low, high, scale, zero, made.channel_dim)
+        return cls(storage, low, high, scale, zero, axis)
 
 
 def parameters_for(ranges, channel_dim, storage, bits, symmetric):
@@ -110,3 +114,13 @@ def parameters_for(ranges, channel_dim, storage, bits, symmetric):
     scales = np.array([scale for scale, _ in found], np.float32)
     zeros = np.array([zero for _, zero in found], np.int32)
     return Parameters(storage, low, high, scales, zeros, channel_dim)
+
+
+def check_axis(parameters, channel_dim, ndim):
+    if channel_dim is None:
+        return
+    axis = channel_dim + ndim if channel_dim < 0 else channel_dim
+    if axis != parameters.channel_dim:
+        raise InvalidInputError(
+            f"channel_dim is {channel_dim}, but the parameters are for {parameters.channel_dim}"
+        )
