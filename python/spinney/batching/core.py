@@ -9,27 +9,22 @@ Threads hold the Core and never its owner, so an owner that is dropped ends them
 
 from __future__ import annotations
 
-import atexit
 import gc
-import logging
 import math
-import os
 import threading
-import weakref
 from time import perf_counter
 
 from spinney.batching.clock import MonotonicClock
 from spinney.batching.lanes import Lanes
+from spinney.batching.lifetime import Lifetime
 from spinney.batching.runner import run_entries
+from spinney.batching.threads import expire, keep_an_eye_on, start_thread, work
 from spinney.exceptions import EngineShutDownError, RequestExpiredError
-
-_log = logging.getLogger("spinney.batching")
-_cores = weakref.WeakSet()
 
 _COUNTS = ("submitted", "answered", "failed", "expired", "cancelled", "shut_down", "refused")
 
 
-class Core:
+class Core(Lifetime):
     """States: new, running (maybe paused), stopping (draining until a time), stopped."""
 
     def __init__(self, policy, clock=None, observe=None, name="batcher"):
@@ -46,7 +41,7 @@ class Core:
         self._forget()
         self.on_fork = None
         self.state = "new"
-        _cores.add(self)
+        keep_an_eye_on(self)
 
     def _make_locks(self):
         self.lock = threading.Lock()
@@ -86,10 +81,7 @@ class Core:
     def _start_threads(self):
         while self._threads < self.policy.workers:
             self._threads += 1
-            arguments = (self, self._generation)
-            threading.Thread(
-                target=_work, args=arguments, name=f"spinney-{self.name}", daemon=True
-            ).start()
+            start_thread(work, self, self.name)
 
     def submit(self, entry, level, space_wait=0.0, arrived=None):
         """Queue an entry: True; False where the queue is full. Raises EngineShutDownError.
@@ -151,10 +143,7 @@ class Core:
         if self.policy.workers == 0:
             return
         if self._expirer is None:
-            self._expirer = threading.Thread(
-                target=_expire, args=(self, self._generation), name="spinney-expiry", daemon=True
-            )
-            self._expirer.start()
+            self._expirer = start_thread(expire, self, "expiry")
         else:
             self._tick.notify_all()
 
@@ -299,154 +288,3 @@ class Core:
         with self.lock:
             self.policy.set_limit(rows)
             self._ready.notify_all()
-
-    def stop(self, timeout):
-        """Refuse new entries, run what is queued, and fail what is left after timeout seconds.
-
-        True where everything queued was run. From a worker's own callback it only starts the
-        stopping: that worker goes on, and ends when the queue is empty or the time is over.
-        """
-        mine = getattr(_current, "core", None) is self
-        with self.lock:
-            if self.state == "stopped":
-                return self._drained
-            begun = self.clock.now()
-            fresh = self.state == "new"
-            self.state = "stopping"
-            self._stop_at = min(self._stop_at, begun + (0.0 if fresh else timeout))
-            self._notify_all()
-            if mine:
-                return False
-            self._stoppers += 1
-            while self._threads and (left := self._stop_at - self.clock.now()) > 0:
-                self.clock.wait(self._gone, left if left < math.inf else None)
-        if self.policy.workers == 0 and not fresh and timeout > 0:
-            self.run_pending()
-        try:
-            return self._end()
-        finally:
-            with self.lock:
-                self._stoppers -= 1
-
-    def _end(self):
-        """Fail whatever is left and become stopped. True where nothing was left."""
-        with self.lock:
-            if self.state == "stopped":
-                return self._drained
-            self.state = "stopped"
-            self._generation += 1
-            left = self.lanes.clear()
-            late = [entry for entries, _ in self.running.values() for entry in entries]
-            self.running.clear()
-            self._threads = self._idle = 0
-            self._expirer = None
-            self._wakes_at = math.inf
-            open_late = [e for e in late if e.future is not None and e.future.done() is not True]
-            self._drained = not left and not open_late
-            self._notify_all()
-        failed = 0
-        for entry in left:
-            if entry.claim():
-                failed += entry.fail(
-                    EngineShutDownError(f"the {self.name} was stopped before the request was run")
-                )
-        cut_off = 0
-        for entry in open_late:
-            cut_off += entry.fail(
-                EngineShutDownError(f"the {self.name} was stopped while the request ran")
-            )
-        with self.lock:
-            self.counts["shut_down"] += failed + cut_off
-            self.counts["cancelled"] += len(left) - failed
-        return self._drained
-
-    def _notify_all(self):
-        for condition in (self._ready, self._delay, self._space, self._gone, self._tick):
-            condition.notify_all()
-
-    def abandon(self):
-        """The owner is gone: let the workers drain the queue and end."""
-        with self.lock:
-            if self.state == "running" and self.policy.workers:
-                self.state = "stopping"
-                self._notify_all()
-                return
-        self.stop(0.0)
-
-    def worker_left(self, generation):
-        """A worker thread ends; the last one of a stopping core ends it."""
-        with self.lock:
-            if generation != self._generation:
-                return
-            self._threads -= 1
-            last = self.state == "stopping" and not self._threads and not self._stoppers
-            self._gone.notify_all()
-        if last:
-            self._end()
-
-    def after_fork(self):
-        """In a forked child: no thread runs here and the parent answers what was queued."""
-        entries = [held[2] for lane in list(self.lanes._lanes.values()) for held in lane.heap]
-        entries = [entry for entry in entries if entry.waits]
-        entries += [entry for batch, _ in list(self.running.values()) for entry in batch]
-        self._make_locks()
-        self._generation += 1
-        self._forget()
-        if self.state == "stopping":
-            self.state = "stopped"
-        if self.on_fork is not None:
-            self.on_fork()
-        for entry in entries:
-            if entry.future is not None and hasattr(entry.future, "_condition"):
-                entry.future._condition = threading.Condition()  # a thread may have held it
-            entry.fail(
-                EngineShutDownError("the process forked; the parent answers its own requests")
-            )
-
-
-_current = threading.local()
-
-
-def _work(core, generation):
-    _current.core = core
-    try:
-        while True:
-            batch = core.next_batch(generation)
-            if batch is None:
-                return
-            try:
-                core.run(batch)
-            except BaseException:
-                _log.exception("a batch of the %s ended unexpectedly", core.name)
-            batch = None
-    finally:
-        _current.core = None
-        core.worker_left(generation)
-
-
-def _expire(core, generation):
-    while True:
-        core.expire_due()
-        with core.lock:
-            if generation != core._generation or core.state == "stopped":
-                return
-            if core.state == "stopping" and not core.lanes.waiting:
-                return
-            left = core._wakes_at - core.clock.now()
-            if left > 0:
-                core.clock.wait(core._tick, left if left < math.inf else None)
-
-
-def _after_fork():
-    for core in list(_cores):
-        core.after_fork()
-
-
-def _at_exit():
-    for core in list(_cores):
-        core.stop(1.0)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
-atexit.register(_at_exit)
