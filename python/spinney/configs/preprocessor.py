@@ -34,6 +34,21 @@ class PreprocessorConfig(Config):
     robust_percentiles: tuple = option(
         (25.0, 75.0), Span(0.0, 100.0), "percentiles whose distance is ROBUST's scale"
     )
+    feature_range: tuple = option(
+        (0.0, 1.0), Span(-np.inf, np.inf), "MINMAX: what the training values are brought to"
+    )
+    n_quantiles: int = option(
+        1000, Int(1, 100_000), "QUANTILE: how many are kept, at most as many as training rows"
+    )
+    quantile_output: str = option(
+        "uniform", Choice("uniform", "normal"), "QUANTILE: the distribution of the answers"
+    )
+    power_method: str = option(
+        "yeo-johnson",
+        Choice("yeo-johnson", "box-cox"),
+        "POWER: box-cox is for positive values only",
+    )
+    scale_offset: float = option(0.0, Real(), "added to every value after normalizing")
     handle_nan: bool = option(True, Bool(), "replace NaN; False lets it through")
     handle_inf: bool = option(True, Bool(), "replace infinities; False lets them through")
     nan_strategy: str = option(
@@ -42,11 +57,14 @@ class PreprocessorConfig(Config):
     nan_fill_value: float = option(0.0, Real(), "what replaces NaN with the strategy constant")
     inf_strategy: str = option(
         "max_value",
-        Choice("max_value", "mean", "median", "constant", "nan"),
+        Choice("max_value", "mean", "median", "most_frequent", "constant", "nan"),
         "what replaces infinities; nan treats them as NaN",
     )
+    inf_fill_value: float = option(
+        0.0, Real(), "constant: what +infinity becomes; -infinity becomes its negative"
+    )
     inf_buffer: float = option(
-        1.0, Real(0.0, above=True), "factor on the column's extreme that replaces an infinity"
+        1.0, Real(0.0, above=True), "max_value: factor that moves the column's extreme outwards"
     )
     detect_outliers: bool = option(False, Bool(), "look for outliers and treat them")
     outlier_method: str = option(
@@ -66,6 +84,12 @@ class PreprocessorConfig(Config):
     outlier_percentiles: tuple = option(
         (1.0, 99.0), Span(0.0, 100.0), "percentile: what lies outside is an outlier"
     )
+    isolation_contamination: float | None = option(
+        None,
+        Optional(Real(0.0, 0.5, above=True)),
+        "isolation_forest: part of the rows that are outliers; None: by the score's origin",
+    )
+    random_state: int = option(0, Int(0, 2**32 - 1), "isolation_forest: seed of its training")
     clip_values: bool = option(False, Bool(), "clip every value to clip_min and clip_max")
     clip_min: float = option(-np.inf, Real(infinite=True), "the least value that clipping leaves")
     clip_max: float = option(np.inf, Real(infinite=True), "the greatest value that clipping leaves")
@@ -76,8 +100,13 @@ class PreprocessorConfig(Config):
     )
     cache_enabled: bool = option(True, Bool(), "keep answers for inputs that come again")
     cache_size: int = option(128, Int(1, 10**7), "answers that the cache holds")
-    dtype: np.dtype = option(np.dtype(np.float64), Floating(), "the type of the answers")
-    epsilon: float = option(1e-10, Real(0.0, above=True), "scales below this count as no scale")
+    dtype: np.dtype | None = option(
+        None, Optional(Floating()), "the type of the answers; None for the input's"
+    )
+    epsilon: float = option(0.0, Real(0.0), "a column whose scale is not above this is constant")
+    sketch_size: int = option(
+        2048, Int(64, 65536), "partial_fit: values that a column's quantile sketch is built on"
+    )
     enable_input_validation: bool = option(True, Bool(), "refuse input of a wrong shape or type")
     input_size_limit: int | None = option(
         None, Optional(Int(1, 1 << 40)), "rows that one input may have; None for any number"
@@ -90,6 +119,9 @@ class PreprocessorConfig(Config):
     )
     custom_transform_func: Callable | None = option(
         None, Optional(Function()), "array -> array of the same shape, applied last"
+    )
+    custom_inverse_func: Callable | None = option(
+        None, Optional(Function()), "undoes custom_transform_func, for reverse_transform"
     )
     debug_mode: bool = option(False, Bool(), "log every step with its time")
 

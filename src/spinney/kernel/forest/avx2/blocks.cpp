@@ -22,8 +22,7 @@ SPINNEY_TARGET_END
 
 namespace spinney::kernel {
 
-Result<std::unique_ptr<ForestEvaluator>> avx2::make_blocks(const Forest& forest,
-                                                           SharedTables& shared) {
+Result<std::unique_ptr<ForestEvaluator>> avx2::make_blocks(const Forest& forest) {
   static constexpr blocks::Variant kVariant{
       .name = "blocks.avx2",
       .vector_rows = 32,
@@ -38,7 +37,7 @@ Result<std::unique_ptr<ForestEvaluator>> avx2::make_blocks(const Forest& forest,
       .add_group = &add_group,
       .rank_block = &rank::avx2::rank_block,
   };
-  return blocks::make_blocks(forest, shared, kVariant);
+  return blocks::make_blocks(forest, kVariant);
 }
 
 }  // namespace spinney::kernel

@@ -7,10 +7,10 @@
 namespace spinney::kernel {
 
 namespace avx512 {
-Result<std::unique_ptr<ForestEvaluator>> make_blocks(const Forest& forest, SharedTables& shared);
+Result<std::unique_ptr<ForestEvaluator>> make_blocks(const Forest& forest);
 }
 namespace avx512vbmi {
-Result<std::unique_ptr<ForestEvaluator>> make_blocks(const Forest& forest, SharedTables& shared);
+Result<std::unique_ptr<ForestEvaluator>> make_blocks(const Forest& forest);
 }
 
 }  // namespace spinney::kernel

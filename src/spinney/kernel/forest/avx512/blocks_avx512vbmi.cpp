@@ -32,8 +32,7 @@ SPINNEY_TARGET_END
 
 namespace spinney::kernel {
 
-Result<std::unique_ptr<ForestEvaluator>> avx512vbmi::make_blocks(const Forest& forest,
-                                                                 SharedTables& shared) {
+Result<std::unique_ptr<ForestEvaluator>> avx512vbmi::make_blocks(const Forest& forest) {
   static constexpr blocks::Variant kVariant{
       .name = "blocks.avx512vbmi",
       .vector_rows = 64,
@@ -48,7 +47,7 @@ Result<std::unique_ptr<ForestEvaluator>> avx512vbmi::make_blocks(const Forest& f
       .add_group = &add_group,
       .rank_block = &rank::avx512::rank_block,
   };
-  return blocks::make_blocks(forest, shared, kVariant);
+  return blocks::make_blocks(forest, kVariant);
 }
 
 }  // namespace spinney::kernel

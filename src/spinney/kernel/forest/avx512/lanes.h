@@ -7,8 +7,7 @@
 
 namespace spinney::kernel {
 
-Result<std::unique_ptr<ForestEvaluator>> make_lanes_avx512vbmi(const Forest& forest,
-                                                               SharedTables& shared);
+Result<std::unique_ptr<ForestEvaluator>> make_lanes_avx512vbmi(const Forest& forest);
 
 struct LanesView {
   const LaneGroup* groups;

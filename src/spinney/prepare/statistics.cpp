@@ -1,0 +1,145 @@
+#include "spinney/prepare/statistics.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+
+#include "spinney/prepare/tile.h"
+
+namespace spinney::prepare {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+// Bounds of what summaries of all columns together keep exactly.
+constexpr size_t kExactValues = size_t{1} << 24;
+constexpr size_t kFrequencyEntries = size_t{1} << 22;
+
+template <typename T, typename Take>
+void each_finite(const Rows& rows, size_t c, Take&& take) {
+  const char* p =
+      static_cast<const char*>(rows.data) + static_cast<ptrdiff_t>(c) * rows.column_stride;
+  for (size_t r = 0; r < rows.count; ++r, p += rows.row_stride) {
+    T value;
+    std::memcpy(&value, p, sizeof value);
+    if (value - value == 0) take(static_cast<double>(value) + 0.0);
+  }
+}
+
+template <typename Take>
+void each_finite(const Rows& rows, size_t c, Take&& take) {
+  if (rows.type == NumberType::kFloat32)
+    each_finite<float>(rows, c, take);
+  else
+    each_finite<double>(rows, c, take);
+}
+
+}  // namespace
+
+Statistics::Statistics(const Options& options, size_t width)
+    : options_(options),
+      width_(width),
+      raw_(width, -kInfinity, kInfinity),
+      clipped_(width, options.clip_low, options.clip_high) {}
+
+Result<Statistics> Statistics::make(const Options& options, size_t width) {
+  SPINNEY_TRY(options.check());
+  if (width == 0 || width > kWidthMax)
+    return invalid_argument("the rows have " + std::to_string(width) + " columns; from 1 to " +
+                            std::to_string(kWidthMax) + " are possible");
+  if (options.normalization == Normalization::kYeoJohnson ||
+      options.normalization == Normalization::kBoxCox)
+    return unsupported(
+        "power transforms are fitted over all values at once, not in one pass: use fit() instead "
+        "of partial_fit()");
+  Statistics statistics(options, width);
+  statistics.make_summaries();
+  return statistics;
+}
+
+void Statistics::make_summaries() {
+  const size_t size = options_.sketch_size;
+  const size_t exact = std::clamp(kExactValues / width_, size, 16 * size);
+  if (options_.needs_order()) sketches_.assign(width_, QuantileSketch(size, exact));
+  const size_t entries = std::clamp<size_t>(kFrequencyEntries / width_, 256, 16384);
+  if (options_.needs_mode()) frequencies_.assign(width_, Frequencies(entries));
+}
+
+Statistics Statistics::of(const Options& options, const Fitted& fitted) {
+  Statistics statistics(options, fitted.recipe.width());
+  statistics.raw_ = fitted.running;
+  statistics.clipped_ = fitted.clipped;
+  statistics.rows_ = fitted.rows;
+  statistics.can_continue_ = !options.needs_order() && !options.needs_mode();
+  return statistics;
+}
+
+Status Statistics::update(const Rows& rows, const Parallel& parallel, const Kernels& kernels) {
+  if (rows.width != width_)
+    return invalid_argument("the rows have " + std::to_string(rows.width) +
+                            " columns, but those before had " + std::to_string(width_));
+  if (!can_continue_)
+    return unsupported(
+        "fit() took percentiles or frequencies from its rows and kept no summary of them; call "
+        "reset() and give all rows to partial_fit()");
+  raw_.add(rows, parallel, kernels);
+  if (options_.clip) clipped_.add(rows, parallel, kernels);
+  update_summaries(rows, parallel);
+  rows_ += rows.count;
+  return {};
+}
+
+void Statistics::update_summaries(const Rows& rows, const Parallel& parallel) {
+  if (sketches_.empty() && frequencies_.empty()) return;
+  // Rows a few thousand at a time, so that neighbouring columns find them in the cache.
+  const size_t at_once = std::max<size_t>(1, (size_t{1} << 18) / width_);
+  for (size_t first = 0; first < rows.count; first += at_once) {
+    const Rows part = rows.slice(first, std::min(at_once, rows.count - first));
+    parallel(width_, [&](size_t c) {
+      if (!sketches_.empty()) each_finite(part, c, [&](double value) { sketches_[c].add(value); });
+      if (!frequencies_.empty())
+        each_finite(part, c, [&](double value) { frequencies_[c].add(value); });
+    });
+  }
+}
+
+Status Statistics::merge(const Statistics& other) {
+  if (other.width_ != width_)
+    return invalid_argument("the statistics have " + std::to_string(width_) + " and " +
+                            std::to_string(other.width_) + " columns");
+  if (!can_continue_ || !other.can_continue_ || other.sketches_.size() != sketches_.size() ||
+      other.frequencies_.size() != frequencies_.size())
+    return unsupported(
+        "the two statistics do not keep the same summaries; give both the same "
+        "configuration and use partial_fit() for both");
+  raw_.merge(other.raw_);
+  clipped_.merge(other.clipped_);
+  for (size_t c = 0; c < sketches_.size(); ++c) sketches_[c].merge(other.sketches_[c]);
+  for (size_t c = 0; c < frequencies_.size(); ++c) frequencies_[c].merge(other.frequencies_[c]);
+  rows_ += other.rows_;
+  return {};
+}
+
+Result<Recipe> Statistics::recipe() const {
+  if (rows_ == 0) return invalid_argument("no row was seen yet; give one at least");
+  const Moments raw = raw_.total(), clipped = clipped_.total();
+  Recipe recipe = make_recipe(options_, width_, static_cast<double>(rows_));
+  for (size_t c = 0; c < width_; ++c) {
+    ColumnFacts facts{raw.column(c), clipped.column(c), {}, {}};
+    if (!sketches_.empty()) facts.sample = sketches_[c].sample();
+    if (!frequencies_.empty() && !frequencies_[c].empty()) facts.mode = frequencies_[c].mode();
+    SPINNEY_TRY(fit_column(options_, std::move(facts), c, recipe));
+  }
+  return recipe;
+}
+
+double Statistics::rank_error_max(size_t c) const {
+  if (sketches_.empty() || sketches_[c].count() == 0) return 0;
+  return static_cast<double>(sketches_[c].rank_error_max()) /
+         static_cast<double>(sketches_[c].count());
+}
+
+uint64_t Statistics::frequency_error(size_t c) const {
+  return frequencies_.empty() ? 0 : frequencies_[c].error();
+}
+
+}  // namespace spinney::prepare
