@@ -12,11 +12,12 @@
 namespace spinney::kernel::walk {
 namespace {
 
-// Rows of a block, and what their keys may take: while all trees pass over them they stay in the
-// core's second cache. Nodes that leave it are read anew for every block, and cost more than keys
-// do, which are read one after the other: then blocks are larger.
-constexpr size_t kBlockRows = 1024, kFarBlockRows = 8192;
-constexpr size_t kBlockBytes = 256 << 10, kFarBlockBytes = 768 << 10;
+// Rows of a block: their keys stay in the core's second cache while all trees pass over them.
+constexpr size_t kBlockRows = 1024;
+constexpr size_t kBlockBytes = 256 << 10;
+// Groups of kLanes rows between which a part of the next tree is fetched, and how much of it at
+// most.
+constexpr size_t kGroupsAhead = 4, kFetchPerRow = 512, kLine = 64;
 // A layout beyond this leaves the core's own caches.
 constexpr size_t kNearBytes = 1 << 20;
 
@@ -114,7 +115,9 @@ class Walk final : public ForestEvaluator {
     const Ground<Packed> ground{layout.nodes.data(), layout.column_shift, layout.distance_bits};
     if (forest_.settings().reduction == Reduction::kWeightedMedian)
       return medians(layout, ground, steps, rows, scores);
-    const size_t block_max = even_block(rows.count, max_block(layout));
+    const size_t row_bytes = columns_.count() * sizeof(typename Packed::Key);
+    const size_t block_max =
+        std::clamp(kBlockBytes / row_bytes / kLanes * kLanes, kLanes, kBlockRows);
     size_t first = 0;
     while (rows.count - first > 8) {
       const size_t n = std::min(rows.count - first, block_max);
@@ -133,20 +136,17 @@ class Walk final : public ForestEvaluator {
     }
   }
 
+  // Of the nodes of tree t, up to the next one's; 0 beyond the last tree.
   template <typename Packed>
-  size_t max_block(const Layout<Packed>& layout) const {
-    const bool far = layout.bytes() > kNearBytes;
-    const size_t row_bytes = columns_.count() * sizeof(typename Packed::Key);
-    const size_t fit = (far ? kFarBlockBytes : kBlockBytes) / row_bytes;
-    return std::clamp(fit / kLanes * kLanes, kLanes, far ? kFarBlockRows : kBlockRows);
-  }
-  // Rows per block where they are shared out among as few blocks as there must be.
-  static size_t even_block(size_t rows, size_t most) {
-    const size_t blocks = std::max<size_t>((rows + most - 1) / most, 1);
-    return ((rows + blocks - 1) / blocks + kLanes - 1) / kLanes * kLanes;
+  static size_t tree_bytes(const Layout<Packed>& layout, size_t t) {
+    const std::vector<Tree>& trees = layout.trees;
+    if (t >= trees.size()) return 0;
+    const size_t end = t + 1 < trees.size() ? trees[t + 1].root : layout.nodes.size();
+    return (end - trees[t].root) * sizeof(Packed);
   }
 
-  // Many rows: tree by tree over groups of kLanes.
+  // Many rows: tree by tree over groups of kLanes. Where nodes lie beyond the core's own caches,
+  // the next tree's are fetched meanwhile: walks would wait for them, one level after another.
   template <typename Packed>
   void block(const Layout<Packed>& layout, const Ground<Packed>& ground, const Steps<Packed>& steps,
              const Part& part, Scores scores) const {
@@ -155,8 +155,19 @@ class Walk final : public ForestEvaluator {
     auto* keys = scratch().keys_for<typename Packed::Key>(groups * group_keys);
     uint32_t* at = scratch().at_for(groups * kLanes);
     fill(part, groups, keys);
+    const bool far = layout.bytes() > kNearBytes && groups >= kGroupsAhead;
     for (size_t t = 0; t < layout.trees.size(); ++t) {
-      steps.rows16(ground, layout.trees[t], crown(t), keys, group_keys, groups, at);
+      const size_t fetch = far ? std::min(tree_bytes(layout, t + 1), part.count * kFetchPerRow) : 0;
+      const char* next = reinterpret_cast<const char*>(ground.nodes + layout.trees[t].root) +
+                         tree_bytes(layout, t);
+      for (size_t g = 0, fetched = 0; g < groups; g += kGroupsAhead) {
+        const size_t n = fetch > 0 ? std::min(kGroupsAhead, groups - g) : groups;
+        for (const size_t until = fetch * (g + n) / groups; fetched < until; fetched += kLine)
+          __builtin_prefetch(next + fetched, 0, 2);
+        steps.rows16(ground, layout.trees[t], crown(t), keys + g * group_keys, group_keys, n,
+                     at + g * kLanes);
+        if (fetch == 0) break;
+      }
       add_leaves(forest_, layout, t, at, part, scores);
     }
   }
