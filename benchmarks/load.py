@@ -4,8 +4,8 @@
 
 Load time: the best of several, Spinney and the training library in turn, file in the page cache.
 The .spinney column opens the same model after `spinney convert`. Memory: the growth of the
-process's resident memory while the library, or Spinney, opens the model and predicts one row; each
-in a process of its own.
+process's own resident memory (RssAnon: without pages of programs and files, which processes share)
+while the library, or Spinney, opens the model and predicts one row; each in a process of its own.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from spinney.cli.table import markdown_table, print_table, shown_bytes, shown_se
 ROOT = Path(__file__).resolve().parent.parent
 
 MEMORY = """
-import gc, os, pickle, sys
+import gc, pickle, sys
 import numpy
 which, library, path, width = sys.argv[1:]
 if which == "spinney":
@@ -37,8 +37,8 @@ else:
 row = numpy.zeros((1, int(width)), numpy.float32)
 def resident():
     gc.collect()
-    with open("/proc/self/statm") as facts:
-        return int(facts.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    with open("/proc/self/status") as facts:
+        return next(int(line.split()[1]) << 10 for line in facts if line.startswith("RssAnon"))
 before = resident()
 if which == "spinney":
     model = spinney.load(path)

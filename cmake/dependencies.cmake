@@ -27,6 +27,11 @@ if(PROJECT_NAME STREQUAL "spinney")  # compiled in: what links with Spinney need
   if(NOT XXHASH_INCLUDE_DIR)
     list(APPEND spinney_missing libxxhash-dev)
   endif()
+  find_path(SPINNEY_HWLOC_INCLUDE_DIR hwloc.h)
+  mark_as_advanced(SPINNEY_HWLOC_INCLUDE_DIR)
+  if(NOT SPINNEY_HWLOC_INCLUDE_DIR)
+    message(STATUS "hwloc.h is not there (libhwloc-dev): CPU topology is read from /sys alone")
+  endif()
 endif()
 
 if(spinney_missing)

@@ -73,6 +73,11 @@ struct Bench {
   }
 };
 
+size_t shared_bytes(const kernel::SharedTables& tables) {
+  const auto ranker = tables.made_ranker().lock();
+  return ranker ? ranker->bytes() : 0;
+}
+
 int main_of(int argc, char** argv) {
   if (argc < 2) {
     std::fprintf(stderr, "usage: kernel_bench MODEL [KERNEL [ROWS]]\n");
@@ -98,10 +103,12 @@ int main_of(int argc, char** argv) {
     if (entry.isa > cpu::usable_isa()) continue;
     if (!reference && argc > 2 && !std::strstr(std::string(entry.name).c_str(), argv[2])) continue;
     double build = 1e30;
-    auto evaluator = entry.make(forest);
+    auto tables = std::make_unique<kernel::SharedTables>(forest);
+    auto evaluator = entry.make(forest, *tables);
     for (int repeat = 0; repeat < 3 && evaluator.ok(); ++repeat) {
       const double begin = now_us();
-      evaluator = entry.make(forest);
+      tables = std::make_unique<kernel::SharedTables>(forest);
+      evaluator = entry.make(forest, *tables);
       build = std::min(build, now_us() - begin);
     }
     if (!evaluator) {
@@ -122,7 +129,8 @@ int main_of(int argc, char** argv) {
                             bench.scores.data() + r * bench.row_bytes(), bench.row_bytes()) != 0;
     std::printf("%-22s %9.2f", std::string(entry.name).c_str(), build / 1000);
     for (const size_t count : counts) std::printf(" %9.3f", bench.best_us(**evaluator, count));
-    std::printf(" | %8.2f %9zu\n", static_cast<double>((*evaluator)->bytes()) / 1e6, differ);
+    std::printf(" | %8.2f %9zu\n",
+                static_cast<double>((*evaluator)->bytes() + shared_bytes(*tables)) / 1e6, differ);
     std::printf("%-22s %9s", "  cost model", "");
     for (const size_t count : counts) std::printf(" %9.3f", (*evaluator)->cost_ns(count) / 1000);
     std::printf("\n");

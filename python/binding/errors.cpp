@@ -51,4 +51,17 @@ PyObject* raise(const Error& error) {
   return nullptr;
 }
 
+PyObject* raise(const Error& error, int64_t retry_after_ns) {
+  raise(error);
+  if (retry_after_ns <= 0) return nullptr;
+  PyObject *type, *value, *trace;
+  PyErr_Fetch(&type, &value, &trace);
+  PyErr_NormalizeException(&type, &value, &trace);
+  PyObject* seconds = PyFloat_FromDouble(static_cast<double>(retry_after_ns) * 1e-9);
+  if (!seconds || PyObject_SetAttrString(value, "retry_after", seconds) < 0) PyErr_Clear();
+  Py_XDECREF(seconds);
+  PyErr_Restore(type, value, trace);
+  return nullptr;
+}
+
 }  // namespace spinney::binding

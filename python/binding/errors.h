@@ -3,6 +3,8 @@
 
 #include <Python.h>
 
+#include <cstdint>
+
 #include "spinney/base/result.h"
 
 namespace spinney::binding {
@@ -10,5 +12,7 @@ namespace spinney::binding {
 // Sets the Python exception of error.code (spinney.exceptions) and returns nullptr, as a C method
 // that fails must.
 PyObject* raise(const Error& error);
+// The same with the attribute retry_after in seconds, if there are any.
+PyObject* raise(const Error& error, int64_t retry_after_ns);
 
 }  // namespace spinney::binding

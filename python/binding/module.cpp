@@ -11,13 +11,16 @@
 #include <span>
 #include <string>
 
+#include "binding/engine.h"
 #include "binding/errors.h"
 #include "binding/future.h"
 #include "binding/info.h"
 #include "binding/model.h"
 #include "binding/predict.h"
 #include "binding/prepare.h"
+#include "binding/quantize.h"
 #include "binding/split_values.h"
+#include "binding/threads.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -168,9 +171,12 @@ NB_MODULE(_core, m) {
       .def("__copy__", [](nb::object self) { return self; })
       .def("__deepcopy__", [](nb::object self, nb::handle) { return self; });
   define_split_values(m);
+  define_threads(m);
   define_prepare(m);
   define_futures(m);
   define_open_futures(m);
+  define_engine(m);
+  define_quantize(m);
 }
 
 }  // namespace spinney::binding

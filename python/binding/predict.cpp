@@ -8,9 +8,9 @@
 #include <string>
 #include <string_view>
 
+#include "binding/answer.h"
 #include "binding/errors.h"
 #include "binding/input.h"
-#include "binding/labels.h"
 #include "binding/model.h"
 #include "binding/numpy_api.h"
 
@@ -65,8 +65,6 @@ bool read_call(PyObject* const* args, Py_ssize_t count, PyObject* names, Call& c
   return call.x != nullptr;
 }
 
-void* data_of(PyObject* array) { return PyArray_DATA(reinterpret_cast<PyArrayObject*>(array)); }
-
 // Class numbers, on the stack while they are few.
 class ClassNumbers {
  public:
@@ -83,8 +81,7 @@ class ClassNumbers {
 PyObject* numbers(const BoundModel& bound, const Input& input, const Call& call, Answer answer) {
   const Model& model = bound.model;
   const AnswerShape& shape = bound.shapes[static_cast<size_t>(answer)];
-  npy_intp sizes[2] = {static_cast<npy_intp>(input.count), static_cast<npy_intp>(shape.columns)};
-  Owned result(PyArray_SimpleNew(shape.flat ? 1 : 2, sizes, shape.numpy_type));
+  Owned result(new_numbers(shape, input.count));
   if (!result) return nullptr;
   char* data = static_cast<char*>(data_of(result.get()));
   const bool done = run(bound, input, [&](const auto& rows, size_t first) -> Status {
@@ -106,7 +103,6 @@ PyObject* numbers(const BoundModel& bound, const Input& input, const Call& call,
 
 PyObject* labels_of(const BoundModel& bound, const Input& input, const Call& call) {
   const Model& model = bound.model;
-  const Output& output = model.description().output;
   const size_t targets = model.target_columns();
   const size_t n = input.count * targets;
   ClassNumbers classes(n);
@@ -114,56 +110,7 @@ PyObject* labels_of(const BoundModel& bound, const Input& input, const Call& cal
     return model.predict_classes(rows, classes.data() + first * targets, call.options);
   });
   if (!done) return nullptr;
-  npy_intp sizes[2] = {static_cast<npy_intp>(input.count), static_cast<npy_intp>(targets)};
-  const int rank = targets == 1 && !output.keep_column_axis ? 1 : 2;
-  if (bound.classes.empty() || output.decision == Decision::kOutlier) {
-    PyObject* result = PyArray_SimpleNew(rank, sizes, NPY_INT64);
-    if (result)
-      std::copy(classes.data(), classes.data() + n, static_cast<int64_t*>(data_of(result)));
-    return result;
-  }
-  // As in scikit-learn, several targets share the dtype of the first one's labels.
-  auto* descr = PyArray_DESCR(reinterpret_cast<PyArrayObject*>(bound.classes[0].get()));
-  Py_INCREF(descr);
-  PyObject* result = PyArray_Zeros(rank, sizes, descr, 0);
-  if (!result) return nullptr;
-  for (size_t t = 0; t < targets; ++t)
-    gather_labels(bound.classes[t].get(), classes.data() + t, input.count, targets, result, t);
-  return result;
-}
-
-// Columns [first, first + n) of a 2-D array, as a view that keeps it alive.
-PyObject* column_view(PyObject* array, size_t first, size_t n) {
-  auto* whole = reinterpret_cast<PyArrayObject*>(array);
-  npy_intp sizes[2] = {PyArray_DIM(whole, 0), static_cast<npy_intp>(n)};
-  npy_intp strides[2] = {PyArray_STRIDE(whole, 0), PyArray_STRIDE(whole, 1)};
-  char* begin = PyArray_BYTES(whole) + static_cast<npy_intp>(first) * strides[1];
-  PyArray_Descr* descr = PyArray_DESCR(whole);
-  Py_INCREF(descr);
-  PyObject* view = PyArray_NewFromDescr(&PyArray_Type, descr, 2, sizes, strides, begin,
-                                        NPY_ARRAY_WRITEABLE, nullptr);
-  if (!view) return nullptr;
-  PyArray_UpdateFlags(reinterpret_cast<PyArrayObject*>(view), NPY_ARRAY_UPDATE_ALL);
-  Py_INCREF(array);
-  if (PyArray_SetBaseObject(reinterpret_cast<PyArrayObject*>(view), array) == 0) return view;
-  Py_DECREF(view);
-  return nullptr;
-}
-
-// One array per target, as scikit-learn's multi-output classifiers give. XGBoost's multi-label
-// classifiers have one column per target, which stay together.
-PyObject* split_targets(const BoundModel& bound, PyObject* all) {
-  const auto& labels = bound.model.description().output.labels;
-  Owned list(PyList_New(static_cast<Py_ssize_t>(labels.size())));
-  if (!list) return nullptr;
-  size_t first = 0;
-  for (size_t t = 0; t < labels.size(); ++t) {
-    PyObject* view = column_view(all, first, labels[t].size());
-    if (!view) return nullptr;
-    PyList_SET_ITEM(list.get(), static_cast<Py_ssize_t>(t), view);
-    first += labels[t].size();
-  }
-  return list.release();
+  return make_labels(bound, classes.data(), input.count);
 }
 
 PyObject* predict(const BoundModel& bound, const Input& input, const Call& call) {
@@ -179,11 +126,7 @@ PyObject* predict_raw(const BoundModel& bound, const Input& input, const Call& c
 PyObject* predict_proba(const BoundModel& bound, const Input& input, const Call& call) {
   const Owned all(numbers(bound, input, call, Answer::kProbabilities));
   if (!all) return nullptr;
-  const size_t targets = bound.classes.size();
-  if (targets > 1 && bound.model.probability_columns() != targets)
-    return split_targets(bound, all.get());
-  Py_INCREF(all.get());
-  return all.get();
+  return split_targets(bound, all.get());
 }
 
 PyObject* predict_leaf(const BoundModel& bound, const Input& input, const Call& call) {

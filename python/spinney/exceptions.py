@@ -95,3 +95,57 @@ class ConfigNotFoundError(ConfigError, FileNotFoundError):
 
 class UnsupportedOptionError(ConfigError, NotImplementedError):
     """An option cannot do what it says in this version or on this machine."""
+
+
+class ForbiddenClassError(UnsupportedModelError):
+    """A pickle names a class or function that allowed_classes does not list."""
+
+
+class PythonModelError(ModelFailedError):
+    """A Python model raised, or gave a result that cannot be an answer for the rows it was given.
+
+    error_type: the class name of what the model itself raised, or None.
+    """
+
+    def __init__(self, message, error_type=None):
+        super().__init__(message)
+        self.error_type = error_type
+
+
+class WorkerError(ModelFailedError):
+    """A worker process did not answer. What it held failed; the next request starts another."""
+
+
+class WorkerStartError(WorkerError):
+    """A worker process could not be started, or could not load the model."""
+
+
+class WorkerDiedError(WorkerError):
+    """The worker process ended while it held a batch."""
+
+
+class WorkerTimeoutError(WorkerError, TimeoutError):
+    """A batch took longer than its limit; the worker process was killed."""
+
+
+class WorkerMemoryError(WorkerError, MemoryError):
+    """A batch needed more memory than the worker process may have."""
+
+
+class WorkerProtocolError(WorkerError):
+    """The worker process sent what is no answer; it was killed."""
+
+
+class WorkerBackoffError(WorkerError):
+    """The worker process keeps dying, so no other is started yet.
+
+    retry_after: seconds until a request will try again.
+    """
+
+    def __init__(self, message, retry_after):
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class WorkerClosedError(WorkerError):
+    """The model was closed."""

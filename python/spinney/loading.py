@@ -9,7 +9,7 @@ import pickle
 import types
 
 from spinney._core import Model
-from spinney.exceptions import InvalidInputError, UnsupportedModelError
+from spinney.exceptions import ForbiddenClassError, InvalidInputError, UnsupportedModelError
 
 
 def load(source, *, format=None, trusted=False, allowed_classes=None, in_process=False):
@@ -20,11 +20,14 @@ def load(source, *, format=None, trusted=False, allowed_classes=None, in_process
         estimator, an XGBoost or LightGBM Booster or scikit-learn wrapper.
     format: "json", "ubj", "text", "pickle", "joblib" or "spinney"; None tells by the content.
     trusted, allowed_classes, in_process: permissions to unpickle and run an object for which there
-        is no native path. Nothing in this version runs such an object, so they change nothing:
-        a model that is read natively needs none of them, and for another the error says so.
+        is no native path; a model that is read natively needs none of them and ignores none of
+        what they forbid, since nothing in it is run. trusted=True permits any object;
+        allowed_classes is a list of 'module.Class' or 'package.*' and permits what those need.
+        The object lives in a worker process (spinney.workers.WorkerModel), or, with in_process=True
+        besides, in this one.
 
-    Pickles are read as data: nothing in them is imported or run, and the training library need not
-    be installed.
+    Pickles are read as data first: nothing in them is imported or run, and the training library
+    need not be installed.
 
     Raises ModelNotFoundError, CorruptModelError, UnsupportedModelError, ModelTooLargeError or
     ModelIOError for the file, InvalidInputError for the arguments.
@@ -33,15 +36,19 @@ def load(source, *, format=None, trusted=False, allowed_classes=None, in_process
         if isinstance(source, (str, os.PathLike)):
             return Model.load(os.fspath(source), format)
         return _load_object(source, format)
+    except ForbiddenClassError:
+        raise
     except UnsupportedModelError as error:
-        given = _permissions(trusted, allowed_classes, in_process)
-        if not given:
+        if not (trusted or allowed_classes):
+            if not in_process:
+                raise
+            raise UnsupportedModelError(
+                f"{error}\nin_process=True alone permits nothing: it goes with trusted=True or "
+                "allowed_classes"
+            ) from error
+        if not _may_be_pickled(source, format):
             raise
-        raise UnsupportedModelError(
-            f"{error}\n{given} would permit running this object, but this version cannot run "
-            "objects that have no native path: that needs a worker process, which comes with the "
-            "serving engine"
-        ) from error
+        return _run_by_python(source, trusted, allowed_classes, in_process)
 
 
 def from_saved(data: bytes) -> Model:
@@ -49,15 +56,27 @@ def from_saved(data: bytes) -> Model:
     return Model.from_bytes(data, "spinney")
 
 
-def _permissions(trusted, allowed_classes, in_process):
-    given = []
-    if trusted:
-        given.append("trusted=True")
-    if allowed_classes:
-        given.append("allowed_classes")
+def _may_be_pickled(source, format):
+    """Whether the object's refusal may be mended by unpickling it."""
+    if not isinstance(source, (str, os.PathLike)):
+        return True
+    if format not in (None, "pickle", "joblib"):
+        return False
+    with open(source, "rb") as file:
+        start = file.read(8)
+    return not start.startswith((b"{", b"[", b"tree", b"SPINNEY"))
+
+
+def _run_by_python(source, trusted, allowed_classes, in_process):
+    from spinney import workers  # most programs never need it
+
+    if not isinstance(source, (str, os.PathLike)):
+        if in_process:
+            return workers.LocalModel(source)
+        source = _pickled(source)
     if in_process:
-        given.append("in_process=True")
-    return " and ".join(given)
+        return workers.load_here(source, trusted, allowed_classes)
+    return workers.WorkerModel(source, trusted=trusted, allowed_classes=allowed_classes)
 
 
 class _Pickler(pickle.Pickler):

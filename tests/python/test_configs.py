@@ -7,6 +7,7 @@ import heapq
 import json
 import logging
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from spinney.configs import (
     QuantizationConfig,
     startup_messages,
 )
+from spinney.configs.reference import with_tables
 from spinney.exceptions import (
     ConfigError,
     ConfigTypeError,
@@ -317,3 +319,13 @@ def test_what_the_machine_lacks_is_said(monkeypatch):
     assert "enable_onnx" in startup_messages(config)[0]
     monkeypatch.setattr("spinney.configs.startup.find_spec", lambda name: None)
     assert "onnxruntime is not installed" in startup_messages(config)[0]
+
+
+def test_the_page_s_tables_are_the_classes_own():
+    page = Path(__file__).parents[2] / "docs" / "configuration.md"
+    text = page.read_text()
+    assert with_tables(text) == text, "run python -m spinney.configs.reference " + str(page)
+    for cls in CLASSES:
+        for name in cls.option_names():
+            assert f"| `{name}` |" in text
+            assert f"`{cls.env_prefix}{name.upper()}`" in text

@@ -8,20 +8,35 @@ from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).parents[2] / "docs" / "python-api.md"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
-def test_the_python_api_page(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "examples_min"), [("python-api", 15), ("configuration", 12), ("batching", 10)]
+)
+def test_the_examples_of_a_page(name, examples_min, tmp_path, monkeypatch):
     pytest.importorskip("sklearn")
     monkeypatch.chdir(tmp_path)
-    text = PAGE.read_text()
-    test = doctest.DocTestParser().get_doctest(text, {}, "python-api", str(PAGE), 0)
-    assert len(test.examples) > 15
+    page = DOCS / f"{name}.md"
+    test = doctest.DocTestParser().get_doctest(page.read_text(), {}, name, str(page), 0)
+    assert len(test.examples) > examples_min
     runner = doctest.DocTestRunner()
     runner.run(test)
     assert runner.failures == 0
 
 
-@pytest.mark.parametrize("name", ["engine", "frames", "inputs", "loading", "tables"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "batching.batch_processor",
+        "batching.dynamic_batcher",
+        "batching.stats",
+        "engine",
+        "frames",
+        "inputs",
+        "loading",
+        "tables",
+    ],
+)
 def test_docstrings(name):
     assert doctest.testmod(importlib.import_module(f"spinney.{name}")).failed == 0

@@ -8,6 +8,8 @@ from spinney.configs.base import Config, option
 from spinney.configs.enums import QuantizationMode, QuantizationType
 from spinney.configs.kinds import Bool, Choice, Int, Named, Names, Optional, Real
 
+_WIDE = (QuantizationType.NONE, QuantizationType.INT16, QuantizationType.FLOAT16)
+
 
 @dataclass(eq=False, repr=False)
 class QuantizationConfig(Config):
@@ -24,7 +26,9 @@ class QuantizationConfig(Config):
         "where the scale comes from: the data at hand, its columns, or a calibration",
     )
     per_channel: bool = option(False, Bool(), "a scale for each channel instead of one for all")
-    symmetric: bool = option(True, Bool(), "zero point 0; False lets it move (UINT8 always does)")
+    symmetric: bool = option(
+        True, Bool(), "zero is the middle code; False lets it move to use every code"
+    )
     calibration_samples: int = option(
         100, Int(1, 10**9), "rows that a calibration looks at, at the most"
     )
@@ -49,19 +53,30 @@ class QuantizationConfig(Config):
     enable_cache: bool = option(True, Bool(), "keep quantized arrays for inputs that come again")
     cache_size: int = option(256, Int(1, 10**7), "arrays that the cache holds")
     buffer_size: int = option(
-        0, Int(0, 1 << 33), "bytes of a buffer kept for results; 0 keeps none"
+        0,
+        Int(0, 1 << 33),
+        "bytes of a buffer, one a thread, that input of other dtypes is converted in; 0 keeps none",
     )
-    error_on_nan: bool = option(False, Bool(), "refuse NaN instead of counting it")
+    error_on_nan: bool = option(False, Bool(), "refuse NaN instead of storing it as zero")
     error_on_inf: bool = option(False, Bool(), "refuse infinities instead of clipping them")
     outlier_threshold: float | None = option(
         None,
         Optional(Real(0.0, above=True)),
-        "values further than this many standard deviations from the mean are clipped",
+        "values further than this many standard deviations from the mean do not widen the range",
     )
     num_bits: int = option(8, Int(2, 16), "bits of a quantized value")
-    optimize_memory: bool = option(True, Bool(), "free intermediate arrays as early as possible")
+    optimize_memory: bool = option(
+        True, Bool(), "quantize_dequantize holds codes of a block of values, not of all"
+    )
 
     def settle(self):
+        kind = self.quantization_type
+        self._fit("num_bits", 16 if kind is QuantizationType.INT16 else 8)
+        bits_max = 16 if kind in _WIDE else 8
+        self._check(
+            self.num_bits <= bits_max,
+            f"num_bits is {self.num_bits}, but {kind.name} holds {bits_max} at the most",
+        )
         self._check(
             self.min_percentile < self.max_percentile,
             f"min_percentile ({self.min_percentile}) is not below max_percentile "

@@ -6,11 +6,7 @@
 #include <cstdlib>
 #include <string>
 
-#if defined(__linux__)
-#include <sched.h>
-#else
-#include <thread>
-#endif
+#include "spinney/cpu/affinity.h"
 
 namespace spinney::cpu {
 namespace {
@@ -69,24 +65,6 @@ double group_quota() {
   return quota;
 }
 
-unsigned affinity_cpus() {
-#if defined(__linux__)
-  // A mask as large as the kernel's own; CPU_ALLOC grows until the kernel accepts it.
-  for (size_t cpus = 1024; cpus <= (1u << 20); cpus *= 4) {
-    cpu_set_t* mask = CPU_ALLOC(cpus);
-    if (!mask) break;
-    const size_t size = CPU_ALLOC_SIZE(cpus);
-    const bool read = sched_getaffinity(0, size, mask) == 0;
-    const int count = read ? CPU_COUNT_S(size, mask) : 0;
-    CPU_FREE(mask);
-    if (read) return static_cast<unsigned>(std::max(count, 1));
-  }
-  return 1;
-#else
-  return std::max(1u, std::thread::hardware_concurrency());
-#endif
-}
-
 }  // namespace
 
 double quota_of(std::string_view cpu_max) {
@@ -100,7 +78,7 @@ double quota_of(std::string_view cpu_max) {
 
 unsigned usable_cpus() {
   static const double quota = group_quota();
-  const unsigned cpus = affinity_cpus();
+  const auto cpus = static_cast<unsigned>(affinity().size());
   if (quota == 0) return cpus;
   return std::clamp(static_cast<unsigned>(std::min(std::ceil(quota), 1e6)), 1u, cpus);
 }

@@ -93,13 +93,16 @@ std::string native_names() {
 
 Error no_native_path(const Record& record) {
   std::string message = record.full_name() + " has no native reader.";
+  const std::string permission =
+      "spinney.load does that if it is told what may be unpickled: allowed_classes=['" +
+      record.full_name() + "', …], or trusted=True.";
   for (const Wrapper& wrapper : kWrappers)
     if (record.name == wrapper.name)
-      return unsupported(message + " Instead, " + std::string(wrapper.advice) + ".");
+      return unsupported(message + " Instead, " + std::string(wrapper.advice) +
+                         ". Or have a Python worker process run it as it is; " + permission);
   return unsupported(message + " Classes that have one: " + native_names() +
-                     ". Other objects would have to be run by Python; that needs the engine's "
-                     "worker process (allowed_classes, or trusted=True), which this version does "
-                     "not have yet.");
+                     ". Other objects have to be unpickled and run by a Python worker process; " +
+                     permission);
 }
 
 }  // namespace

@@ -41,10 +41,12 @@ void divide(const Forest& forest, size_t rows, Real* scores) {
 class ForestPlan final : public Plan {
  public:
   ForestPlan(std::shared_ptr<const Description> model,
-             std::vector<std::unique_ptr<ForestEvaluator>> evaluators)
+             std::vector<std::unique_ptr<ForestEvaluator>> evaluators,
+             std::weak_ptr<const rank::Ranker> ranker)
       : model_(std::move(model)),
         forest_(std::get<Forest>(model_->scorer)),
-        table_(std::move(evaluators)) {}
+        table_(std::move(evaluators)),
+        ranker_(std::move(ranker)) {}
 
   void score(const Rows& rows, void* scores, unsigned num_threads) const override {
     if (forest_.settings().accumulator == NumberType::kFloat32)
@@ -55,7 +57,10 @@ class ForestPlan final : public Plan {
 
   double cost_ns(size_t rows) const override { return table_.cost_ns(rows); }
   std::vector<KernelChoice> choices() const override { return table_.choices(); }
-  size_t bytes() const override { return table_.bytes(); }
+  size_t bytes() const override {
+    const auto ranker = ranker_.lock();
+    return table_.bytes() + (ranker ? ranker->bytes() : 0);
+  }
 
  private:
   template <typename Real>
@@ -102,6 +107,7 @@ class ForestPlan final : public Plan {
   std::shared_ptr<const Description> model_;
   const Forest& forest_;
   KernelTable table_;
+  std::weak_ptr<const rank::Ranker> ranker_;  // the evaluators', if they have one
 };
 
 // Whether a kernel need not be built beside these: the registry has the best instruction set of a
@@ -131,6 +137,7 @@ Result<std::shared_ptr<const Plan>> make_forest_plan(std::shared_ptr<const Descr
   const char* variable = std::getenv("SPINNEY_KERNEL");
   const std::string forced = variable ? variable : "";
   std::vector<std::unique_ptr<ForestEvaluator>> evaluators;
+  kernel::SharedTables shared(forest);
   std::string reasons;
   for (const kernel::KernelEntry& entry : kernel::registry()) {
     if (!forced.empty() && entry.name != forced) continue;
@@ -139,7 +146,7 @@ Result<std::shared_ptr<const Plan>> make_forest_plan(std::shared_ptr<const Descr
       continue;
     }
     if (forced.empty() && covered(entry.name, evaluators)) continue;
-    auto evaluator = entry.make(forest);
+    auto evaluator = entry.make(forest, shared);
     if (evaluator.ok())
       evaluators.push_back(std::move(evaluator).value());
     else
@@ -147,7 +154,7 @@ Result<std::shared_ptr<const Plan>> make_forest_plan(std::shared_ptr<const Descr
   }
   if (evaluators.empty()) return no_kernel(forced, reasons);
   return std::shared_ptr<const Plan>(
-      std::make_shared<ForestPlan>(std::move(model), std::move(evaluators)));
+      std::make_shared<ForestPlan>(std::move(model), std::move(evaluators), shared.made_ranker()));
 }
 
 }  // namespace spinney::plan

@@ -227,9 +227,10 @@ class Differential : public ::testing::TestWithParam<ForestShape> {
   // Every kernel that this CPU runs and that takes the forest.
   Kernels make_kernels(const Forest& forest) {
     Kernels kernels;
+    kernel::SharedTables shared(forest);
     for (const kernel::KernelEntry& entry : kernel::registry()) {
-      if (entry.isa > cpu::usable_isa() || entry.make == &kernel::make_reference) continue;
-      auto evaluator = entry.make(forest);
+      if (entry.isa > cpu::usable_isa() || entry.name == "reference.scalar") continue;
+      auto evaluator = entry.make(forest, shared);
       if (evaluator.ok()) {
         kernels.push_back(std::move(evaluator).value());
         continue;

@@ -224,9 +224,10 @@ void compare(const Shape& shape, uint32_t seeds, std::span<const size_t> counts)
     Maker maker(shape, seed);
     const Forest forest = maker.forest();
     const auto oracle = make_reference(forest);
+    SharedTables shared(forest);
     for (const KernelEntry& entry : registry()) {
       if (entry.isa > cpu::usable_isa() || !entry.name.starts_with("walk.")) continue;
-      const auto kernel = entry.make(forest);
+      const auto kernel = entry.make(forest, shared);
       ASSERT_TRUE(kernel.ok()) << kernel.error().message;
       for (const size_t count : counts) {
         const NumberType type = maker.below(2) ? NumberType::kFloat32 : NumberType::kFloat64;

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,7 @@
 #include "spinney/cpu/features.h"
 #include "spinney/model/forest.h"
 #include "spinney/model/rows.h"
+#include "spinney/rank/ranker.h"
 
 namespace spinney::kernel {
 
@@ -31,9 +33,26 @@ class ForestEvaluator {
   virtual std::string_view name() const = 0;
   // rows has settings().n_features columns and only NaN as a missing value.
   virtual void score(const Rows& rows, Scores scores) const = 0;
+  // Without the ranker, which evaluators of one forest share.
   virtual size_t bytes() const = 0;
   // Estimated time of score() on this CPU, for choosing among evaluators.
   virtual double cost_ns(size_t rows) const = 0;
+};
+
+// What evaluators of one forest have in common, made when the first of them asks for it.
+class SharedTables {
+ public:
+  // The forest must outlive the tables.
+  explicit SharedTables(const Forest& forest) : forest_(forest) {}
+  // The forest's ranker, or the error that refused it, the same each time.
+  Result<std::shared_ptr<const rank::Ranker>> ranker();
+  // The ranker if some evaluator still holds it.
+  std::weak_ptr<const rank::Ranker> made_ranker() const { return ranker_; }
+
+ private:
+  const Forest& forest_;
+  std::shared_ptr<const rank::Ranker> ranker_;
+  std::optional<Error> refusal_;
 };
 
 // A kernel that can be built for forests; see registry.h for the list.
@@ -41,7 +60,7 @@ struct KernelEntry {
   std::string_view name;
   cpu::Isa isa;
   // An evaluator, or kUnsupported with the limit that this forest is beyond.
-  Result<std::unique_ptr<ForestEvaluator>> (*make)(const Forest& forest);
+  Result<std::unique_ptr<ForestEvaluator>> (*make)(const Forest& forest, SharedTables& shared);
 };
 
 }  // namespace spinney::kernel

@@ -11,15 +11,21 @@
 namespace spinney::kernel {
 namespace {
 
+// Kernels that share nothing.
+template <Result<std::unique_ptr<ForestEvaluator>> (*kMake)(const Forest&)>
+Result<std::unique_ptr<ForestEvaluator>> alone(const Forest& forest, SharedTables&) {
+  return kMake(forest);
+}
+
 constexpr KernelEntry kKernels[] = {
-    {"walk.avx512", cpu::Isa::kAvx512, &avx512::make_walk},
-    {"walk.avx2", cpu::Isa::kAvx2, &avx2::make_walk},
-    {"walk.scalar", cpu::Isa::kScalar, &scalar::make_walk},
+    {"walk.avx512", cpu::Isa::kAvx512, &alone<avx512::make_walk>},
+    {"walk.avx2", cpu::Isa::kAvx2, &alone<avx2::make_walk>},
+    {"walk.scalar", cpu::Isa::kScalar, &alone<scalar::make_walk>},
     {"blocks.avx512vbmi", cpu::Isa::kAvx512Vbmi, &avx512vbmi::make_blocks},
     {"lanes.avx512vbmi", cpu::Isa::kAvx512Vbmi, &make_lanes_avx512vbmi},
     {"blocks.avx512", cpu::Isa::kAvx512, &avx512::make_blocks},
     {"blocks.avx2", cpu::Isa::kAvx2, &avx2::make_blocks},
-    {"reference.scalar", cpu::Isa::kScalar, &make_reference},
+    {"reference.scalar", cpu::Isa::kScalar, &alone<make_reference>},
 };
 
 }  // namespace

@@ -22,7 +22,8 @@ SPINNEY_TARGET_END
 
 namespace spinney::kernel {
 
-Result<std::unique_ptr<ForestEvaluator>> avx2::make_blocks(const Forest& forest) {
+Result<std::unique_ptr<ForestEvaluator>> avx2::make_blocks(const Forest& forest,
+                                                           SharedTables& shared) {
   static constexpr blocks::Variant kVariant{
       .name = "blocks.avx2",
       .vector_rows = 32,
@@ -37,7 +38,7 @@ Result<std::unique_ptr<ForestEvaluator>> avx2::make_blocks(const Forest& forest)
       .add_group = &add_group,
       .rank_block = &rank::avx2::rank_block,
   };
-  return blocks::make_blocks(forest, kVariant);
+  return blocks::make_blocks(forest, shared, kVariant);
 }
 
 }  // namespace spinney::kernel

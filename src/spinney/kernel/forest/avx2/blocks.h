@@ -5,6 +5,6 @@
 
 namespace spinney::kernel::avx2 {
 
-Result<std::unique_ptr<ForestEvaluator>> make_blocks(const Forest& forest);
+Result<std::unique_ptr<ForestEvaluator>> make_blocks(const Forest& forest, SharedTables& shared);
 
 }  // namespace spinney::kernel::avx2

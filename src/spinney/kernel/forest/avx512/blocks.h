@@ -7,10 +7,10 @@
 namespace spinney::kernel {
 
 namespace avx512 {
-Result<std::unique_ptr<ForestEvaluator>> make_blocks(const Forest& forest);
+Result<std::unique_ptr<ForestEvaluator>> make_blocks(const Forest& forest, SharedTables& shared);
 }
 namespace avx512vbmi {
-Result<std::unique_ptr<ForestEvaluator>> make_blocks(const Forest& forest);
+Result<std::unique_ptr<ForestEvaluator>> make_blocks(const Forest& forest, SharedTables& shared);
 }
 
 }  // namespace spinney::kernel

@@ -46,7 +46,8 @@ SPINNEY_TARGET_END
 
 namespace spinney::kernel {
 
-Result<std::unique_ptr<ForestEvaluator>> avx512::make_blocks(const Forest& forest) {
+Result<std::unique_ptr<ForestEvaluator>> avx512::make_blocks(const Forest& forest,
+                                                             SharedTables& shared) {
   static constexpr blocks::Variant kVariant{
       .name = "blocks.avx512",
       .vector_rows = 64,
@@ -61,7 +62,7 @@ Result<std::unique_ptr<ForestEvaluator>> avx512::make_blocks(const Forest& fores
       .add_group = &add_group,
       .rank_block = &rank::avx512::rank_block,
   };
-  return blocks::make_blocks(forest, kVariant);
+  return blocks::make_blocks(forest, shared, kVariant);
 }
 
 }  // namespace spinney::kernel

@@ -32,7 +32,8 @@ SPINNEY_TARGET_END
 
 namespace spinney::kernel {
 
-Result<std::unique_ptr<ForestEvaluator>> avx512vbmi::make_blocks(const Forest& forest) {
+Result<std::unique_ptr<ForestEvaluator>> avx512vbmi::make_blocks(const Forest& forest,
+                                                                 SharedTables& shared) {
   static constexpr blocks::Variant kVariant{
       .name = "blocks.avx512vbmi",
       .vector_rows = 64,
@@ -47,7 +48,7 @@ Result<std::unique_ptr<ForestEvaluator>> avx512vbmi::make_blocks(const Forest& f
       .add_group = &add_group,
       .rank_block = &rank::avx512::rank_block,
   };
-  return blocks::make_blocks(forest, kVariant);
+  return blocks::make_blocks(forest, shared, kVariant);
 }
 
 }  // namespace spinney::kernel

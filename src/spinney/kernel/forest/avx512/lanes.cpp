@@ -19,7 +19,7 @@ class Lanes final : public ForestEvaluator {
                                             : 4) {}
 
   std::string_view name() const override { return "lanes.avx512vbmi"; }
-  size_t bytes() const override { return layout_->bytes() + ranker_->bytes(); }
+  size_t bytes() const override { return layout_->bytes(); }
 
   double cost_ns(size_t rows) const override {
     const auto trees = static_cast<double>(n_trees_);
@@ -61,9 +61,10 @@ class Lanes final : public ForestEvaluator {
 
 }  // namespace
 
-Result<std::unique_ptr<ForestEvaluator>> make_lanes_avx512vbmi(const Forest& forest) {
+Result<std::unique_ptr<ForestEvaluator>> make_lanes_avx512vbmi(const Forest& forest,
+                                                               SharedTables& shared) {
   SPINNEY_TRY(LanesLayout::check(forest));
-  SPINNEY_ASSIGN(auto ranker, rank::Ranker::make(forest));
+  SPINNEY_ASSIGN(auto ranker, shared.ranker());
   SPINNEY_ASSIGN(auto layout, LanesLayout::make(forest, *ranker));
   return std::unique_ptr<ForestEvaluator>(
       std::make_unique<Lanes>(forest, std::move(ranker), std::move(layout)));

@@ -7,7 +7,8 @@
 
 namespace spinney::kernel {
 
-Result<std::unique_ptr<ForestEvaluator>> make_lanes_avx512vbmi(const Forest& forest);
+Result<std::unique_ptr<ForestEvaluator>> make_lanes_avx512vbmi(const Forest& forest,
+                                                               SharedTables& shared);
 
 struct LanesView {
   const LaneGroup* groups;

@@ -32,7 +32,7 @@ class Blocks final : public ForestEvaluator {
   }
 
   std::string_view name() const override { return variant_.name; }
-  size_t bytes() const override { return layout_->bytes() + ranker_->bytes(); }
+  size_t bytes() const override { return layout_->bytes(); }
 
   double cost_ns(size_t rows) const override {
     const Costs& costs = variant_.costs;
@@ -165,9 +165,10 @@ class Blocks final : public ForestEvaluator {
 
 }  // namespace
 
-Result<std::unique_ptr<ForestEvaluator>> make_blocks(const Forest& forest, const Variant& variant) {
+Result<std::unique_ptr<ForestEvaluator>> make_blocks(const Forest& forest, SharedTables& shared,
+                                                     const Variant& variant) {
   SPINNEY_TRY(BlocksLayout::check(forest));
-  SPINNEY_ASSIGN(auto ranker, rank::Ranker::make(forest));
+  SPINNEY_ASSIGN(auto ranker, shared.ranker());
   auto layout = BlocksLayout::make(forest, *ranker, variant.layout);
   return std::unique_ptr<ForestEvaluator>(
       std::make_unique<Blocks>(forest, variant, std::move(ranker), std::move(layout)));

@@ -65,6 +65,7 @@ constexpr size_t sum_position(size_t r, size_t vector_rows, bool doubles) {
   return r / vector_rows * vector_rows + in_vector;
 }
 
-Result<std::unique_ptr<ForestEvaluator>> make_blocks(const Forest& forest, const Variant& variant);
+Result<std::unique_ptr<ForestEvaluator>> make_blocks(const Forest& forest, SharedTables& shared,
+                                                     const Variant& variant);
 
 }  // namespace spinney::kernel::blocks

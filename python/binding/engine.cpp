@@ -1,0 +1,226 @@
+#include "binding/engine.h"
+
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "binding/errors.h"
+#include "binding/python_backend.h"
+#include "binding/served.h"
+#include "spinney/engine/engine.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace spinney::binding {
+namespace {
+
+using ServedPtr = std::shared_ptr<Served>;
+
+void check(const Status& status) {
+  if (status.ok()) return;
+  raise(status.error());
+  throw nb::python_error();
+}
+
+int64_t nanoseconds(double seconds) {
+  return seconds >= 9e9 ? kNever : static_cast<int64_t>(seconds * 1e9);
+}
+
+// An option of `options` under its own name, if it is there.
+template <typename Field>
+void take(const nb::dict& options, const char* name, Field& field) {
+  if (options.contains(name)) field = nb::cast<Field>(options[name]);
+}
+
+engine::ModelOptions model_options(const nb::dict& given) {
+  engine::ModelOptions options;
+  double batch_timeout_s = 0;
+  take(given, "max_batch_size", options.max_batch_size);
+  take(given, "initial_batch_size", options.initial_batch_size);
+  take(given, "min_batch_size", options.min_batch_size);
+  take(given, "batch_timeout", batch_timeout_s);
+  take(given, "adaptive_batch_size", options.adaptive_batch_size);
+  take(given, "max_queue_rows", options.max_queue_rows);
+  take(given, "single_flight", options.single_flight);
+  take(given, "warm_up", options.warm_up);
+  take(given, "warm_up_iterations", options.warm_up_iterations);
+  options.batch_timeout_ns = nanoseconds(batch_timeout_s);
+  options.cache_entries = 0;  // Python's engine keeps the answers itself
+  return options;
+}
+
+class PyEngine {
+ public:
+  PyEngine(size_t num_workers, size_t max_concurrent_requests)
+      : dispatcher_(std::make_shared<Dispatcher>()) {
+    engine::EngineOptions options;
+    options.num_workers = num_workers;
+    options.max_concurrent_requests = max_concurrent_requests;
+    auto made = engine::Engine::make(std::move(options));
+    if (!made.ok()) {
+      raise(made.error());
+      throw nb::python_error();
+    }
+    engine_ = std::move(made).value();
+  }
+
+  ServedPtr load(const std::string& name, const std::string& version, nb::object model,
+                 const std::string& kind, const nb::dict& options) {
+    const BoundModel& bound = nb::cast<const BoundModel&>(model);
+    auto served = make_served(name, version);
+    served->model_object = share_reference(model.inc_ref().ptr());
+    served->bound = &bound;
+    if (kind == "proba")
+      served->kind = AnswerKind::kProba;
+    else if (bound.model.description().output.decision != Decision::kValues)
+      served->kind = AnswerKind::kClasses;
+    load(*served, backend::make_native(bound.model.shared_description(), bound.model.shared_plan()),
+         options);
+    return served;
+  }
+
+  ServedPtr load_function(const std::string& name, const std::string& version, nb::object function,
+                          size_t width, size_t concurrency, bool idempotent,
+                          const nb::dict& options) {
+    auto served = make_served(name, version);
+    load(*served, make_python_backend(function.ptr(), {width, concurrency, idempotent}), options);
+    return served;
+  }
+
+  void unload(const Served& served) {
+    nb::gil_scoped_release release;
+    (void)engine_->unload(served.name, served.version);  // gone already is as good
+  }
+
+  void limit_concurrency(size_t requests) { engine_->limit_concurrency(requests); }
+
+  bool drain(double seconds) {
+    nb::gil_scoped_release release;
+    return engine_->drain(nanoseconds(seconds));
+  }
+
+  void stop(double seconds) {
+    {
+      nb::gil_scoped_release release;
+      engine_->stop(nanoseconds(seconds));
+    }
+    dispatcher_->stop();
+  }
+
+  void after_fork_in_child() { engine_->after_fork_in_child(); }
+
+  nb::dict stats() const;
+  nb::list models() const;
+
+ private:
+  ServedPtr make_served(const std::string& name, const std::string& version) {
+    auto served = std::make_shared<Served>();
+    served->engine = engine_;
+    served->dispatcher = dispatcher_;
+    served->name = name;
+    served->version = version;
+    return served;
+  }
+
+  void load(Served& served, std::shared_ptr<const backend::Backend> backend,
+            const nb::dict& given) {
+    const engine::ModelOptions options = model_options(given);
+    served.deduplicate = options.single_flight;
+    Status status;
+    {
+      nb::gil_scoped_release release;
+      status = engine_->load(served.name, served.version, std::move(backend), options);
+    }
+    check(status);
+  }
+
+  std::shared_ptr<engine::Engine> engine_;
+  std::shared_ptr<Dispatcher> dispatcher_;
+};
+
+nb::dict counts(const engine::RequestCounts& from) {
+  nb::dict refused;
+  for (size_t i = 1; i < kRefusals; ++i)
+    if (from.refused[i]) refused[name_of(static_cast<Refusal>(i))] = from.refused[i];
+  nb::dict out;
+  out["submitted"] = from.submitted;
+  out["refused"] = refused;
+  out["admitted"] = from.admitted;
+  out["answered"] = from.answered;
+  out["failed"] = from.failed;
+  out["expired"] = from.expired;
+  out["cancelled"] = from.cancelled;
+  out["shed"] = from.shed;
+  out["shut_down"] = from.shut_down;
+  out["shared"] = from.shared;
+  return out;
+}
+
+nb::dict PyEngine::stats() const {
+  const engine::EngineStats stats = engine_->stats();
+  nb::dict out = counts(stats.requests);
+  out["in_flight"] = stats.in_flight;
+  out["workers"] = stats.workers;
+  return out;
+}
+
+nb::list PyEngine::models() const {
+  nb::list out;
+  for (const engine::ModelStatus& status : engine_->models()) {
+    nb::dict one = counts(status.requests);
+    one["name"] = status.name;
+    one["version"] = status.version;
+    one["batches"] = status.batches;
+    one["batch_rows"] = status.batch_rows;
+    one["queued_rows"] = status.queued_rows;
+    one["batch_size"] = status.batch_size;
+    one["cost_row_ns"] = status.cost_row_ns;
+    one["cost_batch_ns"] = status.cost_batch_ns;
+    out.append(one);
+  }
+  return out;
+}
+
+}  // namespace
+
+void define_engine(nb::module_& module) {
+  PyType_Slot slots[] = {{Py_tp_methods, kServedMethods}, {0, nullptr}};
+  nb::class_<ServedHandle>(module, "Served", nb::type_slots(slots),
+                           "One loaded model of an Engine, which takes requests.");
+  nb::class_<PyEngine>(module, "Engine",
+                       "The queueing half of spinney.InferenceEngine, which is what to use.")
+      .def(nb::init<size_t, size_t>(), "num_workers"_a = 0, "max_concurrent_requests"_a = 0)
+      .def(
+          "load",
+          [](PyEngine& self, const std::string& name, const std::string& version, nb::object model,
+             const std::string& kind, const nb::dict& options) {
+            return new ServedHandle{self.load(name, version, std::move(model), kind, options)};
+          },
+          "name"_a, "version"_a, "model"_a, "kind"_a, "options"_a, nb::rv_policy::take_ownership)
+      .def(
+          "load_function",
+          [](PyEngine& self, const std::string& name, const std::string& version,
+             nb::object function, size_t width, size_t concurrency, bool idempotent,
+             const nb::dict& options) {
+            return new ServedHandle{self.load_function(name, version, std::move(function), width,
+                                                       concurrency, idempotent, options)};
+          },
+          "name"_a, "version"_a, "function"_a, "width"_a, "concurrency"_a, "idempotent"_a,
+          "options"_a, nb::rv_policy::take_ownership)
+      .def(
+          "unload", [](PyEngine& self, const ServedHandle& handle) { self.unload(*handle.served); },
+          "served"_a)
+      .def("limit_concurrency", &PyEngine::limit_concurrency, "requests"_a)
+      .def("drain", &PyEngine::drain, "seconds"_a)
+      .def("stop", &PyEngine::stop, "seconds"_a)
+      .def("after_fork_in_child", &PyEngine::after_fork_in_child)
+      .def("stats", &PyEngine::stats)
+      .def("models", &PyEngine::models);
+}
+
+}  // namespace spinney::binding

@@ -1,0 +1,267 @@
+#include "binding/served.h"
+
+#include <nanobind/nanobind.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cmath>
+#include <cstring>
+#include <mutex>
+#include <span>
+#include <utility>
+
+#include "binding/answer.h"
+#include "binding/errors.h"
+#include "binding/future.h"
+#include "binding/input.h"
+#include "binding/numpy_api.h"
+
+namespace nb = nanobind;
+
+namespace spinney::binding {
+namespace {
+
+std::mutex dropped_mutex;
+std::vector<PyObject*> dropped;
+std::atomic<bool> any_dropped{false};
+
+void give_up_dropped() {
+  if (!any_dropped.load(std::memory_order_relaxed)) return;
+  std::vector<PyObject*> objects;
+  {
+    const std::lock_guard lock(dropped_mutex);
+    objects.swap(dropped);
+    any_dropped = false;
+  }
+  for (PyObject* object : objects) Py_DECREF(object);
+}
+
+// Numbers of an answer: on the spot while they are few.
+class Numbers {
+ public:
+  void copy(const void* data, size_t bytes) {
+    if (bytes > few_.size()) many_.reset(new char[bytes]);
+    std::memcpy(many_ ? many_.get() : few_.data(), data, bytes);
+  }
+  const void* data() const { return many_ ? many_.get() : few_.data(); }
+
+ private:
+  alignas(8) std::array<char, 32> few_;
+  std::unique_ptr<char[]> many_;
+};
+
+class RequestPromise final : public Promise {
+ public:
+  explicit RequestPromise(std::shared_ptr<const Served> served)
+      : Promise(served->dispatcher), served_(std::move(served)) {}
+
+  void set_id(RequestId id) { id_ = id; }
+  void drop() override { served_->engine->cancel(id_); }
+
+  void keep(const Finished& finished) {
+    rows_ = finished.answer.rows;
+    object_row_ = finished.answer.object_row;
+    object_ = finished.answer.object;
+    retry_after_ns_ = finished.retry_after_ns;
+    if (finished.error)
+      error_ = std::make_unique<Error>(*finished.error);
+    else if (finished.answer.data)
+      numbers_.copy(finished.answer.data, rows_ * finished.answer.shape.row_bytes());
+    finish();
+  }
+  void keep_no_memory() {
+    error_ = nullptr;
+    out_of_memory_ = true;
+    finish();
+  }
+
+  PyObject* answer() override {
+    if (out_of_memory_) return PyErr_NoMemory();
+    if (error_) return raise_error();
+    if (served_->bound) return make_answer(*served_->bound, served_->kind, numbers_.data(), rows_);
+    return own_part();
+  }
+
+ private:
+  PyObject* raise_error() const {
+    if (auto* exception = static_cast<PyObject*>(object_.get())) {
+      PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception)), exception);
+      return nullptr;
+    }
+    raise(*error_, retry_after_ns_);
+    return nullptr;
+  }
+
+  // A copy of this request's rows, so that they keep no other's alive.
+  PyObject* own_part() const {
+    auto* whole = static_cast<PyObject*>(object_.get());
+    const auto first = static_cast<Py_ssize_t>(object_row_);
+    Owned part(PySequence_GetSlice(whole, first, first + static_cast<Py_ssize_t>(rows_)));
+    if (!part || !PyArray_Check(part.get())) return part.release();
+    return PyArray_NewCopy(reinterpret_cast<PyArrayObject*>(part.get()), NPY_CORDER);
+  }
+
+  std::shared_ptr<const Served> served_;
+  RequestId id_;
+  Numbers numbers_;
+  std::unique_ptr<Error> error_;
+  std::shared_ptr<void> object_;
+  size_t rows_ = 0;
+  size_t object_row_ = 0;
+  int64_t retry_after_ns_ = 0;
+  bool out_of_memory_ = false;
+};
+
+// Needs no interpreter's lock, hence never blocks.
+class PromiseCompletion final : public Completion {
+ public:
+  void finish(std::span<Finished> finished) noexcept override {
+    for (const Finished& one : finished) {
+      auto* promise = static_cast<RequestPromise*>(one.context);
+      try {
+        promise->keep(one);
+      } catch (const std::bad_alloc&) {
+        promise->keep_no_memory();
+      }
+      promise->release();
+    }
+  }
+};
+PromiseCompletion completion;
+
+PyObject* failed_future() {
+  PyObject *type, *value, *trace;
+  PyErr_Fetch(&type, &value, &trace);
+  PyErr_NormalizeException(&type, &value, &trace);
+  PyObject* future = value ? make_settled_future(nullptr, value) : nullptr;
+  Py_XDECREF(type);
+  Py_XDECREF(value);
+  Py_XDECREF(trace);
+  return future;
+}
+
+// One flat row of the model's width, or a 2-D array of a callable's rows.
+bool read_plain(const Served& served, PyObject* x, Input& input) {
+  if (!PyArray_Check(x)) return false;
+  auto* array = reinterpret_cast<PyArrayObject*>(x);
+  const int type = PyArray_TYPE(array);
+  if ((type != NPY_FLOAT && type != NPY_DOUBLE) || !PyArray_ISBEHAVED_RO(array)) return false;
+  const NumberType own = type == NPY_FLOAT ? NumberType::kFloat32 : NumberType::kFloat64;
+  if (PyArray_NDIM(array) == 1 && served.bound &&
+      static_cast<size_t>(PyArray_DIM(array, 0)) == served.bound->model.n_features()) {
+    const auto width = static_cast<size_t>(PyArray_DIM(array, 0));
+    input.rows = {PyArray_DATA(array), own, 1, width, 0, PyArray_STRIDE(array, 0)};
+    return true;
+  }
+  if (PyArray_NDIM(array) != 2 || served.bound) return false;
+  input.rows = {PyArray_DATA(array),
+                own,
+                static_cast<size_t>(PyArray_DIM(array, 0)),
+                static_cast<size_t>(PyArray_DIM(array, 1)),
+                PyArray_STRIDE(array, 0),
+                PyArray_STRIDE(array, 1)};
+  return true;
+}
+
+// False with a Python error set.
+bool read_rows(const Served& served, PyObject* x, Input& input, Owned& converted) {
+  if (read_plain(served, x, input)) return true;
+  if (!served.bound) {
+    raise(invalid_argument("a Python model's queue takes 2-D arrays of float32 or float64"));
+    return false;
+  }
+  auto* model = static_cast<PyObject*>(served.model_object.get());
+  if (!read_input(model, *served.bound, x, input)) return false;
+  if (input.kind == Input::Kind::kSparse) {
+    raise(
+        unsupported("sparse rows are not queued; give them to predict, which reads them as they "
+                    "are, or x.toarray()"));
+    return false;
+  }
+  if (input.kind == Input::Kind::kConverted)
+    converted.reset(convert_block(input, 0, input.count, input.rows));
+  return input.kind != Input::Kind::kConverted || converted;
+}
+
+bool read_deadline(PyObject* timeout_ms, const engine::Engine& engine, int64_t& deadline_ns) {
+  if (timeout_ms == Py_None) return true;
+  const double ms = PyFloat_AsDouble(timeout_ms);
+  if (ms == -1.0 && PyErr_Occurred()) return false;
+  if (std::isnan(ms)) {
+    PyErr_SetString(PyExc_ValueError, "timeout_ms is not a number; give milliseconds, or None");
+    return false;
+  }
+  if (ms < 1e12) deadline_ns = engine.now_ns() + static_cast<int64_t>(std::max(ms, 0.0) * 1e6);
+  return true;
+}
+
+PyObject* submit(const std::shared_ptr<Served>& served, PyObject* const* args) {
+  give_up_dropped();
+  Input input;
+  Owned converted;
+  Request request;
+  const long priority = PyLong_AsLong(args[1]);
+  if (priority == -1 && PyErr_Occurred()) return nullptr;
+  if (!read_deadline(args[2], *served->engine, request.deadline_ns)) return nullptr;
+  if (!read_rows(*served, args[0], input, converted)) return failed_future();
+  auto* promise = new RequestPromise(served);
+  request.model = served->name;
+  request.version = served->version;
+  request.rows = input.rows;
+  request.kind = served->kind;
+  request.priority = static_cast<Priority>(std::clamp<long>(priority, 0, kPriorities - 1));
+  request.deduplicate = served->deduplicate;
+  request.completion = &completion;
+  request.context = promise;
+  promise->retain();  // the engine's
+  const Admission admission = served->engine->submit(request);
+  if (admission.ok()) {
+    promise->set_id(admission.id);
+    return make_future(promise);
+  }
+  promise->release();
+  promise->release();
+  if (admission.refusal == Refusal::kUnknownModel) Py_RETURN_NONE;
+  raise(admission.error(), admission.retry_after_ns);
+  return failed_future();
+}
+
+PyObject* submit_entry(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+  if (count != 3) {
+    PyErr_SetString(PyExc_TypeError, "expected x, priority, timeout_ms");
+    return nullptr;
+  }
+  try {
+    return submit(nb::inst_ptr<ServedHandle>(self)->served, args);
+  } catch (const std::exception&) {  // bad_alloc: the core throws nothing else
+    return PyErr_NoMemory();
+  }
+}
+
+}  // namespace
+
+void drop_reference(PyObject* object) {
+  if (!object) return;
+  if (PyGILState_Check()) {
+    Py_DECREF(object);
+    return;
+  }
+  const std::lock_guard lock(dropped_mutex);
+  dropped.push_back(object);
+  any_dropped = true;
+}
+
+std::shared_ptr<void> share_reference(PyObject* object) {
+  return {object, [](void* held) { drop_reference(static_cast<PyObject*>(held)); }};
+}
+
+PyMethodDef kServedMethods[] = {
+    {"submit", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(submit_entry)),
+     METH_FASTCALL,
+     "submit(self, x, priority, timeout_ms, /)\n--\n\n"
+     "A PredictionFuture of x's rows; None if the model was unloaded meanwhile."},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+}  // namespace spinney::binding

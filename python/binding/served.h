@@ -1,0 +1,45 @@
+// Served: one model in an engine as Python asks it, and the promises of its requests.
+#pragma once
+
+#include <Python.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "binding/model.h"
+#include "binding/promise.h"
+#include "spinney/engine/engine.h"
+
+namespace spinney::binding {
+
+// Gives up a reference now if this thread has the interpreter's lock, else with the next request.
+void drop_reference(PyObject* object);
+// An owned reference that may go on any thread.
+std::shared_ptr<void> share_reference(PyObject* object);
+
+// What requests of one loaded model have in common. Shared by all of them, so that an answer is
+// dressed by the very model that gave it, whatever is loaded meanwhile.
+struct Served {
+  std::shared_ptr<engine::Engine> engine;
+  std::shared_ptr<Dispatcher> dispatcher;
+  std::shared_ptr<void>
+      model_object;  // the Python Model that bound is part of; empty for callables
+  const BoundModel* bound = nullptr;
+  std::string name;
+  std::string version;
+  AnswerKind kind = AnswerKind::kValues;
+  bool deduplicate = true;
+};
+
+// What Python holds.
+struct ServedHandle {
+  std::shared_ptr<Served> served;
+};
+
+// submit(x, priority, timeout_ms): a PredictionFuture, which has failed already if the request was
+// refused; None if this model was unloaded. x: rows as Model.predict takes them (one flat row
+// counts as one), C-contiguous 2-D float arrays for callables.
+extern PyMethodDef kServedMethods[];
+
+}  // namespace spinney::binding

@@ -1,0 +1,213 @@
+"""BatchProcessor: batches of arrays or of any objects, with retries and health watching."""
+
+from __future__ import annotations
+
+import logging
+import math
+import sys
+import weakref
+from concurrent.futures import Future
+
+import numpy as np
+
+from spinney.batching.core import Core
+from spinney.batching.health import HealthWatch
+from spinney.batching.policy import Policy
+from spinney.batching.request import (
+    BatchQueueFullError,
+    Entry,
+    array_entry,
+    checked_level,
+    checked_seconds,
+)
+from spinney.batching.stats import BatchStats
+from spinney.configs import BatchPriority, BatchProcessorConfig
+from spinney.configs.kinds import Int
+from spinney.exceptions import EngineShutDownError, InvalidInputError
+
+_log = logging.getLogger("spinney.batching")
+
+
+class BatchProcessor:
+    """Runs a function over queued items, as a BatchProcessorConfig says.
+
+    config: a BatchProcessorConfig or a mapping of its options; None takes the defaults.
+    metrics_collector: an object with update_inference(seconds, batch_size) and record_error(), such
+        as PerformanceMetrics; told about every batch.
+
+    Arrays are stacked along their first axis, and the function must give as many rows as it gets;
+    items that differ in the shape of a row or in dtype never share a call. Any other object is
+    handed over by itself, and its answer is whatever the function gives.
+
+    >>> import numpy as np
+    >>> with BatchProcessor(BatchProcessorConfig(max_batch_size=32)) as processor:
+    ...     processor.start(lambda rows: rows * 2)
+    ...     processor.enqueue_predict(np.array([[1.0, 2.0]])).result(timeout=5)
+    array([[2., 4.]])
+    """
+
+    def __init__(self, config=None, metrics_collector=None, *, clock=None):
+        if config is None:
+            config = BatchProcessorConfig()
+        elif not isinstance(config, BatchProcessorConfig):
+            config = BatchProcessorConfig.from_dict(config)
+        self.config = config
+        self.metrics = metrics_collector
+        self.stats = BatchStats(config.monitoring_window)
+        record = _Recorder(self.stats, metrics_collector, config)
+        self._core = Core(Policy.of(config), clock, record, "batch processor")
+        self._health = HealthWatch(self._core, config)
+        stats, health = self.stats, self._health
+
+        def after_fork():
+            stats.after_fork()
+            health.after_fork()
+
+        self._core.on_fork = after_fork
+        self._finalizer = weakref.finalize(self, _let_go, self._core, self._health)
+        self._finalizer.atexit = False
+
+    @property
+    def current_batch_size(self):
+        """Rows that a batch may have now; ADAPTIVE moves it."""
+        return self._core.policy.rows_of_a_batch
+
+    def start(self, process_func):
+        """Start the worker threads. Does nothing where they run; starts anew after stop()."""
+        if not callable(process_func):
+            raise InvalidInputError(f"process_func is {process_func!r}; give a callable")
+        if self._core.start(process_func) and self.config.enable_health_monitoring:
+            self._health.start()
+
+    def stop(self, timeout=5.0):
+        """Take no more items, run those queued, and after timeout seconds fail what is left.
+
+        Those fail with EngineShutDownError; nothing hangs. None waits as long as it takes. May be
+        called from any thread and twice. True where everything was run.
+        """
+        self._health.stop()
+        return self._core.stop(checked_seconds("timeout", timeout))
+
+    def pause(self):
+        """Start no more batches. Those that run go on, items may be queued, and still expire."""
+        self._core.set_paused(True)
+
+    def resume(self):
+        """Go on after pause()."""
+        self._core.set_paused(False)
+
+    def enqueue(self, item, timeout=None, priority=BatchPriority.NORMAL):
+        """Queue an item whose answer nobody needs; a failure is counted and logged.
+
+        timeout: seconds to wait for a place in a full queue; None does not wait.
+
+        Raises BatchQueueFullError (a queue.Full) where there is no place, InvalidInputError for a
+        wrong priority or timeout, EngineShutDownError after stop().
+        """
+        self._submit(item, timeout, priority, None)
+
+    def enqueue_predict(self, item, timeout=None, priority=BatchPriority.NORMAL):
+        """Queue an item; a Future of its answer.
+
+        The future fails with BatchQueueFullError where the queue has no place within timeout
+        seconds (None: at once), with RequestExpiredError after item_timeout in the queue, with
+        EngineShutDownError at stop(), with ModelFailedError where the function gives a wrong number
+        of rows, or with what the function raised. Raises InvalidInputError for a wrong priority or
+        timeout.
+        """
+        future = Future()
+        try:
+            self._submit(item, timeout, priority, future)
+        except (BatchQueueFullError, EngineShutDownError) as error:
+            future.set_exception(error)
+        return future
+
+    def _submit(self, item, timeout, priority, future):
+        if isinstance(item, np.ndarray) and item.ndim > 0:
+            entry = array_entry(item, future)
+        else:
+            entry = Entry(item, 1, sys.getsizeof(item), None, future)
+        limit = self.config.item_timeout
+        entry.deadline = math.inf if limit is None else limit
+        wait = 0.0 if timeout is None else checked_seconds("timeout", timeout)
+        if not self._core.submit(entry, checked_level(priority), wait):
+            raise BatchQueueFullError(
+                f"the queue of the batch processor is full: {self.config.max_queue_size} wait"
+            )
+
+    def update_batch_size(self, n):
+        """Rows that a batch may have from now on, kept within min_ and max_batch_size."""
+        self._core.set_limit(Int(1, sys.maxsize).accept("n", n))
+
+    def get_stats(self):
+        """BatchStats.get_stats() of the batches, and the state of the queue.
+
+        With enable_monitoring=False the averages are 0.0; the counts are always there.
+        """
+        core = self._core
+        with core.lock:
+            counts = dict(core.counts)
+            waiting, running = core.lanes.waiting, len(core.running)
+            state = "paused" if core.paused and core.state == "running" else core.state
+        processed = counts["answered"]
+        return {
+            **self.stats.get_stats(),
+            "state": state,
+            "current_queue_size": waiting,
+            "max_observed_queue_size": counts["queue_max_seen"],
+            "current_batch_size": self.current_batch_size,
+            "active_batches": running,
+            "submitted_items": counts["submitted"],
+            "processed_items": processed,
+            "failed_items": counts["failed"],
+            "expired_items": counts["expired"],
+            "cancelled_items": counts["cancelled"],
+            "shut_down_items": counts["shut_down"],
+            "refused_items": counts["refused"],
+            "health": {**self._health.levels, **self._health.readings},
+        }
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+class _Recorder:
+    """Tells BatchStats, the metrics collector and the log about a batch."""
+
+    def __init__(self, stats, metrics, config):
+        self._stats = stats
+        self._metrics = metrics
+        self._measures = config.enable_monitoring
+        self._debug = config.debug_mode
+        self._metrics_failed = False
+
+    def __call__(self, seconds, rows, queued, waiting, outcome):
+        failed = outcome["failed"]
+        if self._measures:
+            self._stats.update(seconds, rows, queued, queued + seconds, waiting)
+            if failed:
+                self._stats.record_error(failed)
+        if failed:
+            _log.warning("%d items of a batch of %d rows failed", failed, rows)
+        if self._debug:
+            _log.info("batch: %d rows, %.3f ms, %s", rows, seconds * 1e3, outcome)
+        if self._metrics is not None:
+            self._tell_metrics(seconds, rows, failed)
+
+    def _tell_metrics(self, seconds, rows, failed):
+        try:
+            self._metrics.update_inference(seconds, rows)
+            for _ in range(failed):
+                self._metrics.record_error()
+        except Exception:
+            if not self._metrics_failed:
+                _log.exception("the metrics collector failed; its later failures are not logged")
+            self._metrics_failed = True
+
+
+def _let_go(core, health):
+    health.stop()
+    core.abandon()

@@ -1,0 +1,164 @@
+"""One request: what a caller gives, and what the queue holds."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from concurrent.futures import Future, InvalidStateError
+from dataclasses import dataclass
+from operator import index
+from queue import Full
+from typing import Any
+
+import numpy as np
+
+from spinney.exceptions import InvalidInputError, QueueFullError
+
+LEVELS_MAX = 64  # a greater priority counts as this one
+
+
+class BatchQueueFullError(QueueFullError, Full):
+    """The batcher's queue is full. Also the standard library's queue.Full."""
+
+
+@dataclass(eq=False)
+class PredictionRequest:
+    """A request of a DynamicBatcher; orders by priority (lower first), then by age.
+
+    id: anything that tells the caller which request it is.
+    features: rows (k, n), or one flat row (n,). Not to be changed until the future is done.
+    priority: a BatchPriority or another integer from 0; lower is sooner.
+    timestamp: when it was made, by time.monotonic(); 0.0 takes the time of enqueue.
+    future: a concurrent.futures.Future that receives the result; enqueue makes one for None.
+    timeout_ms: milliseconds after which it fails with RequestExpiredError and is never run.
+    """
+
+    id: Any
+    features: Any
+    priority: int = 0
+    timestamp: float = 0.0
+    future: Future | None = None
+    timeout_ms: float | None = None
+
+    def __lt__(self, other):
+        return (self.priority, self.timestamp) < (other.priority, other.timestamp)
+
+
+class Entry:
+    """A request in the queue. signature: only entries of one signature share a call."""
+
+    __slots__ = (
+        "arrival",
+        "bytes",
+        "deadline",
+        "future",
+        "item",
+        "key",
+        "rows",
+        "signature",
+        "waits",
+    )
+
+    def __init__(self, item, rows, size, signature, future):
+        self.item = item
+        self.rows = rows
+        self.bytes = size
+        self.signature = signature
+        self.future = future
+        self.arrival = self.key = 0.0
+        self.deadline = math.inf
+        self.waits = False
+
+    def claim(self):
+        """Mark the future as running. False where its caller has cancelled or answered it."""
+        future = self.future
+        if future is None:
+            return True
+        if future.done() is True and not future.cancelled():
+            return False
+        try:
+            return future.set_running_or_notify_cancel()
+        except (InvalidStateError, RuntimeError):
+            return False
+
+    def answer(self, value):
+        if self.future is not None:
+            try:
+                self.future.set_result(value)
+            except InvalidStateError:
+                return False  # stop() ran out of time and answered first
+        return True
+
+    def fail(self, error):
+        if self.future is not None:
+            try:
+                self.future.set_exception(error)
+            except InvalidStateError:
+                return False
+        return True
+
+
+def rows_of(features):
+    """Features as an array of rows, at least two-dimensional; refuses what has no rows."""
+    array = features if type(features) is np.ndarray else _as_array(features)
+    if array.ndim == 1:
+        array = array.reshape(1, -1)
+    elif array.ndim == 0:
+        raise InvalidInputError(
+            f"features have the shape (); give rows (k, n) or one flat row (n,), not {features!r}"
+        )
+    if array.dtype == object:
+        raise InvalidInputError("features are of dtype object; give numbers")
+    return array
+
+
+def _as_array(features):
+    try:
+        return np.asarray(features)
+    except ValueError as error:
+        raise InvalidInputError(f"features are no rows of one length: {error}") from None
+
+
+def array_entry(array, future):
+    return Entry(array, len(array), array.nbytes, (array.shape[1:], array.dtype), future)
+
+
+def checked_level(priority):
+    """A priority as an integer from 0 to LEVELS_MAX."""
+    try:
+        level = index(priority)
+    except TypeError:
+        raise InvalidInputError(
+            f"priority is {priority!r}; give a BatchPriority or an integer from 0"
+        ) from None
+    if level < 0:
+        raise InvalidInputError(f"priority is {level}; give a BatchPriority or an integer from 0")
+    return min(level, LEVELS_MAX)
+
+
+def checked_seconds(name, seconds, scale=1.0):
+    """A time limit in seconds, or inf for None; refuses NaN, text and negative numbers."""
+    if seconds is None:
+        return math.inf
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float, np.number)):
+        raise InvalidInputError(f"{name} is {seconds!r}; give a number from 0, or None")
+    if not seconds >= 0:
+        raise InvalidInputError(f"{name} is {seconds!r}; give a number from 0, or None")
+    return float(seconds) * scale
+
+
+def checked_future(future):
+    """Refuses what cannot be answered from another thread or is answered already."""
+    if type(future) is Future:
+        if future.done() or future.running():
+            raise InvalidInputError("the request's future is not a new one; give each its own")
+    elif asyncio.isfuture(future):
+        raise InvalidInputError(
+            "the request's future belongs to an event loop, which other threads may not answer; "
+            "give a concurrent.futures.Future and await asyncio.wrap_future(it)"
+        )
+    elif not hasattr(future, "set_result"):
+        raise InvalidInputError(
+            f"the request's future is a {type(future).__name__}; give a concurrent.futures.Future"
+        )
+    return future

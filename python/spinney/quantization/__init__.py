@@ -1,0 +1,8 @@
+"""Numbers in fewer bits: arrays by a Quantizer, models by quantize_model."""
+
+from __future__ import annotations
+
+from spinney.quantization.parameters import Parameters
+from spinney.quantization.quantizer import Quantizer
+
+__all__ = ["Parameters", "Quantizer"]

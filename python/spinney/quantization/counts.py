@@ -1,0 +1,47 @@
+"""What a Quantizer has done so far."""
+
+from __future__ import annotations
+
+from threading import Lock
+
+from spinney.exceptions import InvalidInputError
+
+
+class Counts:
+    """Calls and values since the start or reset. Values outside are rare and counted exactly."""
+
+    def __init__(self):
+        self._lock = Lock()
+        self.reset()
+
+    def reset(self):
+        with self._lock:
+            self.quantize_calls = self.dequantize_calls = self.calibrations = 0
+            self.values = self.clipped = self.nans = self.infinities = 0
+
+    def outside(self, clipped, nans, infinities):
+        with self._lock:
+            self.clipped += clipped
+            self.nans += nans
+            self.infinities += infinities
+
+    def to_dict(self):
+        with self._lock:
+            return {
+                "quantize_calls": self.quantize_calls,
+                "dequantize_calls": self.dequantize_calls,
+                "calibrations": self.calibrations,
+                "total_values": self.values,
+                "clipped_values": self.clipped,
+                "clipped_ratio": self.clipped / max(1, self.values),
+                "nan_values": self.nans,
+                "inf_values": self.infinities,
+            }
+
+
+def refuse(config, nans, infinities):
+    """InvalidInputError where there are values that the configuration refuses."""
+    if nans and config.error_on_nan:
+        raise InvalidInputError(f"{nans} values are NaN, which error_on_nan refuses")
+    if infinities and config.error_on_inf:
+        raise InvalidInputError(f"{infinities} values are infinite, which error_on_inf refuses")

@@ -1,0 +1,290 @@
+"""WorkerModel: an object with no native path, owned and run by a process of its own."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+
+from spinney._core import usable_cpus
+from spinney.exceptions import (
+    InvalidInputError,
+    ModelIOError,
+    ModelNotFoundError,
+    PythonModelError,
+    WorkerBackoffError,
+    WorkerClosedError,
+    WorkerError,
+    WorkerStartError,
+)
+from spinney.workers.codec import CodecError
+from spinney.workers.process import Process
+from spinney.workers.shared_buffer import sealed_bytes
+from spinney.workers.surface import Clock, PythonModel, measured_ms
+from spinney.workers.unpickle import checked_entries
+
+_PINGS = 20
+_BACKOFF_FIRST_S = 0.1
+_BACKOFF_MAX_S = 30.0
+_models = weakref.WeakSet()
+
+
+class WorkerModel(PythonModel):
+    """A pickled object that a worker process alone unpickles and runs, a batch at a time.
+
+    Rows are copied once, into memory that both processes share; answers are copied out. Batches of
+    several threads run one after the other. A worker that dies, hangs or runs out of memory fails
+    the batch that it held, with a WorkerError that says so; the next batch starts another. One that
+    keeps dying is started again only after a pause that doubles from 0.1 s to 30 s.
+    """
+
+    def __init__(
+        self,
+        source,
+        *,
+        trusted=False,
+        allowed_classes=None,
+        num_threads=None,
+        batch_timeout_s=30.0,
+        load_timeout_s=120.0,
+        memory_limit_mb=8192,
+        result_limit_mb=1024,
+        environment=None,
+    ):
+        """source: the path of a pickle or joblib file, or the bytes of one.
+        trusted: unpickle whatever it holds. Otherwise allowed_classes lists what may be unpickled:
+            'module.Class' or 'package.*' (docs/workers.md says what each entry trusts).
+        num_threads: threads of the numerical libraries in the worker; None for as many as this
+            process may use, or as variables such as OMP_NUM_THREADS say.
+        batch_timeout_s, load_timeout_s: longest time of one batch, and of starting and loading.
+        memory_limit_mb: address space of the worker (RLIMIT_AS, so libraries and stacks count as
+            well); None for no limit.
+        result_limit_mb: largest answer to one batch.
+        environment: variables that the worker gets besides PATH, HOME, locale and thread counts.
+
+        Raises ForbiddenClassError, WorkerStartError, PythonModelError or another WorkerError.
+        """
+        if not trusted and not allowed_classes:
+            raise InvalidInputError(
+                "a pickle is run only with trusted=True or a list in allowed_classes"
+            )
+        try:
+            self._allowed = None if trusted else checked_entries(allowed_classes)
+        except ValueError as error:
+            raise InvalidInputError(str(error)) from None
+        for name, value in (
+            ("batch_timeout_s", batch_timeout_s),
+            ("load_timeout_s", load_timeout_s),
+            ("result_limit_mb", result_limit_mb),
+        ):
+            if not value > 0:
+                raise InvalidInputError(f"{name} is {value!r}; give more than 0")
+        self._trusted = bool(trusted)
+        self._batch_timeout_s = float(batch_timeout_s)
+        self._load_timeout_s = float(load_timeout_s)
+        self._limits = {
+            "num_threads": usable_cpus() if num_threads is None else int(num_threads),
+            "threads_given": num_threads is not None,
+            "memory_limit_mb": memory_limit_mb,
+            "result_limit_mb": result_limit_mb,
+            "environment": environment,
+        }
+        self._name = "the model" if isinstance(source, (bytes, bytearray)) else os.fspath(source)
+        self._held = _Held()
+        self._held.fd, self._stamp = _open(source)
+        self._finalizer = weakref.finalize(self, _Held.close, self._held)
+        self._lock = threading.Lock()
+        self._clock = Clock()
+        self._bytes_per_row = 16
+        self._closed = False
+        self._starts = self._crashes = 0
+        self._not_before = 0.0
+        self._load_ms = self._ping_us = None
+        _models.add(self)
+        try:
+            with self._lock:
+                self._adopt(self._begin())
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self):
+        """Start a process and have it load the file. Called with the lock held."""
+        if self._stamp is not None and _stamp(os.fstat(self._held.fd)) != self._stamp:
+            raise WorkerStartError(
+                f"{self._name} has changed since it was loaded, so its worker is not started "
+                "again from it; load it again"
+            )
+        started = time.perf_counter()
+        process = self._held.process = Process(self._limits)
+        try:
+            facts = process.load(self._held.fd, self._trusted, self._allowed, self._load_timeout_s)
+        except PythonModelError as error:
+            self._held.end()
+            raise WorkerStartError(
+                f"{self._name} cannot be unpickled by the worker process: "
+                f"{str(error).partition(': ')[2]}"
+            ) from error
+        except BaseException:
+            self._held.end()
+            raise
+        self._load_ms = measured_ms(time.perf_counter() - started)
+        if self._ping_us is None:
+            self._ping_us = min(process.ping(5.0) for _ in range(_PINGS)) * 1e6
+        self._starts += 1
+        return facts
+
+    def _ready(self):
+        """The process, started anew if it is gone. Called with the lock held."""
+        if self._closed:
+            raise WorkerClosedError(f"{self._name} was closed")
+        process = self._held.process
+        if process is not None and process.pid_of_owner != os.getpid():
+            process.forget()  # this is a fork: the process is the parent's
+            process = self._held.process = None
+        if process is not None:
+            if process.alive():
+                return process
+            self._held.end()
+            self._crashed()
+        wait = self._not_before - time.monotonic()
+        if wait > 0:
+            raise WorkerBackoffError(
+                f"the worker process of {self._name} died {self._crashes} times in a row; it is "
+                f"started again in {wait:.1f} s",
+                retry_after=wait,
+            )
+        try:
+            self._begin()
+        except Exception:
+            self._crashed()
+            raise
+        return self._held.process
+
+    def _crashed(self):
+        """The first start after a crash is at once; each further crash doubles the pause."""
+        self._crashes += 1
+        if self._crashes > 1:
+            pause = min(_BACKOFF_FIRST_S * 2 ** min(self._crashes - 2, 30), _BACKOFF_MAX_S)
+            self._not_before = time.monotonic() + pause
+
+    def _run(self, method, rows, count):
+        with self._lock:
+            process = self._ready()
+            expected = count * self._bytes_per_row + 4096
+            try:
+                result = self._clock.time(
+                    lambda: process.call(method, rows, self._batch_timeout_s, expected), count
+                )
+            except CodecError as error:
+                raise InvalidInputError(f"the rows cannot be sent to the worker: {error}") from None
+            except (WorkerError, PythonModelError) as error:
+                if self._closed and isinstance(error, WorkerError):
+                    raise WorkerClosedError(f"{self._name} was closed") from error
+                if not process.alive():
+                    self._held.end()
+                    self._crashed()
+                raise
+            except BaseException:  # an interrupt: nobody would read the answer that is under way
+                self._held.end()
+                raise
+            self._crashes = 0
+            size = (
+                sum(part.nbytes for part in result) if isinstance(result, list) else result.nbytes
+            )
+            if count:
+                self._bytes_per_row = max(16, size // count + 1)
+            return result
+
+    def info(self):
+        """Where the object runs and what that costs, as a dict."""
+        process = self._held.process
+        alive = process is not None and process.alive()
+        return {
+            **self.source,
+            "n_features": self.n_features,
+            "n_outputs": self.n_outputs,
+            "methods": list(self._methods),
+            "runs": "worker process",
+            "trusted": self._trusted,
+            "allowed_classes": self._allowed,
+            "pid": process.pid if alive else None,
+            "memory_mb": process.memory_mb() if alive else None,
+            "load_ms": self._load_ms,
+            "round_trip_us": self._ping_us,
+            "restarts": max(0, self._starts - 1),
+            "num_threads": self._limits["num_threads"],
+            "memory_limit_mb": self._limits["memory_limit_mb"],
+            "result_limit_mb": self._limits["result_limit_mb"],
+            "batch_timeout_s": self._batch_timeout_s,
+            **self._clock.info(),
+        }
+
+    def close(self):
+        """End the process; a batch that it holds fails with WorkerClosedError."""
+        self._closed = True
+        if not self._lock.acquire(blocking=False):
+            process = self._held.process
+            if process is not None:
+                process.end()
+            self._lock.acquire()
+        try:
+            self._finalizer()
+        finally:
+            self._lock.release()
+
+    def __reduce__(self):
+        raise TypeError(
+            "a WorkerModel owns a process and cannot be pickled; pickle its file's path"
+        )
+
+
+class _Held:
+    """What must be let go of, whoever is last: the process and the file."""
+
+    def __init__(self):
+        self.process = None
+        self.fd = -1
+
+    def end(self):
+        process, self.process = self.process, None
+        if process is not None:
+            process.kill()
+
+    def close(self):
+        self.end()
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+def _open(source):
+    """(descriptor, stamp): the file is kept open, so that a restart reads the same one."""
+    if isinstance(source, (bytes, bytearray)):
+        return sealed_bytes(source), None
+    path = os.fspath(source)
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise ModelNotFoundError(f"there is no file {path!r}") from None
+    except OSError as error:
+        raise ModelIOError(f"{path!r} cannot be read: {error.strerror}") from error
+    return fd, _stamp(os.fstat(fd))
+
+
+def _stamp(status):
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _after_fork():
+    """A child of fork() shares no process with its parent; each model starts its own when used."""
+    for model in list(_models):
+        model._lock = threading.Lock()
+        process = model._held.process
+        if process is not None:
+            process.forget()
+            model._held.process = None
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,10 @@
+// The loops of quantize/kernels.h with AVX-512; null where this processor family lacks it.
+#pragma once
+
+#include "spinney/quantize/kernels.h"
+
+namespace spinney::quantize::avx512 {
+
+const Kernels* kernels();
+
+}  // namespace spinney::quantize::avx512

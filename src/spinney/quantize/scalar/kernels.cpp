@@ -1,0 +1,125 @@
+#include "spinney/quantize/scalar/kernels.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+namespace spinney::quantize::scalar {
+namespace {
+
+template <typename Code>
+Code encode(float x, float scale, int32_t zero, const CodeRange& codes, Outside& outside) {
+  if (std::isnan(x)) {
+    ++outside.nans;
+    return static_cast<Code>(zero);
+  }
+  const auto lowest = static_cast<float>(codes.low - zero);
+  const auto highest = static_cast<float>(codes.high - zero);
+  const float quotient = x / scale;
+  if (std::isinf(x))
+    ++outside.infinities;
+  else if (quotient < lowest - 0.5f || quotient > highest + 0.5f)
+    ++outside.clipped;
+  const float within = std::clamp(quotient, lowest, highest);
+  return static_cast<Code>(static_cast<int32_t>(std::nearbyint(within)) + zero);
+}
+
+template <typename Code>
+Outside quantize_as(const float* x, size_t n, const Affine& affine, void* out) {
+  Outside outside;
+  for (size_t i = 0; i < n; ++i)
+    static_cast<Code*>(out)[i] =
+        encode<Code>(x[i], affine.scale, affine.zero, {affine.low, affine.high}, outside);
+  return outside;
+}
+
+template <typename Code>
+Outside quantize_each_as(const float* x, size_t n, const AffineEach& affine, void* out) {
+  Outside outside;
+  for (size_t i = 0; i < n; ++i)
+    static_cast<Code*>(out)[i] =
+        encode<Code>(x[i], affine.scales[i], affine.zeros[i], {affine.low, affine.high}, outside);
+  return outside;
+}
+
+template <typename Code>
+void dequantize_as(const void* codes, size_t n, const Affine& affine, float* out) {
+  for (size_t i = 0; i < n; ++i)
+    out[i] = static_cast<float>(static_cast<const Code*>(codes)[i] - affine.zero) * affine.scale;
+}
+
+template <typename Code>
+void dequantize_each_as(const void* codes, size_t n, const AffineEach& affine, float* out) {
+  for (size_t i = 0; i < n; ++i)
+    out[i] =
+        static_cast<float>(static_cast<const Code*>(codes)[i] - affine.zeros[i]) * affine.scales[i];
+}
+
+Range range(const float* x, size_t n) {
+  Range found;
+  bool any = false;
+  for (size_t i = 0; i < n; ++i) {
+    if (std::isnan(x[i])) {
+      ++found.nans;
+    } else if (std::isinf(x[i])) {
+      ++found.infinities;
+    } else {
+      found.min = any ? std::min(found.min, x[i]) : x[i];
+      found.max = any ? std::max(found.max, x[i]) : x[i];
+      any = true;
+    }
+  }
+  // So that -0 and 0 do not depend on their order.
+  found.min += 0.0f;
+  found.max += 0.0f;
+  return found;
+}
+
+// Rounding by an addition: a float of the right exponent pushes the bits beyond a half's last out.
+uint16_t half_of(float x) {
+  const auto bits = std::bit_cast<uint32_t>(x);
+  const uint32_t sign = bits >> 16 & 0x8000;
+  const uint32_t magnitude = bits & 0x7fffffff;
+  if (magnitude > 0x7f800000)  // NaN: quiet, with the highest bits of its payload
+    return static_cast<uint16_t>(sign | 0x7e00 | (magnitude >> 13 & 0x3ff));
+  if (magnitude >= 0x477ff000) return static_cast<uint16_t>(sign | 0x7c00);
+  if (magnitude < 0x38800000) {  // below the smallest normal half, steps are of 2^-24
+    const float steps = std::bit_cast<float>(magnitude) * 0x1p24f;
+    return static_cast<uint16_t>(sign | static_cast<uint32_t>(std::nearbyint(steps)));
+  }
+  const uint32_t rounded = magnitude + 0xfff + (magnitude >> 13 & 1);
+  return static_cast<uint16_t>(sign | (rounded - 0x38000000) >> 13);
+}
+
+float float_of(uint16_t half) {
+  const uint32_t sign = uint32_t{half & 0x8000u} << 16;
+  const uint32_t exponent = half >> 10 & 31, mantissa = half & 0x3ff;
+  if (exponent == 0) {
+    const float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
+    return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(magnitude));
+  }
+  if (exponent == 31)  // infinity, or a NaN made quiet
+    return std::bit_cast<float>(sign | 0x7f800000 | mantissa << 13 | (mantissa ? 0x400000 : 0));
+  return std::bit_cast<float>(sign | (exponent + 112) << 23 | mantissa << 13);
+}
+
+void to_half(const float* x, size_t n, uint16_t* out) {
+  for (size_t i = 0; i < n; ++i) out[i] = half_of(x[i]);
+}
+
+void from_half(const uint16_t* x, size_t n, float* out) {
+  for (size_t i = 0; i < n; ++i) out[i] = float_of(x[i]);
+}
+
+#include "spinney/quantize/by_storage.inc"
+
+}  // namespace
+
+const Kernels* kernels() {
+  static constexpr Kernels kSet{"scalar",       cpu::Isa::kScalar, &quantize,
+                                &quantize_each, &dequantize,       &dequantize_each,
+                                &range,         &to_half,          &from_half};
+  return &kSet;
+}
+
+}  // namespace spinney::quantize::scalar

@@ -1,0 +1,68 @@
+"""The cache: equal results, bounded, zeroed, aside when it does not pay, safe from many threads."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+
+from spinney.quantization import Quantizer
+
+X = np.random.default_rng(3).normal(size=(400, 7)).astype(np.float32)
+
+
+def test_the_cache_gives_equal_results_and_is_bounded():
+    quantizer = Quantizer({"cache_size": 3, "outlier_threshold": 3.0})
+    plain = Quantizer({"enable_cache": False, "outlier_threshold": 3.0})
+    batches = [X[i : i + 50] for i in range(5)]
+    for _ in range(4):
+        for x in batches:
+            for _ in range(2):
+                codes = quantizer.quantize(x)
+                assert np.array_equal(codes, plain.quantize(x))
+                assert quantizer.scale() == plain.scale()
+                codes.fill(1)  # the caller's own
+    stats = quantizer.get_stats()
+    assert (stats["cache_hits"], stats["cache_misses"]) == (20, 20)
+    assert stats["cache_size"] == 3 and stats["cache_evictions"] == 17
+    changed = batches[4].copy()
+    changed[-1, -1] += 1
+    assert np.array_equal(quantizer.quantize(changed), plain.quantize(changed))
+    assert quantizer.get_stats()["cache_hits"] == 20
+    kept = next(iter(quantizer._cache._entries.values()))[:2]
+    quantizer.clear_cache()
+    assert quantizer.get_stats()["cache_size"] == 0 == quantizer.get_stats()["cache_bytes"]
+    assert not kept[0].any() and not kept[1].any(), "what leaves the cache is zeroed"
+
+
+def test_a_cache_that_does_not_pay_steps_aside():
+    quantizer = Quantizer()
+    rows = np.random.default_rng(0).normal(size=(300, 1, 28)).astype(np.float32)
+    for row in rows:
+        quantizer.quantize(row)
+    stats = quantizer.get_stats()
+    assert stats["cache_paused"] and stats["cache_misses"] == 256 and stats["cache_size"] == 0
+    large = np.zeros(1 << 19, np.float32)  # beyond what is ever kept
+    quantizer.clear_cache()
+    quantizer.quantize(large)
+    assert quantizer.get_stats()["cache_size"] == 0
+
+
+def test_the_cache_from_many_threads():
+    quantizer = Quantizer({"cache_size": 4, "outlier_threshold": 3.0})
+    plain = Quantizer({"enable_cache": False, "outlier_threshold": 3.0})
+    batches = [X[i : i + 20].copy() for i in range(6)]
+    wanted = [plain.quantize(x) for x in batches]
+    failures = []
+
+    def work(seed):
+        for i in np.random.default_rng(seed).integers(0, 6, 400):
+            if not np.array_equal(quantizer.quantize(batches[i]), wanted[i]):
+                failures.append(i)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
