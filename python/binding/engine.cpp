@@ -57,10 +57,10 @@ engine::ModelOptions model_options(const nb::dict& given) {
 class PyEngine {
  public:
   PyEngine(size_t num_workers, size_t max_concurrent_requests)
-      : dispatcher_(std::make_shared<Dispatcher>()) {
+      : dispatcher_(std::make_shared<Dispatcher>()),
+        gate_(std::make_shared<Gate>(static_cast<int64_t>(max_concurrent_requests))) {
     engine::EngineOptions options;
     options.num_workers = num_workers;
-    options.max_concurrent_requests = max_concurrent_requests;
     auto made = engine::Engine::make(std::move(options));
     if (!made.ok()) {
       raise(made.error());
@@ -97,7 +97,7 @@ class PyEngine {
     (void)engine_->unload(served.name, served.version);  // gone already is as good
   }
 
-  void limit_concurrency(size_t requests) { engine_->limit_concurrency(requests); }
+  Gate& gate() { return *gate_; }
 
   bool drain(double seconds) {
     nb::gil_scoped_release release;
@@ -112,7 +112,12 @@ class PyEngine {
     dispatcher_->stop();
   }
 
-  void after_fork_in_child() { engine_->after_fork_in_child(); }
+  // In a forked child, whose threads are gone: nothing of this engine may be touched, not even
+  // ended.
+  void abandon() {
+    new std::shared_ptr<engine::Engine>(engine_);
+    new std::shared_ptr<Dispatcher>(dispatcher_);
+  }
 
   nb::dict stats() const;
   nb::list models() const;
@@ -122,6 +127,7 @@ class PyEngine {
     auto served = std::make_shared<Served>();
     served->engine = engine_;
     served->dispatcher = dispatcher_;
+    served->gate = gate_;
     served->name = name;
     served->version = version;
     return served;
@@ -141,6 +147,7 @@ class PyEngine {
 
   std::shared_ptr<engine::Engine> engine_;
   std::shared_ptr<Dispatcher> dispatcher_;
+  std::shared_ptr<Gate> gate_;
 };
 
 nb::dict counts(const engine::RequestCounts& from) {
@@ -186,9 +193,18 @@ nb::list PyEngine::models() const {
   return out;
 }
 
+bool in_main_interpreter() {
+#if PY_VERSION_HEX >= 0x03090000
+  return PyInterpreterState_Get() == PyInterpreterState_Main();
+#else
+  return _PyInterpreterState_Get() == PyInterpreterState_Main();
+#endif
+}
+
 }  // namespace
 
 void define_engine(nb::module_& module) {
+  module.def("in_main_interpreter", &in_main_interpreter);
   PyType_Slot slots[] = {{Py_tp_methods, kServedMethods}, {0, nullptr}};
   nb::class_<ServedHandle>(module, "Served", nb::type_slots(slots),
                            "One loaded model of an Engine, which takes requests.");
@@ -215,10 +231,16 @@ void define_engine(nb::module_& module) {
       .def(
           "unload", [](PyEngine& self, const ServedHandle& handle) { self.unload(*handle.served); },
           "served"_a)
-      .def("limit_concurrency", &PyEngine::limit_concurrency, "requests"_a)
+      .def("enter", [](PyEngine& self) { return static_cast<int>(self.gate().enter()); })
+      .def("leave", [](PyEngine& self) { self.gate().leave(); })
+      .def(
+          "limit", [](PyEngine& self, int64_t requests) { self.gate().limit(requests); },
+          "requests"_a)
+      .def_prop_ro("active", [](PyEngine& self) { return self.gate().active(); })
+      .def_prop_ro("refused", [](PyEngine& self) { return self.gate().refused(); })
       .def("drain", &PyEngine::drain, "seconds"_a)
       .def("stop", &PyEngine::stop, "seconds"_a)
-      .def("after_fork_in_child", &PyEngine::after_fork_in_child)
+      .def("abandon", &PyEngine::abandon)
       .def("stats", &PyEngine::stats)
       .def("models", &PyEngine::models);
 }

@@ -173,6 +173,12 @@ PyObject* mark_announced(PyObject* self, PyObject*) {
   Py_RETURN_NONE;
 }
 
+PyObject* timing(PyObject* self, PyObject*) {
+  const Future* future = as_future(self);
+  if (!future->promise || !is_done(future) || is_cancelled(future)) Py_RETURN_NONE;
+  return future->promise->timing();
+}
+
 PyObject* refuse_new(PyTypeObject*, PyObject*, PyObject*) {
   PyErr_SetString(PyExc_TypeError,
                   "a PredictionFuture is made by InferenceEngine.enqueue_prediction");
@@ -236,6 +242,7 @@ PyMethodDef methods[] = {
     {"add_done_callback", add_done_callback, METH_O,
      "add_done_callback($self, fn, /)\n--\n\n"
      "Calls fn(future) once done: on the engine's callback thread, or at once if it is done."},
+    {"_timing", timing, METH_NOARGS, nullptr},
     {"_mark_announced", mark_announced, METH_NOARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };

@@ -44,6 +44,8 @@ class Promise {
   // The answer as a new reference, or nullptr with the request's error set. Called when
   // done, by more than one thread perhaps.
   virtual PyObject* answer() = 0;
+  // (queued ms, computed ms, both ms, rows, rows of its batch), or None where nothing was measured.
+  virtual PyObject* timing() { Py_RETURN_NONE; }
   // False if it was answered already. The engine is told by drop().
   bool cancel();
   virtual void drop() {}

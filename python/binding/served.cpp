@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstring>
 #include <mutex>
+#include <new>
 #include <span>
 #include <utility>
 
@@ -55,11 +56,28 @@ class RequestPromise final : public Promise {
  public:
   explicit RequestPromise(std::shared_ptr<const Served> served)
       : Promise(served->dispatcher), served_(std::move(served)) {}
+  ~RequestPromise() override {
+    drop_reference(keep_);
+    drop_reference(key_);
+  }
+
+  // keep(key, answer) is called when the answer is first taken.
+  void remember(PyObject* keep, PyObject* key) {
+    Py_INCREF(keep);
+    Py_INCREF(key);
+    keep_ = keep;
+    key_ = key;
+  }
 
   void set_id(RequestId id) { id_ = id; }
+  void leave() { served_->gate->leave(); }
   void drop() override { served_->engine->cancel(id_); }
 
   void keep(const Finished& finished) {
+    times_[0] = finished.submitted_ns;
+    times_[1] = finished.started_ns;
+    times_[2] = finished.finished_ns;
+    batch_rows_ = finished.batch_rows;
     rows_ = finished.answer.rows;
     object_row_ = finished.answer.object_row;
     object_ = finished.answer.object;
@@ -79,8 +97,20 @@ class RequestPromise final : public Promise {
   PyObject* answer() override {
     if (out_of_memory_) return PyErr_NoMemory();
     if (error_) return raise_error();
-    if (served_->bound) return make_answer(*served_->bound, served_->kind, numbers_.data(), rows_);
-    return own_part();
+    Owned value(served_->bound ? make_answer(*served_->bound, served_->kind, numbers_.data(), rows_)
+                               : own_part());
+    if (!value || !keep_) return value.release();
+    const Owned keep(std::exchange(keep_, nullptr));
+    const Owned key(std::exchange(key_, nullptr));
+    const Owned kept(PyObject_CallFunctionObjArgs(keep.get(), key.get(), value.get(), nullptr));
+    if (!kept) PyErr_WriteUnraisable(keep.get());
+    return value.release();
+  }
+
+  PyObject* timing() override {
+    return Py_BuildValue("(dddnn)", double(times_[1] - times_[0]) * 1e-6,
+                         double(times_[2] - times_[1]) * 1e-6, double(times_[2] - times_[0]) * 1e-6,
+                         static_cast<Py_ssize_t>(rows_), static_cast<Py_ssize_t>(batch_rows_));
   }
 
  private:
@@ -107,7 +137,11 @@ class RequestPromise final : public Promise {
   Numbers numbers_;
   std::unique_ptr<Error> error_;
   std::shared_ptr<void> object_;
+  PyObject* keep_ = nullptr;
+  PyObject* key_ = nullptr;
+  int64_t times_[3] = {};
   size_t rows_ = 0;
+  size_t batch_rows_ = 0;
   size_t object_row_ = 0;
   int64_t retry_after_ns_ = 0;
   bool out_of_memory_ = false;
@@ -119,6 +153,7 @@ class PromiseCompletion final : public Completion {
   void finish(std::span<Finished> finished) noexcept override {
     for (const Finished& one : finished) {
       auto* promise = static_cast<RequestPromise*>(one.context);
+      promise->leave();
       try {
         promise->keep(one);
       } catch (const std::bad_alloc&) {
@@ -205,7 +240,12 @@ PyObject* submit(const std::shared_ptr<Served>& served, PyObject* const* args) {
   if (priority == -1 && PyErr_Occurred()) return nullptr;
   if (!read_deadline(args[2], *served->engine, request.deadline_ns)) return nullptr;
   if (!read_rows(*served, args[0], input, converted)) return failed_future();
-  auto* promise = new RequestPromise(served);
+  if (const Gate::Entry entry = served->gate->enter()) return PyLong_FromLong(entry);
+  auto* promise = new (std::nothrow) RequestPromise(served);
+  if (!promise) {
+    served->gate->leave();
+    return PyErr_NoMemory();
+  }
   request.model = served->name;
   request.version = served->version;
   request.rows = input.rows;
@@ -218,8 +258,10 @@ PyObject* submit(const std::shared_ptr<Served>& served, PyObject* const* args) {
   const Admission admission = served->engine->submit(request);
   if (admission.ok()) {
     promise->set_id(admission.id);
+    if (args[3] != Py_None) promise->remember(args[3], args[4]);
     return make_future(promise);
   }
+  served->gate->leave();
   promise->release();
   promise->release();
   if (admission.refusal == Refusal::kUnknownModel) Py_RETURN_NONE;
@@ -228,8 +270,8 @@ PyObject* submit(const std::shared_ptr<Served>& served, PyObject* const* args) {
 }
 
 PyObject* submit_entry(PyObject* self, PyObject* const* args, Py_ssize_t count) {
-  if (count != 3) {
-    PyErr_SetString(PyExc_TypeError, "expected x, priority, timeout_ms");
+  if (count != 5) {
+    PyErr_SetString(PyExc_TypeError, "expected x, priority, timeout_ms, keep, key");
     return nullptr;
   }
   try {
@@ -259,7 +301,7 @@ std::shared_ptr<void> share_reference(PyObject* object) {
 PyMethodDef kServedMethods[] = {
     {"submit", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(submit_entry)),
      METH_FASTCALL,
-     "submit(self, x, priority, timeout_ms, /)\n--\n\n"
+     "submit(self, x, priority, timeout_ms, keep, key, /)\n--\n\n"
      "A PredictionFuture of x's rows; None if the model was unloaded meanwhile."},
     {nullptr, nullptr, 0, nullptr},
 };

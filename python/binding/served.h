@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "binding/gate.h"
 #include "binding/model.h"
 #include "binding/promise.h"
 #include "spinney/engine/engine.h"
@@ -23,6 +24,7 @@ std::shared_ptr<void> share_reference(PyObject* object);
 struct Served {
   std::shared_ptr<engine::Engine> engine;
   std::shared_ptr<Dispatcher> dispatcher;
+  std::shared_ptr<Gate> gate;
   std::shared_ptr<void>
       model_object;  // the Python Model that bound is part of; empty for callables
   const BoundModel* bound = nullptr;

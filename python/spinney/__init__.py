@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from spinney._core import Model, __version__
-from spinney.configs import EngineState, InferenceEngineConfig, ModelType
-from spinney.engine import InferenceEngine
+from spinney.configs import BatchPriority, EngineState, InferenceEngineConfig, ModelType
+from spinney.engine import InferenceEngine, PredictionFuture
 from spinney.exceptions import (
     CorruptModelError,
     EngineError,
@@ -37,6 +37,7 @@ from spinney.quantization import Quantizer
 from spinney.workers import CallableModel, WorkerModel
 
 __all__ = [
+    "BatchPriority",
     "CallableModel",
     "CorruptModelError",
     "EngineError",
@@ -52,6 +53,7 @@ __all__ = [
     "ModelNotFoundError",
     "ModelTooLargeError",
     "ModelType",
+    "PredictionFuture",
     "PythonModelError",
     "Quantizer",
     "QueueFullError",

@@ -31,7 +31,7 @@ def test_the_examples_of_a_page(name, examples_min, tmp_path, monkeypatch):
         "batching.batch_processor",
         "batching.dynamic_batcher",
         "batching.stats",
-        "engine",
+        "engine.inference_engine",
         "frames",
         "inputs",
         "loading",

@@ -1,0 +1,102 @@
+"""Answers that an engine keeps for equal requests to come."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+import numpy as np
+
+from spinney.engine.collaborators import collaborator
+
+# Larger rows are not kept: a key holds every byte of them.
+KEY_BYTES_MAX = 1 << 16
+_LOOKUPS_JUDGED = 1_000
+_REST = 20_000
+_KINDS = "biuf"
+
+
+class Answers:
+    """A cache of answers that steps aside while it costs more than it saves.
+
+    Keys are the whole rows with dtype and shape, and the number of the model's very load, so that a
+    reload starts anew. Values are copied on the way in and out. Every 1,000 lookups the time spent
+    on them is weighed against the predictions that they saved; a cache that loses rests for 20,000
+    requests and then is tried again.
+    """
+
+    def __init__(self, config):
+        self.cache = collaborator("LRUTTLCache")(
+            max_size=config.max_cache_entries, ttl_seconds=config.cache_ttl_seconds
+        )
+        self.rested = 0
+        self._rest = 0
+        self._forget()
+
+    def _forget(self):
+        self._lookups = self._hits = self._misses = 0
+        self._lookup_s = self._model_s = 0.0
+
+    def key(self, served, features):
+        """(features, key), features as an array where they were a list; None for a key is none."""
+        if self._rest:
+            self._rest -= 1
+            return features, None
+        if type(features) is not np.ndarray:
+            if type(features) not in (list, tuple):
+                return features, None
+            try:
+                features = np.asarray(features)
+            except ValueError:
+                return features, None
+        dtype = features.dtype
+        if dtype.kind not in _KINDS or features.nbytes > KEY_BYTES_MAX:
+            return features, None
+        return features, (served.token, dtype.char, features.shape, features.tobytes())
+
+    def get(self, key):
+        """(found, a copy of the value)."""
+        started = perf_counter()
+        found, value = self.cache.get(key)
+        if found:
+            value = _copy(value)
+            self._hits += 1
+        self._lookups += 1
+        self._lookup_s += perf_counter() - started
+        if self._lookups >= _LOOKUPS_JUDGED:
+            self._judge()
+        return found, value
+
+    def computed(self, seconds):
+        """A prediction that was not found took so long."""
+        self._misses += 1
+        self._model_s += seconds
+
+    def put(self, key, value):
+        started = perf_counter()
+        self.cache.set(key, _copy(value))
+        self._lookup_s += perf_counter() - started
+
+    def _judge(self):
+        if self._misses:
+            saved = self._hits * self._model_s / self._misses
+            if self._lookup_s > saved:
+                self._rest = _REST
+                self.rested += 1
+                self.cache.clear()
+        self._forget()
+
+    def clear(self):
+        self.cache.clear()
+
+    def stats(self):
+        return {
+            **self.cache.get_stats(),
+            "stepped_aside": bool(self._rest),
+            "stepped_aside_count": self.rested,
+        }
+
+
+def _copy(value):
+    if type(value) is list:
+        return [_copy(part) for part in value]
+    return value.copy() if isinstance(value, np.ndarray) else value

@@ -1,0 +1,342 @@
+"""InferenceEngine: load models, predict now or through a queue, never raise on bad input."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from threading import Lock, RLock
+from time import monotonic, perf_counter
+
+from spinney import _core
+from spinney.configs import BatchPriority, EngineState, engine_config, startup_messages
+from spinney.engine import lifecycle
+from spinney.engine.future import PredictionFuture
+from spinney.engine.loads import Loads
+from spinney.engine.parts import Parts
+from spinney.engine.report import report
+from spinney.exceptions import (
+    EngineShutDownError,
+    InvalidInputError,
+    QueueFullError,
+    RequestRefusedError,
+    SpinneyError,
+    ThrottledError,
+)
+
+_log = logging.getLogger("spinney.engine")
+_NORMAL = BatchPriority.NORMAL
+_LEVELS = {level: int(level.value) for level in BatchPriority}
+_FULL, _THROTTLED = 1, 2  # what spinney._core.Engine.enter() answers
+NO_MODEL = "no model is loaded; call load_model first"
+SHUT_DOWN = "the engine is shut down"
+
+
+class InferenceEngine(Loads):
+    """Serves models to any number of threads: at once, or queued and batched.
+
+    >>> engine = InferenceEngine()
+    >>> engine.predict([[0.0]])
+    (False, None, {'error': 'no model is loaded; call load_model first'})
+    >>> engine.shutdown()
+
+    Attributes: state (EngineState), config, last_error (why load_model returned False, or None); of
+    the model that is meant when none is named: model, model_type (ModelType or None), model_info
+    (dict), compiled_model (always None: the native kernels need no compilation); active_requests,
+    memory_pool, state_lock (held while models are loaded and at shutdown), inference_lock (for
+    callers; the engine does not take it).
+    """
+
+    def __init__(self, config=None):
+        """config: an InferenceEngineConfig, a mapping of its options, a .json or .toml file, or
+        None for the environment and the defaults. Options that cannot be followed are logged, or
+        raise UnsupportedOptionError where answers or limits would differ.
+        """
+        self.config = engine_config(config)
+        for message in startup_messages(self.config):
+            _log.warning("%s", message)
+        self.state = EngineState.INITIALIZING
+        self.state_lock = RLock()
+        self.inference_lock = RLock()
+        self.last_error = None
+        self.compiled_model = None
+        self._named = {}
+        self._served = None
+        self._why_not = NO_MODEL
+        self._core_lock = Lock()
+        lifecycle.register(self)
+        self._parts = Parts(self)
+        self._forget_model()
+        self.state = EngineState.READY
+
+    @property
+    def active_requests(self):
+        """Requests in the engine at this moment, queued or being predicted."""
+        return self._parts.core.active
+
+    @property
+    def memory_pool(self):
+        return self._parts.memory_pool
+
+    @property
+    def dynamic_batcher(self):
+        """The DynamicBatcher that a program put in place of Spinney's own, or None."""
+        return self._parts.batcher
+
+    def predict(self, features, model=None, *, version=None):
+        """(True, result, metadata), or (False, None, {"error": message}): bad input never raises.
+
+        features: rows as Model.predict takes them; one flat row of n_features numbers counts as one
+            row.
+        model, version: which one; None is the model that was loaded without a name, or else first.
+        result: what the trained object's own predict gives, or its predict_proba with
+            return_probabilities.
+        metadata: inference_time_ms, total_time_ms, batch_size, compiled_model_used; cached and
+            cache_hit where the answer was kept from an equal request. A refused request has
+            throttled: True and retry_after, in seconds.
+        """
+        started = perf_counter()
+        served = self._served
+        if model is not None or version is not None or served is None:
+            served, why = self._find(model, version)
+            if served is None:
+                return False, None, {"error": why}
+        parts = self._parts
+        entry = parts.enter()
+        if entry:
+            return self._refused(entry)
+        try:
+            return self._answer(served, parts, features, started)
+        finally:
+            parts.leave()
+
+    def _answer(self, served, parts, features, started):
+        answers = parts.answers
+        key = None
+        if answers is not None:
+            features, key = answers.key(served, features)
+            if key is not None:
+                found, result = answers.get(key)
+                if found:
+                    return _success(result, 0.0, started, True)
+        try:
+            rows = features if parts.prepare is None else parts.prepare(features)
+            inside = perf_counter()
+            result = served.predict(rows)
+        except Exception as error:
+            return self._predict_again(served, parts, features, error, started)
+        took = perf_counter() - inside
+        if key is not None:
+            answers.computed(took)
+            answers.put(key, result)
+        if parts.metrics is not None:
+            parts.measured(took, result)
+        return _success(result, took, started, False)
+
+    def _predict_again(self, served, parts, features, error, started):
+        """The way for one flat row, and for what cannot be predicted."""
+        try:
+            row = served.flat_row(features)
+            if row is None:
+                raise error
+            rows = row if parts.prepare is None else parts.prepare(row)
+            inside = perf_counter()
+            result = served.predict(rows)
+        except Exception as failure:
+            parts.failed(failure)
+            reason = failure if isinstance(failure, SpinneyError) else error
+            return False, None, _failure(reason)
+        took = perf_counter() - inside
+        if parts.metrics is not None:
+            parts.measured(took, result)
+        return _success(result, took, started, False)
+
+    def _refused(self, entry):
+        return False, None, _failure(self._refusal(entry))
+
+    def _refusal(self, entry):
+        watch = self._parts.watch
+        if entry == _FULL:
+            error = QueueFullError(
+                f"{self.config.max_concurrent_requests} requests are in the engine, as many as "
+                "max_concurrent_requests allows"
+            )
+            error.retry_after = 0.001
+            return error
+        if watch.over_memory:
+            error = ThrottledError(
+                f"the process uses more than memory_limit_gb ({self.config.memory_limit_gb:g})"
+            )
+            error.retry_after = 1.0
+            return error
+        error = ThrottledError(
+            f"the CPU is at {watch.cpu_percent:.0f} %, above cpu_threshold_percent "
+            f"({self.config.cpu_threshold_percent:g}), so fewer requests run at once"
+        )
+        error.retry_after = watch.throttle.retry_after
+        return error
+
+    def enqueue_prediction(
+        self, features, priority=_NORMAL, timeout_ms=None, model=None, *, version=None
+    ):
+        """Queue a prediction; a PredictionFuture, which is a concurrent.futures.Future.
+
+        features, model, version: as in predict. The rows are copied before this returns.
+        priority: a BatchPriority, or its number.
+        timeout_ms: milliseconds after which the request is not run any more and fails with
+            RequestExpiredError; None takes the configuration's timeout_ms.
+
+        Never blocks, and raises for arguments of a wrong type only: a request that is refused, or
+        that does not fit the model, is a future that has failed already.
+        """
+        level = _LEVELS.get(priority)
+        if level is None:
+            level = _level(priority)
+        if timeout_ms is None:
+            timeout_ms = self.config.timeout_ms
+        served = self._served
+        if model is not None or version is not None or served is None:
+            served, why = self._find(model, version)
+            if served is None:
+                return _core.settled_future(None, self._nothing(why))
+        parts = self._parts
+        keep = key = None
+        try:
+            if parts.answers is not None:
+                features, key = parts.answers.key(served, features)
+                if key is not None:
+                    found, result = parts.answers.get(key)
+                    if found:
+                        return _core.settled_future(result)
+                    keep = parts.answers.put
+            if parts.batcher is not None:
+                return parts.batch(features, level, timeout_ms)
+            rows = features if parts.prepare is None else parts.prepare(features)
+            future = served.submit(served.as_rows(rows), level, timeout_ms, keep, key)
+        except SpinneyError as error:
+            return _core.settled_future(None, error)
+        if type(future) is PredictionFuture:
+            return future
+        if future is None:  # replaced by another load between the look-up and here
+            return self.enqueue_prediction(features, priority, timeout_ms, model, version=version)
+        return _core.settled_future(None, self._refusal(future))
+
+    def _nothing(self, why):
+        stopped = self.state in (EngineState.STOPPING, EngineState.STOPPED)
+        return EngineShutDownError(why) if stopped else InvalidInputError(why)
+
+    async def predict_async(
+        self, features, priority=_NORMAL, timeout_ms=None, model=None, *, version=None
+    ):
+        """The prediction, awaited; arguments and exceptions as of enqueue_prediction.
+
+        Cancelling the task cancels the request.
+        """
+        future = self.enqueue_prediction(features, priority, timeout_ms, model, version=version)
+        if future.done():
+            return future.result()
+        return await asyncio.wrap_future(future)
+
+    def predict_batch(self, features_list, timeout=None, model=None, *, version=None):
+        """Predict each item of a list; a list of what predict gives, in the same order.
+
+        timeout: seconds for all of them; what is not answered by then is a failure.
+        Items go through the queue, so that they are computed together with whatever else waits.
+        """
+        deadline = None if timeout is None else monotonic() + timeout
+        limit_ms = None if timeout is None else max(0.0, timeout * 1e3)
+        window = self._parts.window
+        answers = []
+        waiting = []
+        for features in features_list:
+            if len(waiting) >= window:
+                answers.append(_outcome(*waiting.pop(0), deadline))
+            began = perf_counter()
+            future = self.enqueue_prediction(features, _NORMAL, limit_ms, model, version=version)
+            waiting.append((future, began))
+        answers.extend(_outcome(*one, deadline) for one in waiting)
+        return answers
+
+    def get_performance_metrics(self):
+        """Times, counts, queue, cache, pool and the process's resources, as a dict."""
+        return report(self)
+
+    def shutdown(self, timeout=5.0):
+        """Answer what is queued within timeout seconds, fail the rest, let go of the models.
+
+        Later predictions fail. Safe from any thread, and more than once.
+        """
+        with self.state_lock:
+            if self.state is EngineState.STOPPED:
+                return
+            self.state = EngineState.STOPPING
+            self._why_not = SHUT_DOWN
+            models = list(self._named.values())
+            self._named = {}
+            self._forget_model()
+            self._parts.stop(max(0.0, timeout))
+            for versions in models:
+                for served in versions.values():
+                    served.close()
+            self.state = EngineState.STOPPED
+
+    def _after_fork(self):
+        """In a forked child: its own locks, queue and threads; the same models."""
+        self.state_lock, self.inference_lock, self._core_lock = RLock(), RLock(), Lock()
+        self._parts.abandon()
+        if self.state in (EngineState.STOPPING, EngineState.STOPPED):
+            return
+        self._parts = Parts(self, self._parts)
+        self.state = EngineState.READY
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.shutdown()
+
+    def __getstate__(self):
+        raise TypeError("an InferenceEngine holds threads and cannot be pickled; pickle its config")
+
+
+def _success(result, took, started, cached):
+    metadata = {
+        "inference_time_ms": took * 1e3,
+        "total_time_ms": (perf_counter() - started) * 1e3,
+        "batch_size": len(result if type(result) is not list else result[0]),
+        "compiled_model_used": False,
+    }
+    if cached:
+        metadata["cached"] = metadata["cache_hit"] = True
+    return True, result, metadata
+
+
+def _failure(error):
+    metadata = {"error": str(error) or type(error).__name__}
+    if isinstance(error, RequestRefusedError):
+        metadata["throttled"] = True
+        metadata["retry_after"] = error.retry_after
+    return metadata
+
+
+def _outcome(future, began, deadline):
+    """What predict would give, of a queued request."""
+    try:
+        result = future.result(None if deadline is None else max(0.0, deadline - monotonic()))
+    except Exception as error:
+        future.cancel()
+        return False, None, _failure(error)
+    timing = future._timing() if type(future) is PredictionFuture else None
+    took = 0.0 if timing is None else timing[1] * 1e-3
+    return _success(result, took, began, timing is None and future.done())
+
+
+def _level(priority):
+    try:
+        return BatchPriority(priority).value
+    except ValueError:
+        pass
+    name = getattr(priority, "name", priority)
+    levels = ", ".join(f"{level.name} ({level.value})" for level in BatchPriority)
+    if isinstance(name, str) and name.upper() in BatchPriority.__members__:
+        return BatchPriority[name.upper()].value
+    raise InvalidInputError(f"priority is {priority!r}; it may be {levels}")

@@ -1,0 +1,37 @@
+"""What becomes of engines when the interpreter ends, when the process forks, in subinterpreters."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import weakref
+
+from spinney._core import in_main_interpreter
+from spinney.exceptions import UnsupportedOptionError
+
+_engines = weakref.WeakSet()
+_EXIT_SECONDS = 1.0
+
+
+def register(engine):
+    """Shut it down at exit, start it afresh in forked children. Refuses subinterpreters."""
+    if not in_main_interpreter():
+        raise UnsupportedOptionError(
+            "an InferenceEngine lives in the main interpreter only: its workers belong to one "
+            "interpreter, and numpy supports no other; use threads, or processes"
+        )
+    _engines.add(engine)
+
+
+def _shut_down_all():
+    for engine in list(_engines):
+        engine.shutdown(_EXIT_SECONDS)
+
+
+def _start_afresh():
+    for engine in list(_engines):
+        engine._after_fork()
+
+
+atexit.register(_shut_down_all)
+os.register_at_fork(after_in_child=_start_afresh)

@@ -1,0 +1,163 @@
+"""A thread that looks at CPU and memory, and acts: throttles, trims, refuses."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import time
+from threading import Event, Thread
+
+from spinney._core import usable_cpus
+
+_log = logging.getLogger("spinney.engine")
+
+LOOK_S = 0.25
+_LOOKS_ABOVE = 3  # looks in a row above the threshold before anything is refused
+_LOOKS_BELOW = 4  # and below it before the limit is raised again
+_HYSTERESIS = 10.0  # percent below the threshold that counts as below
+
+
+class CpuMeter:
+    """CPU time that the process's control group used, as a percentage of what it may use."""
+
+    def __init__(self, root="/sys/fs/cgroup", clock=time.monotonic):
+        self._root, self._clock = root, clock
+        self.cpus = self._capacity()
+        self._last = (clock(), self._used_s())
+
+    def _read(self, name):
+        try:
+            with open(os.path.join(self._root, name)) as file:
+                return file.read()
+        except OSError:
+            return None
+
+    def _capacity(self):
+        cpus = float(usable_cpus())
+        quota = (self._read("cpu.max") or "max").split()
+        if quota[0] != "max" and len(quota) == 2:
+            cpus = min(cpus, int(quota[0]) / int(quota[1]))
+        return max(cpus, 0.01)
+
+    def _used_s(self):
+        for line in (self._read("cpu.stat") or "").splitlines():
+            if line.startswith("usage_usec "):
+                return int(line.split()[1]) * 1e-6
+        total = self._read("cpuacct/cpuacct.usage")  # control groups of version 1
+        return int(total) * 1e-9 if total else time.process_time()
+
+    def percent(self):
+        """Since the last call."""
+        now, used = self._clock(), self._used_s()
+        then, used_then = self._last
+        self._last = (now, used)
+        return 100.0 * (used - used_then) / max(now - then, 1e-9) / self.cpus
+
+
+class Throttle:
+    """Requests that may run at once, by looks at the CPU; None for no limit.
+
+    Above the threshold for three looks in a row: half of those that run now, at least one, and half
+    of that with each further look. Four looks in a row below it by ten points: twice as many. The
+    limit goes once it is beyond what the CPUs could use.
+    """
+
+    def __init__(self, threshold, cpus):
+        self.threshold, self._most = threshold, 64 * max(1, round(cpus))
+        self.limit = None
+        self._above = self._below = 0
+
+    def look(self, percent, active):
+        """The new limit."""
+        self._above = self._above + 1 if percent > self.threshold else 0
+        self._below = self._below + 1 if percent < self.threshold - _HYSTERESIS else 0
+        if self._above >= _LOOKS_ABOVE:
+            self.limit = max(1, (active if self.limit is None else self.limit) // 2)
+        elif self._below >= _LOOKS_BELOW and self.limit is not None:
+            self._below = 0
+            self.limit *= 2
+            if self.limit > self._most:
+                self.limit = None
+        return self.limit
+
+    @property
+    def retry_after(self):
+        """Seconds after which the limit may have risen."""
+        return _LOOKS_BELOW * LOOK_S
+
+
+def resident_mb():
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    except OSError:
+        return 0.0
+
+
+class LoadWatch:
+    """Looks every quarter of a second, on a thread of its own, until stopped."""
+
+    def __init__(self, config, core, trim):
+        """core: whose limit is set. trim(): frees what can be made again."""
+        self._core, self._trim = core, trim
+        self._high_mb = config.memory_high_watermark_mb
+        self._limit_mb = config.memory_limit_gb and config.memory_limit_gb * 1024
+        self._meter = self.throttle = None
+        if config.enable_throttling and config.throttle_on_high_cpu:
+            self._meter = CpuMeter()
+            self.throttle = Throttle(config.cpu_threshold_percent, self._meter.cpus)
+        self.over_memory = self._trimmed = False
+        self.cpu_percent = 0.0
+        self._stopped = Event()
+        self._thread = Thread(target=self._run, name="spinney-load-watch", daemon=True)
+        self._thread.start()
+
+    @staticmethod
+    def needed(config):
+        cpu = config.enable_throttling and config.throttle_on_high_cpu
+        return cpu or config.memory_high_watermark_mb or config.memory_limit_gb
+
+    def _run(self):
+        while not self._stopped.wait(LOOK_S):
+            try:
+                self.look()
+            except Exception:
+                _log.exception("looking at the load failed")
+
+    def look(self):
+        memory = resident_mb()
+        self._look_at_memory(memory)
+        limit = None
+        if self._meter is not None:
+            self.cpu_percent = self._meter.percent()
+            before = self.throttle.limit
+            limit = self.throttle.look(self.cpu_percent, self._core.active)
+            if (before is None) != (limit is None):
+                state = "lifted" if limit is None else f"on, {limit} requests at once"
+                _log.warning("throttling %s: CPU at %.0f %%", state, self.cpu_percent)
+        if self.over_memory:
+            limit = 0
+        self._core.limit(-1 if limit is None else limit)
+
+    def _look_at_memory(self, memory):
+        if self._limit_mb:
+            over = memory > self._limit_mb
+            if over and not self.over_memory:
+                _log.error("memory is %.0f MiB, above memory_limit_gb: refusing requests", memory)
+            if over:
+                self._trim()
+                gc.collect()
+            self.over_memory = over
+        if self._high_mb and memory > self._high_mb:
+            if not self._trimmed:  # once, until memory has fallen again
+                _log.warning("memory is %.0f MiB, above memory_high_watermark_mb: trimming", memory)
+                self._trim()
+                gc.collect()
+            self._trimmed = True
+        elif self._high_mb and memory < 0.9 * self._high_mb:
+            self._trimmed = False
+
+    def stop(self):
+        self._stopped.set()
+        self._thread.join(1.0)

@@ -1,0 +1,181 @@
+"""Loading, replacing and checking the models of an engine."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+
+from spinney.configs import EngineState
+from spinney.engine.served_model import ServedModel, named_type
+from spinney.exceptions import SpinneyError, UnsupportedModelError
+
+_log = logging.getLogger("spinney.engine")
+DEFAULT = "default"
+
+
+class Loads:
+    """The half of InferenceEngine that deals with models."""
+
+    def load_model(
+        self,
+        model_path,
+        model_type=None,
+        compile_model=None,
+        *,
+        name=None,
+        version=None,
+        trusted=None,
+        allowed_classes=None,
+        in_process=None,
+    ) -> bool:
+        """Load a model file (or fitted object, or function) and serve it. True if it worked.
+
+        model_path: what spinney.load takes; or a function of rows, which model_type CUSTOM serves.
+        model_type: a ModelType or its name, to insist on; None takes what the file holds.
+            SKLEARN also fits the scikit-learn wrappers of XGBoost and LightGBM.
+        compile_model: None or False. The native kernels need no compilation; True asks for a
+            compiled back end, which this version does not have, and fails.
+        name, version: what predict calls it; None is the model that is meant when none is named,
+            and the configuration's model_version. Loading a name and version again replaces that
+            model: requests in flight finish on the old one, none fails. Another version of a name
+            is kept beside; without a version the one loaded last is meant.
+        trusted, allowed_classes, in_process: as in spinney.load; None takes the configuration's.
+
+        On failure the reason is logged and kept in last_error; models loaded before stay.
+        """
+        with self.state_lock:
+            if self.state in (EngineState.STOPPING, EngineState.STOPPED):
+                return self._load_failed(model_path, "the engine is shut down")
+            self.state = EngineState.LOADING
+            try:
+                wanted = named_type(model_type)
+                if compile_model:
+                    raise UnsupportedModelError(
+                        "compile_model=True asks for a compiled back end, which this version does "
+                        "not have; the native kernels need no compilation"
+                    )
+                permissions = {
+                    "trusted": _or(trusted, self.config.trusted),
+                    "allowed_classes": _or(allowed_classes, self.config.allowed_classes),
+                    "in_process": _or(in_process, self.config.in_process),
+                }
+                served = ServedModel(model_path, wanted, self.config, permissions)
+                served.name = DEFAULT if name is None else str(name)
+                served.version = _or(version, self.config.model_version)
+                self._warm_up(served)
+                served.enter(self._parts.core, self._parts.model_options())
+                self._adopt(served)
+            except Exception as error:
+                return self._load_failed(model_path, str(error) or type(error).__name__)
+            self.last_error = None
+            self.state = EngineState.READY
+            return True
+
+    def _load_failed(self, model_path, reason) -> bool:
+        _log.error("cannot load %s: %s", model_path, reason)
+        self.last_error = reason
+        if self.state == EngineState.LOADING:
+            self.state = EngineState.READY if self._named else EngineState.ERROR
+        return False
+
+    def _warm_up(self, served):
+        """Also shows at once whether there are probabilities."""
+        rounds = self.config.warmup_iterations if self.config.enable_warmup else 0
+        first = self.config.return_probabilities and served.native
+        served.try_out(max(rounds, 1 if first else 0))
+
+    def _adopt(self, served):
+        versions = dict(self._named.get(served.name, {}))
+        replaced = versions.pop(served.version, None)
+        versions[served.version] = served  # the last is the one that is meant without a version
+        named = dict(self._named)
+        named[served.name] = versions
+        self._named = named
+        self._mean(self._default())
+        if replaced is not None:
+            self._parts.core.unload(replaced.handle)
+
+    def _default(self):
+        versions = self._named.get(DEFAULT) or next(iter(self._named.values()), None)
+        return None if versions is None else versions[next(reversed(list(versions)))]
+
+    def _mean(self, served):
+        """Make it the model that is meant where none is named."""
+        self.model = served.model
+        self.model_type = served.model_type
+        self.model_info = served.info
+        self._served = served
+
+    def _forget_model(self):
+        self.model = self.model_type = self._served = None
+        self.model_info = {}
+
+    def unload_model(self, name=None, version=None) -> bool:
+        """Serve a model no longer; requests in flight finish. False if there is none such.
+
+        version: None unloads every version of that name.
+        """
+        with self.state_lock:
+            name = DEFAULT if name is None else str(name)
+            versions = dict(self._named.get(name, {}))
+            gone = [versions.pop(key) for key in list(versions) if version in (None, key)]
+            named = {**self._named, name: versions}
+            self._named = {key: value for key, value in named.items() if value}
+            served = self._default()
+            if served is None:
+                self._forget_model()
+            else:
+                self._mean(served)
+            for one in gone:
+                self._parts.core.unload(one.handle)
+            return bool(gone)
+
+    def _find(self, name, version):
+        """(the model, None), or (None, why there is none)."""
+        named = self._named
+        if not named:
+            return None, self._why_not
+        if name is None:
+            if version is None:
+                return self._served, None
+            name = self._served.name if self._served is not None else DEFAULT
+        versions = named.get(name)
+        if versions is None:
+            return None, f"there is no model {name!r}; there are {', '.join(map(repr, named))}"
+        if version is None:
+            return versions[next(reversed(list(versions)))], None
+        if version in versions:
+            return versions[version], None
+        known = ", ".join(map(repr, versions))
+        return None, f"there is no version {version!r} of the model {name!r}; there are {known}"
+
+    def list_models(self):
+        """What is served: a list of dicts with name, version and model_info's entries."""
+        return [
+            {"name": name, "version": version, **served.info}
+            for name, versions in self._named.items()
+            for version, served in versions.items()
+        ]
+
+    def validate_model(self, model=None, *, version=None):
+        """Predict a row of zeros; a dict with valid and model_type, and error if not valid."""
+        served, why = self._find(model, version)
+        if served is None:
+            return {"valid": False, "model_type": None, "error": why}
+        found = {"valid": True, "model_type": served.info["model_type"]}
+        found["n_features"] = served.n_features
+        if served.n_features is None:
+            found["note"] = "the model does not say how many features it takes; nothing was tried"
+            return found
+        try:
+            answer = served.predict(np.zeros((1, served.n_features), dtype=np.float32))
+        except Exception as error:
+            text = str(error) if isinstance(error, SpinneyError) else repr(error)
+            return {**found, "valid": False, "error": text}
+        found["output_shape"] = np.shape(answer)
+        return found
+
+
+def _or(value, default):
+    return default if value is None else value

@@ -1,0 +1,170 @@
+"""One loaded model: what answers, and what is said of it."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import count
+
+import numpy as np
+
+from spinney._core import Model
+from spinney.configs import ModelType
+from spinney.exceptions import InvalidInputError, ModelFailedError, UnsupportedModelError
+from spinney.loading import load
+
+_TYPES = {
+    "sklearn": ModelType.SKLEARN,
+    "xgboost": ModelType.XGBOOST,
+    "lightgbm": ModelType.LIGHTGBM,
+}
+_LATER = {
+    ModelType.ENSEMBLE: "load its members as models of their own, or a scikit-learn voting or "
+    "stacking estimator, which is one model",
+    ModelType.ONNX: "convert from the file that the model was exported from",
+    ModelType.PYTORCH: "give a function that calls it, with model_type CUSTOM",
+    ModelType.TENSORFLOW: "give a function that calls it, with model_type CUSTOM",
+    ModelType.CATBOOST: "give the CatBoost object's predict as a function, with model_type CUSTOM",
+    ModelType.TREELITE: "load the file of the library that trained the model",
+}
+_FLAT = (np.ndarray, list, tuple)
+_loads = count(1)
+
+
+class ServedModel:
+    """A model under a name and version in one engine.
+
+    token: a number that no other load has, which keys of cached answers begin with.
+    predict(rows): the answer on this thread. submit: the queue, see spinney._core.Served.
+    """
+
+    def __init__(self, source, wanted, config, permissions):
+        self.token = next(_loads)
+        self.name = self.version = self.submit = self.handle = None
+        self.engine_version = ""
+        self.model = _load(source, wanted, permissions)
+        self.native = isinstance(self.model, Model)
+        self.model_type = self._checked_type(wanted)
+        self.kind = "proba" if config.return_probabilities else "predict"
+        self.predict = self._predictor(config)
+        self.info = self._describe()
+
+    @property
+    def n_features(self):
+        return self.model.n_features
+
+    def _checked_type(self, wanted):
+        source = self.model.source
+        if wanted is ModelType.CUSTOM:
+            return wanted
+        found = _TYPES.get(source["library"], ModelType.CUSTOM)
+        wrapper = wanted is ModelType.SKLEARN and source["kind"] != "Booster"
+        if wanted is not None and wanted is not found and not wrapper:
+            raise InvalidInputError(
+                f"model_type is {wanted.name}, but this is a {source['kind']} of "
+                f"{source['library']} ({found.name})"
+            )
+        return found
+
+    def _predictor(self, config):
+        model = self.model
+        predict = model.predict_proba if config.return_probabilities else model.predict
+        if self.native and config.num_threads is not None:
+            predict = partial(predict, num_threads=config.num_threads)
+        return predict
+
+    def _describe(self):
+        model = self.model
+        return {
+            "model_type": self.model_type.name,
+            **model.source,
+            "n_features": model.n_features,
+            "n_outputs": model.n_outputs,
+            "n_trees": model.n_trees,
+            "objective": model.objective,
+            "runs": "native kernels" if self.native else model.info()["runs"],
+        }
+
+    def try_out(self, rounds):
+        """Predict a row of zeros so many times; raises what a prediction would raise."""
+        if self.n_features is not None:
+            zeros = np.zeros((1, self.n_features), dtype=np.float32)
+            for _ in range(rounds):
+                self.predict(zeros)
+
+    def enter(self, core, options):
+        """Queue requests for it in `core`, a spinney._core.Engine, after its warm-up there."""
+        self.engine_version = f"{self.version}#{self.token}"
+        place = (self.name, self.engine_version)
+        if self.native:
+            self.handle = core.load(*place, self.model, self.kind, options)
+        else:
+            width, at_once = self.n_features or 0, 1
+            self.handle = core.load_function(
+                *place, self._answer_rows, width, at_once, False, options
+            )
+        self.submit = self.handle.submit
+
+    def _answer_rows(self, rows):
+        answer = self.predict(rows)
+        if isinstance(answer, list):
+            raise ModelFailedError(
+                "a Python model with several targets gives a list of arrays, which the queue "
+                "cannot cut into requests; use predict"
+            )
+        return answer
+
+    def as_rows(self, features):
+        """Features as submit takes them."""
+        if self.native:
+            if type(features) is np.ndarray and features.ndim == 2:
+                return features
+            row = self.flat_row(features) if type(features) in _FLAT else None
+            return features if row is None else row
+        rows = np.asarray(features)
+        if rows.ndim == 1:
+            rows = rows.reshape(1, -1)
+        if rows.dtype.kind in "biu" or rows.dtype == np.float16:
+            rows = rows.astype(np.float64)
+        return rows
+
+    def flat_row(self, features):
+        """One flat row of numbers as an array of one row, or None."""
+        try:
+            array = np.asarray(features)
+        except ValueError:  # rows of several lengths
+            return None
+        width = self.n_features
+        if array.ndim != 1 or array.dtype.kind not in "biuf" or width not in (None, len(array)):
+            return None
+        return array.reshape(1, -1)
+
+    def close(self):
+        close = getattr(self.model, "close", None)
+        if close is not None:
+            close()
+
+
+def named_type(model_type):
+    """A ModelType, its name in any case, or None."""
+    if model_type is None or isinstance(model_type, ModelType):
+        return model_type
+    try:
+        return ModelType[str(model_type).upper()]
+    except KeyError:
+        names = ", ".join(kind.name for kind in ModelType)
+        raise InvalidInputError(f"model_type is {model_type!r}; it may be {names}") from None
+
+
+def _load(source, wanted, permissions):
+    if wanted in _LATER:
+        raise UnsupportedModelError(
+            f"model_type {wanted.name} has no back end in this version; {_LATER[wanted]}"
+        )
+    function = callable(source) and not isinstance(source, type) and not hasattr(source, "predict")
+    if function or (wanted is ModelType.CUSTOM and callable(source)):
+        if wanted not in (None, ModelType.CUSTOM):
+            raise InvalidInputError(f"model_type is {wanted.name}, but the model is a function")
+        from spinney.workers import CallableModel  # most programs never need it
+
+        return CallableModel(source)
+    return load(source, **permissions)
