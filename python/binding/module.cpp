@@ -12,6 +12,7 @@
 #include <string>
 
 #include "binding/engine.h"
+#include "binding/cache.h"
 #include "binding/errors.h"
 #include "binding/future.h"
 #include "binding/info.h"
@@ -171,6 +172,7 @@ NB_MODULE(_core, m) {
       .def("__copy__", [](nb::object self) { return self; })
       .def("__deepcopy__", [](nb::object self, nb::handle) { return self; });
   define_split_values(m);
+  define_cache(m);
   define_threads(m);
   define_prepare(m);
   define_futures(m);
