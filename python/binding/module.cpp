@@ -17,6 +17,7 @@
 #include "binding/future.h"
 #include "binding/info.h"
 #include "binding/model.h"
+#include "binding/pool.h"
 #include "binding/predict.h"
 #include "binding/prepare.h"
 #include "binding/quantize.h"
@@ -173,6 +174,7 @@ NB_MODULE(_core, m) {
       .def("__deepcopy__", [](nb::object self, nb::handle) { return self; });
   define_split_values(m);
   define_cache(m);
+  define_pool(m);
   define_threads(m);
   define_prepare(m);
   define_futures(m);

@@ -1,0 +1,117 @@
+#include "binding/pool.h"
+
+#include <nanobind/nanobind.h>
+
+#include <new>
+
+#include "binding/numpy_api.h"
+#include "spinney/base/wipe.h"
+#include "spinney/memory/pool.h"
+
+namespace nb = nanobind;
+
+namespace spinney::binding {
+namespace {
+
+constexpr const char* kLoan = "spinney._core.loan";
+
+// Where Python's buffers come from. What MemoryPool does not keep goes back to the system.
+memory::Pool& python_pool() {
+  static auto* pool = new memory::Pool([] {
+    memory::PoolOptions options;
+    options.idle_bytes_max = 0;
+    return options;
+  }());
+  return *pool;
+}
+
+// The base of an array that is lent: its memory, wiped and given back when nothing refers to it.
+void end_loan(PyObject* capsule) {
+  delete static_cast<memory::Buffer*>(PyCapsule_GetPointer(capsule, kLoan));
+}
+
+PyArrayObject* as_array(PyObject* object) { return reinterpret_cast<PyArrayObject*>(object); }
+
+// The loan that an array is the whole of, or nullptr for any other object.
+memory::Buffer* loan_of(PyObject* object) {
+  if (!PyArray_CheckExact(object)) return nullptr;
+  PyObject* base = PyArray_BASE(as_array(object));
+  if (!base || !PyCapsule_IsValid(base, kLoan)) return nullptr;
+  auto* loan = static_cast<memory::Buffer*>(PyCapsule_GetPointer(base, kLoan));
+  return loan->data() == PyArray_DATA(as_array(object)) ? loan : nullptr;
+}
+
+// An array of zeros that the caller owns alone. The dtype's reference is taken over.
+PyObject* lend(PyArray_Descr* dtype, int n_axes, const npy_intp* axes, size_t bytes) {
+  auto made = python_pool().acquire(bytes);
+  auto* loan = made.ok() ? new (std::nothrow) memory::Buffer(std::move(*made)) : nullptr;
+  if (!loan) {
+    Py_DECREF(dtype);
+    return PyErr_Format(PyExc_MemoryError, "no memory for a buffer of %zu bytes", bytes);
+  }
+  PyObject* base = PyCapsule_New(loan, kLoan, &end_loan);
+  if (!base) {
+    Py_DECREF(dtype);
+    delete loan;
+    return nullptr;
+  }
+  PyObject* array = PyArray_NewFromDescr(&PyArray_Type, dtype, n_axes, axes, nullptr, loan->data(),
+                                         NPY_ARRAY_CARRAY, nullptr);
+  if (!array || PyArray_SetBaseObject(as_array(array), base) < 0) {
+    if (!array) Py_DECREF(base);
+    Py_XDECREF(array);
+    return nullptr;
+  }
+  return array;
+}
+
+// lend_buffer(shape, dtype): shape is a tuple of checked numbers whose bytes fit a size.
+PyObject* lend_buffer(PyObject*, PyObject* args) {
+  PyObject* shape = nullptr;
+  PyArray_Descr* dtype = nullptr;
+  if (!PyArg_ParseTuple(args, "O!O&", &PyTuple_Type, &shape, PyArray_DescrConverter, &dtype))
+    return nullptr;
+  npy_intp axes[32];
+  const Py_ssize_t n_axes = PyTuple_GET_SIZE(shape);
+  if (n_axes > 32) {
+    Py_DECREF(dtype);
+    PyErr_SetString(PyExc_ValueError, "a buffer has at most 32 axes");
+    return nullptr;
+  }
+  auto bytes = static_cast<size_t>(PyDataType_ELSIZE(dtype));
+  for (Py_ssize_t i = 0; i < n_axes; ++i) {
+    axes[i] = PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, i));
+    if (axes[i] < 0 || __builtin_mul_overflow(bytes, static_cast<size_t>(axes[i]), &bytes)) {
+      Py_DECREF(dtype);
+      if (!PyErr_Occurred()) PyErr_SetString(PyExc_MemoryError, "no such buffer fits in memory");
+      return nullptr;
+    }
+  }
+  return lend(dtype, static_cast<int>(n_axes), axes, bytes);
+}
+
+// wipe_buffer(array) -> bool: zeros in all of its memory; False if it is no whole loan.
+PyObject* wipe_buffer(PyObject*, PyObject* object) {
+  memory::Buffer* loan = loan_of(object);
+  if (!loan) Py_RETURN_FALSE;
+  wipe(loan->data(), loan->size());
+  Py_RETURN_TRUE;
+}
+
+// buffer_bytes() -> bytes that are lent or kept, size classes included.
+PyObject* buffer_bytes(PyObject*, PyObject*) {
+  return PyLong_FromSize_t(python_pool().stats().in_use_bytes);
+}
+
+PyMethodDef kFunctions[] = {{"lend_buffer", lend_buffer, METH_VARARGS, nullptr},
+                            {"wipe_buffer", wipe_buffer, METH_O, nullptr},
+                            {"buffer_bytes", buffer_bytes, METH_NOARGS, nullptr},
+                            {nullptr, nullptr, 0, nullptr}};
+
+}  // namespace
+
+void define_pool(nb::module_& module) {
+  if (PyModule_AddFunctions(module.ptr(), kFunctions) < 0) throw nb::python_error();
+}
+
+}  // namespace spinney::binding
