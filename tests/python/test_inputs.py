@@ -185,11 +185,11 @@ def test_sparse_cells_given_twice(lightgbm_booster, xgboost_booster, x):
     held = twice.data.copy()
     plain = np.nan_to_num(x)
     forest = ensemble.RandomForestRegressor(5, random_state=0).fit(plain, plain.sum(axis=1))
-    assert_same(spinney.load(forest).predict(twice), forest.predict(twice))
+    assert_same(spinney.load(forest).predict(twice), forest.predict(twice.copy()))
     boosters = {lightgbm_booster: lightgbm_booster.predict, xgboost_booster: None}
     for booster, predict in boosters.items():
         predict = predict or booster.inplace_predict
-        assert_same(spinney.load(booster).predict(twice), predict(twice))
+        assert_same(spinney.load(booster).predict(twice), predict(twice.copy()))
     np.testing.assert_array_equal(twice.data, held)
 
 

@@ -260,7 +260,8 @@ def main():
     limit(settings)
     sys.path[:] = settings["path"]
     sys.argv[1:] = []
-    os.dup2(2, 1)  # what the model prints goes where its complaints go
+    os.dup2(2, 1)  # what the model prints goes where its complaints go, and at once
+    sys.stdout.reconfigure(line_buffering=True)
     Server(channel, (beside("channel"), beside("codec"), beside("unpickle"))).run()
 
 

@@ -62,8 +62,8 @@ const Hwloc& hwloc() {
 
 std::string version(const Hwloc& api) {
   const unsigned number = api.get_api_version();
-  return "hwloc " + std::to_string(number >> 16) + "." + std::to_string(number >> 8 & 0xff) + "." +
-         std::to_string(number & 0xff);
+  return "hwloc (its interface " + std::to_string(number >> 16) + "." +
+         std::to_string(number >> 8 & 0xff) + ")";
 }
 
 // The processing units of a loaded topology. Their parents lead to the core; where hwloc sees no

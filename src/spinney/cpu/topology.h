@@ -24,7 +24,7 @@ struct Cpu {
 
 struct Topology {
   std::vector<Cpu> cpus;  // ascending numbers, never empty
-  std::string source;     // "hwloc 2.9.0", "/sys", or "plain order" and why
+  std::string source;     // "hwloc (its interface 2.8)", "/sys", or "plain order" and why
 
   size_t n_cores() const;
   std::vector<unsigned> nodes() const;  // ascending
