@@ -7,7 +7,7 @@ export PYTHON
 export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint format build clean
+.PHONY: help demo test bench lint format build wheels clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /\1|/' | \
@@ -41,6 +41,10 @@ format:  ## format C++ and Python
 
 build:  ## build the library and the Python extension
 	@tools/setup.sh dev
+
+wheels:  ## a portable wheel for each Python from 3.8 to 3.13 that is here (WHEELS="--quick 3.8")
+	@tools/setup.sh dev
+	python3 tools/build_wheels.py $(WHEELS)
 
 clean:  ## remove what was built (the virtual environment stays)
 	rm -rf build python/spinney/_core*.so

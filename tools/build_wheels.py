@@ -134,6 +134,7 @@ def test(version, python, wheel, quick):
         names = [p.name for p in sorted(folder.glob("test_*.py")) if p.name not in NOT_FOR_WHEELS]
     chosen = [folder / name for name in names]
     options = ["-q", "-p", "no:cacheprovider", "--no-header"]
+    options += ["-m", "not slow"] if quick else []
     run([inside, "-m", "pytest", *options, *chosen], env=variables, cwd=WORK)
 
 
