@@ -12,7 +12,15 @@ from spinney._core import Model
 from spinney.exceptions import ForbiddenClassError, InvalidInputError, UnsupportedModelError
 
 
-def load(source, *, format=None, trusted=False, allowed_classes=None, in_process=False):
+def load(
+    source,
+    *,
+    format=None,
+    trusted=False,
+    allowed_classes=None,
+    in_process=False,
+    worker_options=None,
+):
     """Load a model from a file, or take a fitted object as it is.
 
     source: a path (str or os.PathLike) to a model file: XGBoost JSON or UBJSON, LightGBM text, a
@@ -25,6 +33,9 @@ def load(source, *, format=None, trusted=False, allowed_classes=None, in_process
         allowed_classes is a list of 'module.Class' or 'package.*' and permits what those need.
         The object lives in a worker process (spinney.workers.WorkerModel), or, with in_process=True
         besides, in this one.
+    worker_options: a mapping of further keywords of WorkerModel (num_threads, batch_timeout_s,
+        load_timeout_s, memory_limit_mb, result_limit_mb, environment); with in_process only
+        num_threads has a meaning. Models that are read natively take none of them.
 
     Pickles are read as data first: nothing in them is imported or run, and the training library
     need not be installed.
@@ -48,7 +59,7 @@ def load(source, *, format=None, trusted=False, allowed_classes=None, in_process
             ) from error
         if not _may_be_pickled(source, format):
             raise
-        return _run_by_python(source, trusted, allowed_classes, in_process)
+        return _run_by_python(source, trusted, allowed_classes, in_process, worker_options)
 
 
 def from_saved(data: bytes) -> Model:
@@ -67,16 +78,20 @@ def _may_be_pickled(source, format):
     return not start.startswith((b"{", b"[", b"tree", b"SPINNEY"))
 
 
-def _run_by_python(source, trusted, allowed_classes, in_process):
+def _run_by_python(source, trusted, allowed_classes, in_process, options):
     from spinney import workers  # most programs never need it
 
+    options = dict(options or {})
+    if in_process and set(options) - {"num_threads"}:
+        names = ", ".join(sorted(set(options) - {"num_threads"}))
+        raise InvalidInputError(f"worker_options has {names}, which mean nothing with in_process")
     if not isinstance(source, (str, os.PathLike)):
         if in_process:
-            return workers.LocalModel(source)
+            return workers.LocalModel(source, **options)
         source = _pickled(source)
     if in_process:
-        return workers.load_here(source, trusted, allowed_classes)
-    return workers.WorkerModel(source, trusted=trusted, allowed_classes=allowed_classes)
+        return workers.load_here(source, trusted, allowed_classes, **options)
+    return workers.WorkerModel(source, trusted=trusted, allowed_classes=allowed_classes, **options)
 
 
 class _Pickler(pickle.Pickler):

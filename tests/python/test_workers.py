@@ -324,3 +324,34 @@ def test_a_callable_is_a_model():
     with pytest.raises(PythonModelError, match="one answer for each"):
         CallableModel(lambda x: x[:1, 0]).predict(ROWS)
     assert model.info()["runs"] == "this process"
+
+
+def test_threads_of_python_models_are_limited():
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+
+    def threads(x):
+        pools = [pool["num_threads"] for pool in threadpoolctl.threadpool_info()]
+        return np.full(len(x), max(pools, default=1))
+
+    pytest.importorskip("sklearn.svm")  # loads BLAS and OpenMP
+    before = threads(ROWS)[0]
+    limited = LocalModel(threads, num_threads=1)
+    assert limited.predict(ROWS).tolist() == [1, 1]
+    assert threads(ROWS)[0] == before
+    assert LocalModel(threads).predict(ROWS)[0] == before
+    for count in (0, -1, True, 1.5):
+        with pytest.raises(InvalidInputError, match="thread"):
+            LocalModel(threads, num_threads=count)
+
+
+def test_options_of_the_worker_go_through_load(tmp_path):
+    path = tmp_path / "model.pkl"
+    path.write_bytes(pickle.dumps(worker_models.Sum()))
+    options = {"num_threads": 1, "memory_limit_mb": 3000, "batch_timeout_s": 2}
+    with spinney.load(path, allowed_classes=MINE, worker_options=options) as model:
+        info = model.info()
+        assert {name: info[name] for name in options} == options
+    with pytest.raises(InvalidInputError, match="memory_limit_mb"):
+        spinney.load(path, trusted=True, in_process=True, worker_options=options)
+    with pytest.raises(InvalidInputError, match="batch_timeout_s"):
+        worker(worker_models.Sum(), batch_timeout_s=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 
@@ -14,6 +15,7 @@ from spinney.exceptions import (
     PythonModelError,
     WorkerClosedError,
 )
+from spinney.threads import PoolLimit
 from spinney.workers import child, codec, unpickle
 from spinney.workers.surface import Clock, PythonModel
 
@@ -24,9 +26,12 @@ class LocalModel(PythonModel):
     A crash, a leak or an endless loop of the object is this process's own.
     """
 
-    def __init__(self, model, format="object"):
-        """model: a fitted object with a predict method, or a callable."""
+    def __init__(self, model, format="object", num_threads=None):
+        """model: a fitted object with a predict method, or a callable.
+        num_threads: threads of the numerical libraries during a call; None leaves them alone.
+        """
         self._model = model
+        self._limit = contextlib.nullcontext() if num_threads is None else PoolLimit(num_threads)
         self._clock = Clock()
         self._adopt({**child.describe(model, codec), "format": format})
 
@@ -36,7 +41,8 @@ class LocalModel(PythonModel):
             raise WorkerClosedError("the model was closed")
         try:
             function = getattr(model, method)
-            return self._clock.time(lambda: child.call(function, rows, codec), count)
+            with self._limit:
+                return self._clock.time(lambda: child.call(function, rows, codec), count)
         except MemoryError:
             raise
         except Exception as error:
@@ -52,6 +58,7 @@ class LocalModel(PythonModel):
             "runs": "this process",
             "pid": os.getpid(),
             "round_trip_us": 0.0,
+            "num_threads": getattr(self._limit, "count", None),
             **self._clock.info(),
         }
 
@@ -82,7 +89,7 @@ class _Function:
         self.predict = function
 
 
-def load_here(source, trusted, allowed_classes):
+def load_here(source, trusted, allowed_classes, num_threads=None):
     """A LocalModel of a pickle or joblib file (a path, or bytes), unpickled in this process."""
     try:
         allow = unpickle.TrustAll() if trusted else unpickle.AllowList(allowed_classes)
@@ -91,7 +98,7 @@ def load_here(source, trusted, allowed_classes):
     name = "the model" if isinstance(source, (bytes, bytearray)) else repr(os.fspath(source))
     try:
         with _opened(source) as file:
-            return LocalModel(unpickle.load_file(file, allow), "pickle")
+            return LocalModel(unpickle.load_file(file, allow), "pickle", num_threads)
     except FileNotFoundError:
         raise ModelNotFoundError(f"there is no file {name}") from None
     except OSError as error:
