@@ -12,7 +12,8 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.mark.parametrize(
-    ("name", "examples_min"), [("python-api", 15), ("configuration", 12), ("batching", 10)]
+    ("name", "examples_min"),
+    [("python-api", 15), ("configuration", 12), ("batching", 10), ("workers", 10)],
 )
 def test_the_examples_of_a_page(name, examples_min, tmp_path, monkeypatch):
     pytest.importorskip("sklearn")
@@ -36,6 +37,7 @@ def test_the_examples_of_a_page(name, examples_min, tmp_path, monkeypatch):
         "inputs",
         "loading",
         "tables",
+        "threads",
     ],
 )
 def test_docstrings(name):
