@@ -90,12 +90,73 @@ def test_a_callback_that_leaves_does_not_end_the_worker():
     def leave(_):
         raise SystemExit(1)
 
-    with DynamicBatcher(lambda rows: rows, max_batch_size=1) as batcher:
-        first, second = PredictionRequest(1, [[1.0]]), PredictionRequest(2, [[2.0]])
-        batcher.enqueue(first)
-        first.future.add_done_callback(leave) if not first.future.done() else None
-        batcher.enqueue(second)
-        assert second.future.result(10).item() == 2.0
+    batcher = DynamicBatcher(lambda rows: rows)
+    requests = [PredictionRequest(i, [[float(i)]]) for i in range(3)]
+    for request in requests:
+        batcher.enqueue(request)
+        request.future.add_done_callback(leave)
+    batcher.start()  # all three in one batch, answered one after the other
+    assert [request.future.result(10).item() for request in requests] == [0.0, 1.0, 2.0]
+    later = PredictionRequest(4, [[4.0]])
+    batcher.enqueue(later)
+    assert later.future.result(10).item() == 4.0
+    batcher.stop()
+
+
+def test_dropped_while_its_lock_is_held():
+    """The collector may find the batcher's last reference in a thread that holds its lock."""
+    batcher = DynamicBatcher(lambda rows: rows)
+    batcher.start()
+    core = batcher._core
+    with core.lock:
+        del batcher
+        gc.collect()
+    with core.lock:
+        while core.state != "stopped":
+            assert core._gone.wait(10)
+
+
+def test_an_error_keeps_no_neighbour_s_rows_alive():
+    class Rows(np.ndarray):
+        pass
+
+    def fails(rows):
+        del rows
+        raise ValueError("no")
+
+    batcher = DynamicBatcher(fails, idempotent=True)
+    first = PredictionRequest(1, [[1.0]])
+    second = PredictionRequest(2, np.ones((1, 1)).view(Rows))
+    watch = weakref.ref(second.features)
+    batcher.enqueue(first)
+    batcher.enqueue(second)
+    gc.disable()
+    try:
+        batcher.start()
+        for request in (first, second):
+            assert isinstance(request.future.exception(10), ValueError)
+        batcher.stop()
+        second.features = None
+        assert watch() is None
+    finally:
+        gc.enable()
+
+
+def test_no_thread_to_be_had(monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("can't start new thread")
+
+    batcher = DynamicBatcher(lambda rows: rows)
+    request = PredictionRequest(1, [[1.0]])
+    batcher.enqueue(request)
+    with monkeypatch.context() as patch:
+        patch.setattr("spinney.batching.core.start_thread", refuse)
+        with pytest.raises(RuntimeError, match="thread"):
+            batcher.start()
+    assert not batcher.running
+    batcher.start()
+    assert request.future.result(10).item() == 1.0
+    batcher.stop()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

@@ -10,6 +10,7 @@ Threads hold the Core and never its owner, so an owner that is dropped ends them
 from __future__ import annotations
 
 import gc
+import logging
 import math
 import threading
 from time import perf_counter
@@ -20,6 +21,8 @@ from spinney.batching.lifetime import Lifetime
 from spinney.batching.runner import run_entries
 from spinney.batching.threads import expire, keep_an_eye_on, start_thread, work
 from spinney.exceptions import EngineShutDownError, RequestExpiredError
+
+_log = logging.getLogger("spinney.batching")
 
 _COUNTS = ("submitted", "answered", "failed", "expired", "cancelled", "shut_down", "refused")
 
@@ -71,17 +74,25 @@ class Core(Lifetime):
                 return False
             if self.state == "stopping":
                 raise EngineShutDownError(f"the {self.name} is stopping; start it after stop()")
+            self._start_threads()
             self.function = function
             self.paused = False
             self._stop_at = math.inf
             self.state = "running"
-            self._start_threads()
+            self._ready.notify_all()
         return True
 
     def _start_threads(self):
+        """Start what is missing; raises RuntimeError where not even one thread can be had."""
         while self._threads < self.policy.workers:
+            try:
+                start_thread(work, self, self.name)
+            except RuntimeError:
+                if not self._threads:
+                    raise
+                _log.warning("only %d of the %s's threads could start", self._threads, self.name)
+                return
             self._threads += 1
-            start_thread(work, self, self.name)
 
     def submit(self, entry, level, space_wait=0.0, arrived=None):
         """Queue an entry: True; False where the queue is full. Raises EngineShutDownError.
@@ -98,6 +109,8 @@ class Core(Lifetime):
                     return False
                 if self.state in ("stopping", "stopped"):
                     raise EngineShutDownError(f"the {self.name} is stopped")
+                if self.state == "running" and not self._threads:
+                    self._start_threads()  # in a forked child
                 entry.arrival = now if arrived is None or not 0 < arrived <= now else arrived
                 entry.deadline += entry.arrival
                 self.lanes.add(entry, level)
@@ -105,11 +118,8 @@ class Core(Lifetime):
                 counts["submitted"] += 1
                 if self.lanes.waiting > counts["queue_max_seen"]:
                     counts["queue_max_seen"] = self.lanes.waiting
-                if self.state == "running":
-                    if self._threads < self.policy.workers:
-                        self._start_threads()  # a forked child starts its own
-                    if self._idle:
-                        self._ready.notify()
+                if self._idle:
+                    self._ready.notify()
                 if entry.deadline < self._wakes_at:
                     self._wake_expirer(entry.deadline)
                 return True

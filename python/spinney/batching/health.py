@@ -46,7 +46,7 @@ class HealthWatch:
         self._thread = None
 
     def start(self):
-        if self._thread is None or not self._thread.is_alive():
+        if self._thread is None or self._stop.is_set():
             self._stop = threading.Event()
             self._thread = threading.Thread(
                 target=self._watch, args=(self._stop,), name="spinney-health", daemon=True

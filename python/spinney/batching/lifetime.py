@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import threading
+from _thread import start_new_thread
+from contextlib import suppress
 
 from spinney.batching.threads import is_a_worker_of
 from spinney.exceptions import EngineShutDownError
@@ -77,7 +79,14 @@ class Lifetime:
             condition.notify_all()
 
     def abandon(self):
-        """The owner is gone: let the workers drain the queue and end."""
+        """The owner is gone: let the workers drain the queue and end.
+
+        Called while garbage is collected, maybe in a thread that holds the lock: so by another.
+        """
+        with suppress(RuntimeError):  # no thread can start while the interpreter ends
+            start_new_thread(self._abandon, ())
+
+    def _abandon(self):
         with self.lock:
             if self.state == "running" and self.policy.workers:
                 self.state = "stopping"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
@@ -13,6 +14,15 @@ from typing import Any
 import numpy as np
 
 from spinney.exceptions import InvalidInputError, QueueFullError
+
+_log = logging.getLogger("spinney.batching")
+_FUTURE_METHODS = (
+    "cancelled",
+    "done",
+    "set_exception",
+    "set_result",
+    "set_running_or_notify_cancel",
+)
 
 LEVELS_MAX = 64  # a greater priority counts as this one
 
@@ -78,24 +88,25 @@ class Entry:
             return False
         try:
             return future.set_running_or_notify_cancel()
-        except (InvalidStateError, RuntimeError):
+        except Exception:  # answered by its caller just now, or a future of the caller's own make
             return False
 
     def answer(self, value):
-        if self.future is not None:
-            try:
-                self.future.set_result(value)
-            except InvalidStateError:
-                return False  # stop() ran out of time and answered first
-        return True
+        """Complete the future. False where stop() ran out of time and answered first."""
+        return self.future is None or _settle(self.future.set_result, value)
 
     def fail(self, error):
-        if self.future is not None:
-            try:
-                self.future.set_exception(error)
-            except InvalidStateError:
-                return False
-        return True
+        return self.future is None or _settle(self.future.set_exception, error)
+
+
+def _settle(settle, value):
+    try:
+        settle(value)
+    except InvalidStateError:
+        return False
+    except BaseException:  # out of a callback; the requests beside this one need their answers
+        _log.exception("a callback of a future raised")
+    return True
 
 
 def rows_of(features):
@@ -157,7 +168,7 @@ def checked_future(future):
             "the request's future belongs to an event loop, which other threads may not answer; "
             "give a concurrent.futures.Future and await asyncio.wrap_future(it)"
         )
-    elif not hasattr(future, "set_result"):
+    elif not all(hasattr(future, name) for name in _FUTURE_METHODS):
         raise InvalidInputError(
             f"the request's future is a {type(future).__name__}; give a concurrent.futures.Future"
         )

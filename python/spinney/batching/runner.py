@@ -46,6 +46,7 @@ def _attempt(core, entries, outcome):
         try:
             answers = call_batch(core.function, group, core.policy.max_rows)
         except BaseException as error:
+            error.__traceback__ = _own_frames(error.__traceback__)
             wrong_rows = isinstance(error, ModelFailedError)  # halving could make it look right
             if core.policy.idempotent and core.policy.halves and len(group) > 1 and not wrong_rows:
                 middle = len(group) // 2
@@ -56,6 +57,13 @@ def _attempt(core, entries, outcome):
         for entry, answer in zip(group, answers):
             outcome["answered"] += entry.answer(answer)
     return failed
+
+
+def _own_frames(trace):
+    """A traceback from the function on: without the frames here, which hold the whole batch."""
+    while trace is not None and trace.tb_frame.f_globals.get("__package__") == __package__:
+        trace = trace.tb_next
+    return trace
 
 
 def _not_expired(core, group, outcome):
