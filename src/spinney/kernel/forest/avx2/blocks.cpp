@@ -12,6 +12,7 @@ namespace spinney::kernel::avx2 {
 namespace {
 
 using namespace blocks;
+constexpr size_t kTogether = 2;  // vectors of rows that share the loads of nodes
 
 #include "spinney/kernel/forest/avx2/blocks_vectors.inc"
 #include "spinney/kernel/forest/blocks/body.inc"
@@ -26,6 +27,7 @@ Result<std::unique_ptr<ForestEvaluator>> avx2::make_blocks(const Forest& forest,
                                                            SharedTables& shared) {
   static constexpr blocks::Variant kVariant{
       .name = "blocks.avx2",
+      .together = kTogether,
       .vector_rows = 32,
       .layout = {.rank_flip = rank::avx2::kFlip, .step_cost = 2.4},
       .costs = {.column = 14,

@@ -12,6 +12,7 @@ namespace spinney::kernel::avx512 {
 namespace {
 
 using namespace blocks;
+constexpr size_t kTogether = 4;  // vectors of rows that share the loads of nodes
 
 inline __attribute__((always_inline)) __m512i sixteen(const uint8_t* table, int quarter) {
   return _mm512_broadcast_i32x4(
@@ -50,6 +51,7 @@ Result<std::unique_ptr<ForestEvaluator>> avx512::make_blocks(const Forest& fores
                                                              SharedTables& shared) {
   static constexpr blocks::Variant kVariant{
       .name = "blocks.avx512",
+      .together = kTogether,
       .vector_rows = 64,
       .layout = {.rank_flip = 0, .step_cost = 2.8},
       .costs = {.column = 18,

@@ -12,6 +12,7 @@ namespace spinney::kernel::avx512vbmi {
 namespace {
 
 using namespace blocks;
+constexpr size_t kTogether = 4;  // vectors of rows that share the loads of nodes
 
 inline __attribute__((always_inline)) __m512i lookup_64(const uint8_t* table, __m512i number) {
   return _mm512_permutexvar_epi8(number, _mm512_load_si512(table));
@@ -36,8 +37,9 @@ Result<std::unique_ptr<ForestEvaluator>> avx512vbmi::make_blocks(const Forest& f
                                                                  SharedTables& shared) {
   static constexpr blocks::Variant kVariant{
       .name = "blocks.avx512vbmi",
+      .together = kTogether,
       .vector_rows = 64,
-      .layout = {.rank_flip = 0, .step_cost = 2.8},
+      .layout = {.rank_flip = 0, .step_cost = 3.0},
       .costs = {.column = 18,
                 .node = 0.34,
                 .paired_node = 0.27,

@@ -27,8 +27,8 @@ class Blocks final : public ForestEvaluator {
       positions_[r] = static_cast<uint8_t>(sum_position(r, variant_.vector_rows, doubles()));
     const size_t block_bytes = view_.n_columns * kBlockRows + sum_bytes();
     chunk_blocks_ =
-        std::clamp<size_t>(kChunkBytesMax / std::max<size_t>(block_bytes, 1), 2, kChunkBlocks) &
-        ~size_t{1};
+        std::clamp<size_t>(kChunkBytesMax / std::max<size_t>(block_bytes, 1), 4, kChunkBlocks) &
+        ~size_t{3};
   }
 
   std::string_view name() const override { return variant_.name; }
@@ -49,7 +49,7 @@ class Blocks final : public ForestEvaluator {
   void score(const Rows& rows, Scores scores) const override {
     const size_t n_blocks = (rows.count + kBlockRows - 1) / kBlockRows;
     const Scratch scratch = lay_scratch(std::min(n_blocks, chunk_blocks_));
-    if (has_program_) fill_constants(scratch);
+    if (has_program_) fill_constants(scratch, std::min(n_blocks, slot_sets()));
     for (size_t block = 0; block < n_blocks; block += chunk_blocks_)
       score_chunk(rows, scores, block, std::min(chunk_blocks_, n_blocks - block), scratch);
   }
@@ -65,8 +65,8 @@ class Blocks final : public ForestEvaluator {
     return settings_.n_outputs * kBlockRows * size_of(settings_.accumulator);
   }
 
-  // Two vectors of a block may share its slots.
-  size_t slot_sets() const { return 2 * variant_.vector_rows / kBlockRows; }
+  // Vectors of one block share its slots.
+  size_t slot_sets() const { return variant_.together * variant_.vector_rows / kBlockRows; }
 
   Scratch lay_scratch(size_t blocks) const {
     const size_t slots = slot_sets() * kSlots * kBlockRows;
@@ -75,8 +75,8 @@ class Blocks final : public ForestEvaluator {
     return {at, at + slots, at + slots + columns};
   }
 
-  void fill_constants(const Scratch& scratch) const {
-    for (size_t set = 0; set < slot_sets(); ++set)
+  void fill_constants(const Scratch& scratch, size_t sets) const {
+    for (size_t set = 0; set < sets; ++set)
       for (size_t i = 0; i < 256; ++i)
         std::fill_n(scratch.slots + (set * kSlots + kFirstConstant + i) * kBlockRows, kBlockRows,
                     static_cast<uint8_t>(i));
@@ -93,8 +93,8 @@ class Blocks final : public ForestEvaluator {
     const size_t n_rows = std::min(rows.count - first * kBlockRows, count * kBlockRows);
     for (const Group& group : layout_->groups) {
       const GroupView trees = view_group(group);
-      for (size_t r = 0; r < n_rows; r += 2 * variant_.vector_rows)
-        variant_.add_group(trees, pair_at(r, n_rows, group.target, scratch));
+      for (size_t r = 0; r < n_rows; r += variant_.together * variant_.vector_rows)
+        variant_.add_group(trees, vectors_at(r, n_rows, group.target, scratch));
     }
     for (size_t b = 0; b < count; ++b) {
       const size_t row = (first + b) * kBlockRows;
@@ -104,18 +104,19 @@ class Blocks final : public ForestEvaluator {
   }
 
   // The vectors that begin with row r of a chunk of n.
-  VectorPair pair_at(size_t r, size_t n, size_t target, const Scratch& scratch) const {
+  Vectors vectors_at(size_t r, size_t n, size_t target, const Scratch& scratch) const {
     const size_t width = variant_.vector_rows;
-    VectorPair pair;
-    pair.count = r + width < n ? 2 : 1;
-    for (size_t i = 0; i < pair.count; ++i) {
+    Vectors vectors;
+    vectors.count = std::min(variant_.together, (n - r + width - 1) / width);
+    for (size_t i = 0; i < vectors.count; ++i) {
       const size_t block = (r + i * width) / kBlockRows, within = (r + i * width) % kBlockRows;
-      pair.columns[i] = scratch.columns + block * column_bytes() + within;
-      pair.slots[i] = scratch.slots + (width == kBlockRows ? i * kSlots * kBlockRows : within);
-      pair.sums[i] = scratch.sums + block * sum_bytes() +
-                     (target * kBlockRows + within) * size_of(settings_.accumulator);
+      vectors.columns[i] = scratch.columns + block * column_bytes() + within;
+      const size_t set = i * width / kBlockRows;
+      vectors.slots[i] = scratch.slots + set * kSlots * kBlockRows + within;
+      vectors.sums[i] = scratch.sums + block * sum_bytes() +
+                        (target * kBlockRows + within) * size_of(settings_.accumulator);
     }
-    return pair;
+    return vectors;
   }
 
   GroupView view_group(const Group& group) const {

@@ -2,8 +2,8 @@
 // no branch and no load that depends on data; see layout/blocks_layout.h for the limits.
 //
 // Rows come in blocks of 64, whose ranks lie column by column. One vector holds all rows of a block
-// (AVX-512) or half of them (AVX2); trees are added to two vectors at a time, which share the loads
-// of nodes.
+// (AVX-512) or half of them (AVX2); trees are added to two or four vectors at a time, which
+// share the loads of nodes.
 #pragma once
 
 #include <string_view>
@@ -14,12 +14,13 @@
 
 namespace spinney::kernel::blocks {
 
-// One or two vectors of rows: from one column, slot or output to the next it is always 64 rows.
+// Some vectors of rows: from one column, slot or output to the next it is always 64 rows.
 // columns: ranks; slots: kSlots of them, constants in place; sums: one per row and output.
-struct VectorPair {
-  const uint8_t* columns[2];
-  uint8_t* slots[2];
-  void* sums[2];
+inline constexpr size_t kVectorsMax = 4;
+struct Vectors {
+  const uint8_t* columns[kVectorsMax];
+  uint8_t* slots[kVectorsMax];
+  void* sums[kVectorsMax];
   size_t count = 1;
 };
 struct GroupView {
@@ -46,11 +47,13 @@ struct Costs {
 // K1 for one instruction set.
 struct Variant {
   std::string_view name;
+  size_t together;     // vectors given to add_group at most
   size_t vector_rows;  // 64, or 32
   LayoutOptions layout;
   Costs costs;
-  // Adds a group's trees to one or two vectors of rows. Sums lie in the order of sum_position().
-  void (*add_group)(const GroupView& group, const VectorPair& pair);
+  // Adds a group's trees to up to `together` vectors of rows. Sums lie in the order of
+  // sum_position().
+  void (*add_group)(const GroupView& group, const Vectors& rows);
   // Ranks of rows [first, first + n), n <= 64, as columns of 64 bytes.
   void (*rank_block)(const rank::View& view, const Rows& rows, size_t first, size_t n,
                      uint8_t* columns);
