@@ -25,6 +25,8 @@
 
 namespace spinney::engine {
 
+class Core;
+
 class Engine {
  public:
   // kInvalidArgument names the option that does not fit.
@@ -72,15 +74,14 @@ class Engine {
   void after_fork_in_child();
 
   // Without threads (EngineOptions::threads): runs one batch if there is one to run; true if so.
-  bool run_some();
+  bool run_some() noexcept;
   // Answers what has expired. Returns when it wants to be called next (kNever: not until something
   // is submitted).
-  int64_t tick();
+  int64_t tick() noexcept;
 
  private:
-  class Impl;
-  explicit Engine(std::shared_ptr<Impl> impl);
-  std::shared_ptr<Impl> impl_;
+  explicit Engine(std::shared_ptr<Core> core);
+  std::shared_ptr<Core> core_;
 };
 
 }  // namespace spinney::engine

@@ -43,16 +43,14 @@ struct ModelOptions {
   size_t max_concurrent_requests = 0;  // admitted and not yet answered; 0: no limit
 
   // Overload. Requests of a level are shed, and new ones refused, while the shortest wait of that
-  // level has been above the target for the whole interval (CoDel). 0: never.
+  // level has been above the target for the whole interval (CoDel). The target in force is at least
+  // the time of two batches, the interval at least eight targets. 0: never.
   int64_t shed_target_ns = 5 * kMillisecond;
   int64_t shed_interval_ns = 100 * kMillisecond;
   bool refuse_too_late = true;  // at once, requests whose deadline passes before their turn
 
   // Equal requests in flight are scored once (only where the back end is idempotent).
   bool single_flight = true;
-  // Answers kept for equal requests to come; 0: none. Entries are zeroed when they leave.
-  size_t cache_entries = 0;
-  int64_t cache_ttl_ns = 300 * kSecond;
 
   bool warm_up = true;  // score dummy rows before the model takes requests (idempotent only)
   size_t warm_up_iterations = 3;  // of each number of rows

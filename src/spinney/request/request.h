@@ -96,7 +96,9 @@ struct Request {
 
 // Names an admitted request; never that of another one, however old it is.
 struct RequestId {
-  uint64_t value = 0;
+  uint32_t lane = 0;
+  uint32_t node = 0;
+  uint64_t serial = 0;  // 0: no request
 };
 
 enum class Refusal : uint8_t {

@@ -1,0 +1,124 @@
+#include "spinney/batch/batch.h"
+
+#include <cstring>
+#include <exception>
+#include <new>
+
+namespace spinney::batch {
+namespace {
+
+const Error& no_memory() {
+  static const Error error{Code::kTooLarge, "no memory to score the request"};
+  return error;
+}
+
+}  // namespace
+
+bool Batch::reserve(size_t parts_max) noexcept {
+  try {
+    parts.reserve(parts_max);
+    no_memory();
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+}
+
+void Batch::add(const Part& part) noexcept {
+  if (parts.empty()) {
+    kind = part.leader->kind;
+    type = part.leader->rows.type;
+    width = part.leader->rows.width;
+  }
+  parts.push_back(part);
+  rows += part.rows;
+}
+
+void Batch::fail(Code code, const char* message) noexcept {
+  failed = true;
+  told = &error;
+  try {
+    error = Error{code, message};
+  } catch (...) {
+    told = &no_memory();
+  }
+}
+
+// One request's rows are scored where they lie; those of several are put side by side.
+bool Batch::gather(Rows& rows_out) noexcept {
+  if (parts.size() == 1) {
+    rows_out = parts[0].leader->rows.slice(parts[0].first_row, parts[0].rows);
+    return true;
+  }
+  const size_t row_bytes = width * size_of(type);
+  char* to = input.reserve(rows * row_bytes);
+  if (!to) return false;
+  rows_out = {to,
+              type,
+              rows,
+              width,
+              static_cast<ptrdiff_t>(row_bytes),
+              static_cast<ptrdiff_t>(size_of(type))};
+  for (const Part& part : parts) {
+    std::memcpy(to, part.leader->rows.row(part.first_row), part.rows * row_bytes);
+    to += part.rows * row_bytes;
+  }
+  return true;
+}
+
+// Answers of a request that was cut in pieces are put in order.
+void Batch::join() noexcept {
+  const size_t row_bytes = shape.row_bytes();
+  const char* from = answers.data();
+  for (const Part& part : parts) {
+    if (char* joined = part.leader->answer_memory.data(); joined && part.leader->cut)
+      std::memcpy(joined + part.first_row * row_bytes, from, part.rows * row_bytes);
+    from += part.rows * row_bytes;
+  }
+}
+
+void Batch::run() noexcept {
+  backend::BatchInput batch_input;
+  batch_input.kind = kind;
+  output = {};
+  const size_t answer_bytes = rows * shape.row_bytes();
+  output.data = answer_bytes > 0 ? answers.reserve(answer_bytes) : nullptr;
+  if ((answer_bytes > 0 && !output.data) || !gather(batch_input.rows)) {
+    failed = true;
+    told = &no_memory();
+    return;
+  }
+  try {
+    Status status = backend->score(batch_input, output);
+    if (!status.ok()) {
+      failed = true;
+      error = status.error();
+      told = &error;
+      return;
+    }
+  } catch (const std::bad_alloc&) {
+    failed = true;
+    told = &no_memory();
+    return;
+  } catch (const std::exception& thrown) {
+    return fail(Code::kInternal, thrown.what());
+  } catch (...) {
+    return fail(Code::kInternal, "the model threw something that is no exception");
+  }
+  if (answer_bytes > 0) join();
+}
+
+void Batch::clear() noexcept {
+  parts.clear();
+  rows = 0;
+  input.clear();
+  answers.clear();
+  output = {};
+  backend.reset();
+  failed = false;
+  told = nullptr;
+  deliveries = 0;
+  next = nullptr;
+}
+
+}  // namespace spinney::batch

@@ -1,0 +1,59 @@
+// The door of this room: Batch, rows of one or more requests that are scored together.
+//
+// A batch is open while its lane adds parts, under the lane's lock; then it is closed: run()
+// gathers the rows, has them scored and puts the answers of cut requests where they are joined,
+// without any lock. Batches are used again; what they held is zeroed in between.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "spinney/backend/backend.h"
+#include "spinney/base/result.h"
+#include "spinney/request/node.h"
+
+namespace spinney::batch {
+
+struct Part {
+  request::Node* leader = nullptr;
+  size_t first_row = 0;  // of the leader's rows
+  size_t rows = 0;
+};
+
+struct Batch {
+  std::vector<Part> parts;
+  size_t rows = 0;  // of all parts
+  AnswerKind kind{};
+  NumberType type{};
+  size_t width = 0;
+  AnswerShape shape;
+  std::shared_ptr<const backend::Backend> backend;
+
+  request::RowBuffer input;
+  request::RowBuffer answers;
+  backend::BatchOutput output;
+  bool failed = false;
+  Error error;                  // if failed and not for want of memory
+  const Error* told = nullptr;  // what requests are told: error, or one that needs no memory
+
+  int64_t started_ns = 0;
+  int64_t finished_ns = 0;
+  size_t deliveries = 0;         // answers that refer to this batch and are on their way
+  Batch* next = nullptr;         // in a list of batches
+  Batch* made_before = nullptr;  // of the lane's batches
+
+  // Makes room for so many parts; false if there is no memory.
+  bool reserve(size_t parts_max) noexcept;
+  // Adds rows of a request of the same class and width. There must be room.
+  void add(const Part& part) noexcept;
+  // Scores the rows. Never throws: what the back end throws becomes kInternal.
+  void run() noexcept;
+  void clear() noexcept;
+
+ private:
+  bool gather(Rows& rows_out) noexcept;
+  void join() noexcept;
+  void fail(Code code, const char* message) noexcept;
+};
+
+}  // namespace spinney::batch

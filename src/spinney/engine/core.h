@@ -1,0 +1,102 @@
+// Core: an engine's models by name, and its threads. Engine is its public face.
+//
+// The directory of models is read by every submit() under a shared lock, and changed, for a moment,
+// under an exclusive one. Lanes of versions that were replaced or unloaded stay until nothing of
+// their requests is left.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "spinney/engine/engine.h"
+#include "spinney/engine/lane.h"
+#include "spinney/engine/shared.h"
+
+namespace spinney::engine {
+
+using Lanes = std::vector<std::shared_ptr<Lane>>;
+
+class Core : public std::enable_shared_from_this<Core> {
+ public:
+  explicit Core(EngineOptions options);
+  ~Core();
+
+  Status start();  // threads; kTooLarge if the system gives none
+  Status load(const std::string& name, const std::string& version,
+              std::shared_ptr<const backend::Backend> backend, const ModelOptions& options);
+  Status unload(const std::string& name, const std::string& version);
+  Admission submit(const Request& request) noexcept;
+  bool cancel(RequestId id) noexcept;
+  bool drain(int64_t timeout_ns);
+  void resume();
+  void stop(int64_t timeout_ns);
+  std::vector<ModelStatus> models() const;
+  EngineStats stats() const;
+  bool run_some() noexcept;
+  int64_t tick() noexcept;
+
+  Shared& shared() { return shared_; }
+
+  // fork(), in this order: before it, and then in the parent or the child.
+  void before_fork();
+  void after_fork(bool in_child) noexcept;
+  // What a child does on first use.
+  void start_afresh_if_forked() noexcept {
+    if (forked_.load(std::memory_order_acquire)) start_afresh();
+  }
+
+ private:
+  struct Versions {
+    Lanes lanes;  // in the order in which they were loaded; the last one is current
+    uint64_t first_loaded = 0;
+  };
+
+  void retire(std::shared_ptr<Lane> lane);  // under the exclusive lock
+  void sweep() noexcept;                    // lets go of retired lanes that are vacant
+  std::shared_ptr<const Lanes> all_lanes() const noexcept;
+  void start_afresh() noexcept;
+
+  // workers.cpp
+  void work(size_t number);
+  bool work_once(const Lanes& lanes, size_t& turn) noexcept;
+  void keep_time();
+  void deliver();
+  bool wait_for_drained(int64_t timeout_ns);
+  void join_threads(int64_t timeout_ns);
+  template <typename Function>
+  void spawn(Function&& function);
+
+  EngineOptions options_;
+  Shared shared_;
+
+  mutable std::shared_mutex directory_mutex_;
+  std::map<std::string, Versions, std::less<>> names_;
+  std::string default_name_;
+  Lanes lanes_;    // of all versions that are served
+  Lanes retired_;  // of those that are not, until they are vacant
+  std::shared_ptr<const Lanes> all_ = std::make_shared<const Lanes>();  // both, never changed
+  bool closed_ = false;  // drained or stopped: no request is taken
+  RequestCounts past_;   // of lanes that are gone, and of requests for models that never were
+  Counters unknown_;
+  std::atomic<uint64_t> directory_version_{1};
+  std::atomic<uint32_t> next_lane_id_{1};
+
+  std::mutex admin_mutex_;  // one load, unload, drain or stop changes things at a time
+  std::atomic<bool> stopping_{false};
+  bool stopped_ = false;
+  std::atomic<bool> forked_{false};
+  std::atomic<uint32_t> threads_running_{0};
+  std::unique_ptr<std::vector<std::thread>> threads_;
+  size_t turn_ = 0;  // of run_some()
+
+  // Even a stop() without time gives threads that have nothing to do so long to end.
+  static constexpr int64_t kStopAtLeastNs = 100 * kMillisecond;
+};
+
+}  // namespace spinney::engine

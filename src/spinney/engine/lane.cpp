@@ -1,0 +1,133 @@
+#include "spinney/engine/lane.h"
+
+#include <algorithm>
+
+namespace spinney::engine {
+
+using batch::Batch;
+
+Lane::Lane(uint32_t id, std::string name, std::string version,
+           std::shared_ptr<const backend::Backend> backend, const ModelOptions& options,
+           Shared& shared)
+    : id_(id),
+      name_(std::move(name)),
+      version_(std::move(version)),
+      backend_(std::move(backend)),
+      options_(options),
+      shared_(shared) {}
+
+Lane::~Lane() {
+  while (Batch* batch = all_batches_) {
+    all_batches_ = batch->made_before;
+    delete batch;
+  }
+}
+
+namespace {
+
+Status check_options(const ModelOptions& o) {
+  const auto fault = [](const char* field, const char* rule) {
+    return invalid_argument(std::string(field) + " " + rule);
+  };
+  if (o.max_batch_size == 0 || o.max_batch_size > (1 << 20))
+    return fault("max_batch_size", "must be between 1 and 1,048,576 rows");
+  if (o.min_batch_size == 0 || o.min_batch_size > o.max_batch_size)
+    return fault("min_batch_size", "must be between 1 and max_batch_size");
+  if (o.initial_batch_size > o.max_batch_size)
+    return fault("initial_batch_size", "must not be more than max_batch_size");
+  if (o.batch_timeout_ns < 0) return fault("batch_timeout_ns", "must not be negative");
+  if (o.max_queue_rows == 0) return fault("max_queue_rows", "must be at least 1");
+  if (o.max_request_rows == 0) return fault("max_request_rows", "must be at least 1");
+  if (o.shed_target_ns < 0) return fault("shed_target_ns", "must not be negative (0: never)");
+  if (o.shed_target_ns > 0 && o.shed_interval_ns < o.shed_target_ns)
+    return fault("shed_interval_ns", "must be at least shed_target_ns");
+  return {};
+}
+
+}  // namespace
+
+Status Lane::prepare() {
+  SPINNEY_TRY(check_options(options_));
+  width_ = backend_->width();
+  splits_ = backend_->splits();
+  shares_ = options_.single_flight && backend_->idempotent();
+  bool any = false;
+  for (size_t k = 0; k < kAnswerKinds; ++k)
+    if (auto shape = backend_->answer(static_cast<AnswerKind>(k)); shape.ok()) {
+      shapes_[k] = *shape;
+      any = true;
+    }
+  if (!any) return invalid_argument("model \"" + name_ + "\" gives no kind of answer");
+  const double one = backend_->cost_ns(1);
+  if (const double many = backend_->cost_ns(64); one > 0 && many > 0) {
+    const double row = std::max(0.0, (many - one) / 63);
+    fit_.assume(row, std::max(0.0, one - row));
+  }
+  SPINNEY_TRY(warm_up());
+  publish_costs();
+  return {};
+}
+
+// Dummy rows through every kernel that the plan may choose, so that the first request finds code,
+// tables and scratch memory in place. The times are a first fit of the costs.
+Status Lane::warm_up() {
+  if (!options_.warm_up || !backend_->idempotent() || width_ == 0) return {};
+  const size_t kind = static_cast<size_t>(
+      std::find_if(shapes_.begin(), shapes_.end(), [](auto& s) { return s.has_value(); }) -
+      shapes_.begin());
+  for (const size_t rows : backend_->warm_up_rows(options_.max_batch_size)) {
+    std::vector<float> zeros(rows * width_);
+    std::vector<char> answers(rows * shapes_[kind]->row_bytes() + 1);
+    for (size_t i = 0; i < options_.warm_up_iterations; ++i) {
+      backend::BatchInput input{dense_rows(zeros.data(), rows, width_),
+                                static_cast<AnswerKind>(kind)};
+      backend::BatchOutput output{answers.data(), nullptr};
+      const int64_t begin = shared_.clock->now_ns();
+      try {
+        SPINNEY_TRY(backend_->score(input, output));
+      } catch (const std::exception& thrown) {
+        return Error{Code::kInternal, "warm-up of model \"" + name_ + "\": " + thrown.what()};
+      }
+      if (i > 0) fit_.add(rows, static_cast<double>(shared_.clock->now_ns() - begin));
+    }
+  }
+  return {};
+}
+
+void Lane::publish_costs() noexcept {
+  if (!fit_.known()) return;
+  row_ns_.store(fit_.row_ns(), std::memory_order_relaxed);
+  batch_ns_.store(fit_.batch_ns(), std::memory_order_relaxed);
+}
+
+ModelStatus Lane::status() const {
+  ModelStatus status;
+  status.name = name_;
+  status.version = version_;
+  status.requests = counters_.read();
+  status.queued_rows = queued_rows_.load();
+  status.cost_row_ns = row_ns_.load();
+  status.cost_batch_ns = batch_ns_.load();
+  const std::lock_guard lock(mutex_);
+  status.batches = batches_;
+  status.batch_rows = batch_rows_;
+  status.batch_size = batch_cap();
+  return status;
+}
+
+void Lane::lock_for_fork() {
+  mutex_.lock();
+  store_.mutex().lock();
+}
+
+void Lane::unlock_after_fork(bool in_child) noexcept {
+  store_.mutex().unlock();
+  if (in_child) {
+    // The threads that ran batches are not here. Whoever waits for those is answered by
+    // shut_down(); their memory is left alone.
+    running_ = 0;
+  }
+  mutex_.unlock();
+}
+
+}  // namespace spinney::engine

@@ -1,0 +1,163 @@
+// Lane: one version of one model, with its queue, batches, costs and requests.
+//
+// submit() takes no lock: it leaves requests in the intake. Everything else happens under the
+// lane's lock, in short steps: take() makes a batch, finish() answers one, tick() expires. In
+// between a worker scores the batch without a lock. Whoever answers a request first marks it
+// (claim); the caller is told after the lock is let go, and only then can its node be used again.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "spinney/backend/backend.h"
+#include "spinney/batch/batch.h"
+#include "spinney/batch/cost_fit.h"
+#include "spinney/engine/options.h"
+#include "spinney/engine/shared.h"
+#include "spinney/queue/deadlines.h"
+#include "spinney/queue/delay.h"
+#include "spinney/queue/flights.h"
+#include "spinney/queue/intake.h"
+#include "spinney/queue/queue.h"
+#include "spinney/request/node_store.h"
+
+namespace spinney::engine {
+
+class Lane final : public request::NodeOwner, public std::enable_shared_from_this<Lane> {
+ public:
+  Lane(uint32_t id, std::string name, std::string version,
+       std::shared_ptr<const backend::Backend> backend, const ModelOptions& options,
+       Shared& shared);
+  ~Lane() override;
+
+  // kInvalidArgument naming the option, or what the warm-up says.
+  Status prepare();
+
+  Admission submit(const Request& request) noexcept;
+  bool cancel(RequestId id) noexcept;
+  // A batch to run(), or null. Expired and shed requests are told on the way.
+  batch::Batch* take() noexcept;
+  void finish(batch::Batch* batch) noexcept;
+  // Tells what has expired and wakes workers where waiting for more rows has ended. Returns when it
+  // wants to be called next.
+  int64_t tick() noexcept;
+  // Answers everything unanswered with kShutDown. No submit() may be running.
+  // In the child of a fork also what threads of the parent were about to tell.
+  void shut_down(bool forked = false) noexcept;
+  void settle(request::Node* delivered) noexcept override;
+
+  // Something is queued, or to be tried again.
+  bool has_work() const noexcept { return queued_rows_.load() > 0 || retry_count_.load() > 0; }
+  // Not before this time is tick() needed (as far as submitters know).
+  std::atomic<int64_t>& next_due_ns() noexcept { return next_due_ns_; }
+  // Nothing of a request is left here.
+  bool vacant() const noexcept { return nodes_out_.load() == 0; }
+
+  uint32_t id() const { return id_; }
+  const std::string& name() const { return name_; }
+  const std::string& version() const { return version_; }
+  const std::shared_ptr<const backend::Backend>& backend() const { return backend_; }
+  const ModelOptions& options() const { return options_; }
+  ModelStatus status() const;
+  RequestCounts counts() const { return counters_.read(); }
+
+  // fork(): the parent holds the locks over it, so that the child finds everything in order; the
+  // child forgets the batches of threads that it does not have.
+  void lock_for_fork();
+  void unlock_after_fork(bool in_child) noexcept;
+
+ private:
+  // A batch that waits is run so long before its deadline asks for it.
+  static constexpr int64_t kWakeUpNs = 200 * kMicrosecond;
+  static constexpr int64_t kTargetsInInterval = 8;
+  static constexpr size_t index_of(Priority level) { return static_cast<size_t>(level); }
+
+  Status warm_up();
+  void publish_costs() noexcept;
+
+  // lane_admit.cpp
+  Admission refuse(Refusal refusal, size_t given = 0, size_t allowed = 0,
+                   int64_t retry_after_ns = 0) noexcept;
+  Admission check(const Request& request, int64_t now_ns) const noexcept;
+  Admission check_delay(const Request& request, int64_t now_ns) noexcept;
+  double wait_ns(Priority level) const noexcept;
+  request::Node* fill(const Request& request, int64_t now_ns) noexcept;
+  void note_due(int64_t due_ns) noexcept;
+
+  // lane_take.cpp; all under mutex_
+  void drain_intake() noexcept;
+  void follow(request::Node* node, request::Node* leader) noexcept;
+  void leave_queue(request::Node* node, size_t rows) noexcept;
+  bool ready(int64_t now_ns) const noexcept;
+  int64_t ready_at_ns() const noexcept;
+  size_t batch_cap() const noexcept;
+  batch::Batch* take_retry(int64_t now_ns, response::DoneList& done) noexcept;
+  bool add_next(batch::Batch& batch, size_t cap, int64_t now_ns, int64_t& deadline_ns,
+                response::DoneList& done) noexcept;
+  size_t rows_to_add(const batch::Batch& batch, const request::Node& leader, size_t cap) const;
+  int64_t shed_target_ns() const noexcept;
+  bool sheds(request::Node* entry, int64_t now_ns, response::DoneList& done) noexcept;
+  void expire_members(request::Node* leader, int64_t now_ns, response::DoneList& done) noexcept;
+  batch::Batch* fill_batch(int64_t now_ns, response::DoneList& done) noexcept;
+  batch::Batch* new_batch() noexcept;
+
+  // lane_finish.cpp; all but tell() under mutex_
+  void claim(request::Node* node, const Error* error, int64_t now_ns,
+             response::DoneList& done) noexcept;
+  void fail_members(request::Node* leader, const Error* error, int64_t now_ns,
+                    response::DoneList& done) noexcept;
+  void claim_part(batch::Batch* batch, const batch::Part& part, size_t batch_row, int64_t now_ns,
+                  response::DoneList& done) noexcept;
+  bool halve(batch::Batch* batch) noexcept;
+  void drop_hold(request::Node* node) noexcept;
+  void release_dropped() noexcept;
+  void recycle(batch::Batch* batch) noexcept;
+  request::Node* take_free() noexcept;
+  void tell(response::DoneList& done, request::Node* free) noexcept;
+
+  const uint32_t id_;
+  const std::string name_;
+  const std::string version_;
+  const std::shared_ptr<const backend::Backend> backend_;
+  ModelOptions options_;
+  Shared& shared_;
+  std::array<std::optional<AnswerShape>, kAnswerKinds> shapes_;
+  size_t width_ = 0;
+  bool splits_ = true;
+  bool shares_ = false;  // single flight
+
+  request::NodeStore store_;
+  queue::Intake intake_;
+  Counters counters_;
+  std::atomic<uint64_t> serials_{1};
+  std::atomic<size_t> queued_rows_{0};
+  std::array<std::atomic<size_t>, kPriorities> level_rows_{};
+  std::atomic<size_t> in_flight_{0};
+  std::atomic<size_t> nodes_out_{0};
+  std::atomic<size_t> retry_count_{0};
+  std::atomic<int64_t> next_due_ns_{kNever};
+  std::atomic<double> row_ns_{0}, batch_ns_{0};  // the fit, for submitters
+  std::atomic<size_t> cap_{0};                   // of the last batch
+  std::array<queue::Delay, kPriorities> delays_;
+
+  mutable std::mutex mutex_;
+  queue::Levels levels_;
+  queue::Deadlines deadlines_;
+  queue::Flights flights_;
+  batch::CostFit fit_;
+  size_t running_ = 0;
+  int64_t waiting_since_ns_ = kNever;      // the first of those that a batch waits for
+  int64_t earliest_deadline_ns_ = kNever;  // not after that of any that waits
+  batch::Batch* retries_ = nullptr;
+  batch::Batch* free_batches_ = nullptr;
+  batch::Batch* all_batches_ = nullptr;
+  request::Node* free_nodes_ = nullptr;
+  uint64_t batches_ = 0;
+  uint64_t batch_rows_ = 0;
+};
+
+}  // namespace spinney::engine

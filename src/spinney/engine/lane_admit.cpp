@@ -1,0 +1,188 @@
+// How requests come into a lane: what is refused at once, and what is remembered of the others.
+#include <algorithm>
+
+#include "spinney/engine/lane.h"
+
+namespace spinney::engine {
+
+using request::Node;
+
+namespace {
+
+const Error kCancelledError{Code::kCancelled, "the request was cancelled"};
+
+}  // namespace
+
+Admission Lane::refuse(Refusal refusal, size_t given, size_t allowed,
+                       int64_t retry_after_ns) noexcept {
+  Counters::add(counters_.refused[static_cast<size_t>(refusal)]);
+  return {refusal, {}, retry_after_ns, given, allowed};
+}
+
+Admission Lane::check(const Request& request, int64_t now_ns) const noexcept {
+  const Rows& rows = request.rows;
+  const auto refused = [](Refusal refusal, size_t given = 0, size_t allowed = 0) {
+    return Admission{refusal, {}, 0, given, allowed};
+  };
+  if (!request.completion) return refused(Refusal::kNoCompletion);
+  if (rows.count == 0 || rows.count > options_.max_request_rows)
+    return refused(Refusal::kNoRows, rows.count, options_.max_request_rows);
+  if (width_ != 0 && rows.width != width_) return refused(Refusal::kWidth, rows.width, width_);
+  const auto kind = static_cast<size_t>(request.kind);
+  if (kind >= kAnswerKinds || !shapes_[kind])
+    return refused(Refusal::kKind, std::min(kind, kAnswerKinds - 1));
+  if (request.deadline_ns <= now_ns) return refused(Refusal::kExpired);
+  return {};
+}
+
+// How long a new request of this level would wait, if costs are known: its own level comes first
+// in, first out (nearly), and of other levels as much is served meanwhile as their shares allow.
+double Lane::wait_ns(Priority level) const noexcept {
+  const double own =
+      static_cast<double>(level_rows_[index_of(level)].load(std::memory_order_relaxed));
+  double rows = own;
+  for (size_t other = 0; other < kPriorities; ++other) {
+    if (other == index_of(level)) continue;
+    const double queued = static_cast<double>(level_rows_[other].load(std::memory_order_relaxed));
+    const double share = static_cast<double>(queue::kWeights[other]) /
+                         static_cast<double>(queue::kWeights[index_of(level)]);
+    rows += std::min(queued, (own + 1) * share);
+  }
+  const double cap = static_cast<double>(std::max<size_t>(cap_.load(std::memory_order_relaxed), 1));
+  const double row = row_ns_.load(std::memory_order_relaxed) +
+                     batch_ns_.load(std::memory_order_relaxed) / std::min(cap, rows + 1);
+  size_t at_once = shared_.workers;
+  if (const size_t most = backend_->concurrency(); most != 0) at_once = std::min(at_once, most);
+  return rows * row / static_cast<double>(at_once);
+}
+
+Admission Lane::check_delay(const Request& request, int64_t now_ns) noexcept {
+  const bool dated = request.deadline_ns != kNever && options_.refuse_too_late;
+  queue::Delay& delay = delays_[index_of(request.priority)];
+  if (!dated && !delay.overloaded()) return {};
+  const double wait = wait_ns(request.priority);
+  const auto wait_for = static_cast<int64_t>(std::min(wait, 1e18));
+  if (dated) {
+    const double run =
+        row_ns_.load(std::memory_order_relaxed) * static_cast<double>(request.rows.count);
+    if (static_cast<double>(now_ns) + wait + run > static_cast<double>(request.deadline_ns))
+      return {Refusal::kTooLate, {}, wait_for, 0, 0};
+  }
+  if (delay.overloaded() && wait_for > shed_target_ns()) {
+    delay.on_refused();
+    return {Refusal::kOverloaded, {}, wait_for, 0, 0};
+  }
+  return {};
+}
+
+Node* Lane::fill(const Request& request, int64_t now_ns) noexcept {
+  Node* node = store_.take();
+  if (!node) return nullptr;
+  const auto give_up = [&]() -> Node* {
+    store_.give_back(node);
+    return nullptr;
+  };
+  if (!node->copy_rows(request.rows)) return give_up();
+  node->owner = this;
+  node->kind = request.kind;
+  node->shape = *shapes_[static_cast<size_t>(request.kind)];
+  node->priority = request.priority;
+  node->completion = request.completion;
+  node->may_block = request.completion->may_block();
+  node->context = request.context;
+  node->deadline_ns = request.deadline_ns;
+  node->submitted_ns = now_ns;
+  node->deduplicate = shares_ && request.deduplicate;
+  if (node->deduplicate) node->hash = queue::hash_of(node->rows, node->kind);
+  node->cut = splits_ && request.rows.count > options_.max_batch_size;
+  if (node->cut && node->shape.row_bytes() > 0 &&
+      !node->answer_memory.reserve(request.rows.count * node->shape.row_bytes()))
+    return give_up();
+  node->holds = 1;
+  node->charge = request.rows.count;
+  return node;
+}
+
+Admission Lane::submit(const Request& request) noexcept {
+  const int64_t now = shared_.clock->now_ns();
+  Counters::add(counters_.submitted);
+  const auto refused = [&](const Admission& why) {
+    return refuse(why.refusal, why.given, why.allowed, why.retry_after_ns);
+  };
+  if (const Admission bad = check(request, now); !bad.ok()) return refused(bad);
+  if (const Admission late = check_delay(request, now); !late.ok()) return refused(late);
+  const size_t level = index_of(request.priority);
+  const size_t rows = request.rows.count;
+  const auto retry_after = [&] {
+    return static_cast<int64_t>(std::min(wait_ns(request.priority), 1e18));
+  };
+
+  // Each of these takes a share, which is given back if a later one refuses.
+  if (const size_t most = shared_.enter(); most != 0)
+    return refuse(Refusal::kConcurrency, most, most, retry_after());
+  const size_t before = in_flight_.fetch_add(1, std::memory_order_relaxed);
+  const size_t queued = queued_rows_.fetch_add(rows, std::memory_order_seq_cst);
+  const auto give_back = [&] {
+    queued_rows_.fetch_sub(rows, std::memory_order_relaxed);
+    in_flight_.fetch_sub(1, std::memory_order_relaxed);
+    shared_.leave(1);
+  };
+  if (const size_t most = options_.max_concurrent_requests; most != 0 && before >= most) {
+    give_back();
+    return refuse(Refusal::kConcurrency, before, most, retry_after());
+  }
+  // One request alone is always taken, however many rows it has.
+  if (queued > 0 && queued + rows > options_.max_queue_rows) {
+    give_back();
+    return refuse(Refusal::kQueueFull, queued, options_.max_queue_rows, retry_after());
+  }
+  Node* node = fill(request, now);
+  if (!node) {
+    give_back();
+    return refuse(Refusal::kNoMemory);
+  }
+  nodes_out_.fetch_add(1, std::memory_order_relaxed);
+  level_rows_[level].fetch_add(rows, std::memory_order_relaxed);
+  Counters::add(counters_.admitted);
+  Admission admitted;
+  admitted.id = {id_, node->index, serials_.fetch_add(1, std::memory_order_relaxed)};
+  node->serial.store(admitted.id.serial, std::memory_order_release);
+  const int64_t due = options_.batch_timeout_ns > 0
+                          ? std::min(request.deadline_ns, now + options_.batch_timeout_ns)
+                          : request.deadline_ns;
+  intake_.push(node);  // from here on the node is not ours
+  note_due(due);
+  shared_.idle.notify();
+  return admitted;
+}
+
+// After the push and before the timer's own look, see tick().
+void Lane::note_due(int64_t due_ns) noexcept {
+  if (due_ns == kNever) return;
+  int64_t known = next_due_ns_.load(std::memory_order_seq_cst);
+  while (due_ns < known && !next_due_ns_.compare_exchange_weak(known, due_ns)) {
+  }
+  shared_.due_at(due_ns);
+}
+
+bool Lane::cancel(RequestId id) noexcept {
+  response::DoneList done;
+  Node* free = nullptr;
+  bool cancelled = false;
+  {
+    const std::lock_guard lock(mutex_);
+    drain_intake();
+    Node* node = store_.at(id.node);
+    if (node && id.serial != 0 && node->serial.load(std::memory_order_acquire) == id.serial &&
+        !node->answered) {
+      claim(node, &kCancelledError, shared_.clock->now_ns(), done);
+      Counters::add(counters_.cancelled);
+      cancelled = true;
+    }
+    free = take_free();
+  }
+  tell(done, free);
+  return cancelled;
+}
+
+}  // namespace spinney::engine

@@ -1,0 +1,55 @@
+#include "spinney/engine/shared.h"
+
+#include <algorithm>
+
+namespace spinney::engine {
+
+RequestCounts Counters::read() const {
+  RequestCounts counts;
+  // What ends is read before what begins, so that in_flight() is never negative.
+  counts.answered = answered.load();
+  counts.failed = failed.load();
+  counts.expired = expired.load();
+  counts.cancelled = cancelled.load();
+  counts.shed = shed.load();
+  counts.shut_down = shut_down.load();
+  counts.shared = shared.load();
+  counts.from_cache = from_cache.load();
+  counts.admitted = admitted.load();
+  for (size_t i = 0; i < kRefusals; ++i) counts.refused[i] = refused[i].load();
+  counts.submitted = submitted.load();
+  return counts;
+}
+
+void add_to(RequestCounts& sum, const RequestCounts& more) {
+  sum.submitted += more.submitted;
+  for (size_t i = 0; i < kRefusals; ++i) sum.refused[i] += more.refused[i];
+  sum.admitted += more.admitted;
+  sum.answered += more.answered;
+  sum.failed += more.failed;
+  sum.expired += more.expired;
+  sum.cancelled += more.cancelled;
+  sum.shed += more.shed;
+  sum.shut_down += more.shut_down;
+  sum.shared += more.shared;
+  sum.from_cache += more.from_cache;
+}
+
+size_t Shared::enter() noexcept {
+  const size_t before = in_flight.fetch_add(1, std::memory_order_seq_cst);
+  size_t most = max_concurrent;
+  if (const size_t now = limit.load(std::memory_order_relaxed); now != 0)
+    most = most == 0 ? now : std::min(most, now);
+  if (most == 0 || before < most) return 0;
+  leave(1);
+  return most;
+}
+
+void Shared::leave(size_t requests) noexcept {
+  if (in_flight.fetch_sub(requests, std::memory_order_seq_cst) != requests) return;
+  if (!draining.load(std::memory_order_seq_cst)) return;
+  drained.fetch_add(1, std::memory_order_seq_cst);
+  futex_wake(drained);
+}
+
+}  // namespace spinney::engine

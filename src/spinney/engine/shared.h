@@ -1,0 +1,56 @@
+// Shared: what an engine's lanes and threads have in common.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "spinney/base/clock.h"
+#include "spinney/engine/idle.h"
+#include "spinney/engine/stats.h"
+#include "spinney/response/response.h"
+
+namespace spinney::engine {
+
+// RequestCounts that many threads add to.
+struct Counters {
+  std::atomic<uint64_t> submitted{0}, admitted{0}, answered{0}, failed{0}, expired{0}, cancelled{0},
+      shed{0}, shut_down{0}, shared{0}, from_cache{0};
+  std::array<std::atomic<uint64_t>, kRefusals> refused{};
+
+  static void add(std::atomic<uint64_t>& count, uint64_t n = 1) {
+    count.fetch_add(n, std::memory_order_relaxed);
+  }
+  RequestCounts read() const;
+};
+void add_to(RequestCounts& sum, const RequestCounts& more);
+
+struct Shared {
+  const Clock* clock = nullptr;
+  bool threads = true;
+  size_t workers = 1;
+  size_t max_concurrent = 0;
+  std::atomic<size_t> limit{0};
+  std::atomic<size_t> in_flight{0};
+  std::atomic<uint32_t> drained{0};  // changes, and wakes, when in_flight becomes 0
+  std::atomic<bool> draining{false};
+
+  Idle idle;
+  response::Mailbox mailbox;
+
+  // The timer sleeps until then; see due_at().
+  std::atomic<int64_t> timer_wakes_ns{kNever};
+  std::atomic<uint32_t> timer_bell{0};
+  // The timer should look at this time at the latest.
+  void due_at(int64_t at_ns) noexcept {
+    if (at_ns >= timer_wakes_ns.load(std::memory_order_seq_cst)) return;
+    timer_bell.fetch_add(1, std::memory_order_seq_cst);
+    futex_wake(timer_bell);
+  }
+
+  // A slot for one more request, within the limits; 0, or the limit that is reached.
+  size_t enter() noexcept;
+  void leave(size_t requests) noexcept;
+};
+
+}  // namespace spinney::engine

@@ -1,0 +1,174 @@
+// The threads of an engine: workers that score, one that keeps time, one that tells completions
+// which may block; and how they end.
+#include <system_error>
+
+#include "spinney/engine/core.h"
+
+namespace spinney::engine {
+
+template <typename Function>
+void Core::spawn(Function&& function) {
+  threads_running_.fetch_add(1);
+  try {
+    threads_->emplace_back([self = shared_from_this(), function] {
+      function(*self);
+      self->threads_running_.fetch_sub(1);
+      futex_wake(self->threads_running_);
+    });
+  } catch (...) {
+    threads_running_.fetch_sub(1);
+    throw;
+  }
+}
+
+Status Core::start() {
+  try {
+    threads_ = std::make_unique<std::vector<std::thread>>();
+    threads_->reserve(options_.num_workers + 2);
+    for (size_t i = 0; i < options_.num_workers; ++i) spawn([i](Core& core) { core.work(i); });
+    spawn([](Core& core) { core.keep_time(); });
+    spawn([](Core& core) { core.deliver(); });
+  } catch (const std::system_error& error) {
+    return Error{Code::kTooLarge, std::string("the system gives no more threads (num_workers " +
+                                              std::to_string(options_.num_workers) + "): ") +
+                                      error.what()};
+  }
+  return {};
+}
+
+// A batch of the first lane, from `turn` on, that has one.
+bool Core::work_once(const Lanes& lanes, size_t& turn) noexcept {
+  for (size_t i = 0; i < lanes.size(); ++i) {
+    Lane& lane = *lanes[(turn + i) % lanes.size()];
+    if (!lane.has_work()) continue;
+    batch::Batch* batch = lane.take();
+    if (!batch) continue;
+    turn = (turn + i + 1) % lanes.size();
+    if (shared_.workers > 1 && lane.has_work()) shared_.idle.notify();
+    batch->run();
+    lane.finish(batch);
+    return true;
+  }
+  return false;
+}
+
+void Core::work(size_t number) {
+  if (options_.on_worker_start) options_.on_worker_start(number);
+  std::shared_ptr<const Lanes> lanes;
+  uint64_t known = 0;
+  size_t turn = number;
+  while (!stopping_.load()) {
+    const uint32_t epoch = shared_.idle.epoch();
+    if (known != directory_version_.load()) {
+      known = directory_version_.load();
+      lanes = all_lanes();
+    }
+    if (work_once(*lanes, turn)) continue;
+    shared_.idle.wait(epoch, options_.spin_ns);
+  }
+}
+
+int64_t Core::tick() noexcept {
+  int64_t next = kNever;
+  const std::shared_ptr<const Lanes> lanes = all_lanes();
+  for (const auto& lane : *lanes) next = std::min(next, lane->tick());
+  bool retired = false;
+  {
+    const std::shared_lock lock(directory_mutex_);
+    retired = !retired_.empty();
+  }
+  if (retired) {
+    sweep();
+    next = std::min(next, shared_.clock->now_ns() + 5 * kMillisecond);
+  }
+  return next;
+}
+
+void Core::keep_time() {
+  while (!stopping_.load()) {
+    const uint32_t bell = shared_.timer_bell.load();
+    const int64_t next = tick();
+    shared_.timer_wakes_ns.store(next, std::memory_order_seq_cst);
+    // Who submitted before that store did not ring; what he noted is seen here.
+    bool earlier = false;
+    const std::shared_ptr<const Lanes> lanes = all_lanes();
+    for (const auto& lane : *lanes) earlier |= lane->next_due_ns().load() < next;
+    const int64_t wait = next == kNever ? -1 : next - shared_.clock->now_ns();
+    if (earlier || (next != kNever && wait <= 0)) continue;
+    futex_wait(shared_.timer_bell, bell, wait);
+  }
+}
+
+void Core::deliver() {
+  while (shared_.mailbox.wait()) shared_.mailbox.deliver();
+}
+
+bool Core::run_some() noexcept {
+  const std::shared_ptr<const Lanes> lanes = all_lanes();
+  return work_once(*lanes, turn_);
+}
+
+bool Core::wait_for_drained(int64_t timeout_ns) {
+  if (!options_.threads) {
+    while (shared_.in_flight.load() > 0 && run_some()) {
+    }
+    return shared_.in_flight.load() == 0;
+  }
+  const SteadyClock& clock = SteadyClock::instance();
+  const int64_t begin = clock.now_ns();
+  for (;;) {
+    const uint32_t seen = shared_.drained.load();
+    if (shared_.in_flight.load() == 0) return true;
+    const int64_t left = timeout_ns - (clock.now_ns() - begin);
+    if (left <= 0) return false;
+    futex_wait(shared_.drained, seen, left);
+  }
+}
+
+bool Core::drain(int64_t timeout_ns) {
+  {
+    const std::lock_guard admin(admin_mutex_);
+    const std::unique_lock lock(directory_mutex_);  // no submit() is under way any more
+    closed_ = true;
+    shared_.draining.store(true);
+  }
+  shared_.idle.notify_all();
+  return wait_for_drained(timeout_ns);
+}
+
+void Core::stop(int64_t timeout_ns) {
+  const int64_t begin = SteadyClock::instance().now_ns();
+  drain(timeout_ns);
+  {
+    const std::lock_guard admin(admin_mutex_);
+    if (stopped_) return;
+    stopped_ = true;
+  }
+  const std::shared_ptr<const Lanes> lanes = all_lanes();
+  for (const auto& lane : *lanes) lane->shut_down();
+  stopping_.store(true);
+  shared_.idle.notify_all();
+  shared_.timer_bell.fetch_add(1);
+  futex_wake(shared_.timer_bell);
+  shared_.mailbox.close();
+  const int64_t left = timeout_ns - (SteadyClock::instance().now_ns() - begin);
+  join_threads(std::max(left, kStopAtLeastNs));
+}
+
+// Threads end as soon as their back end or completion returns. Those that have not by then are left
+// to end by themselves; what they need lives as long as they do.
+void Core::join_threads(int64_t timeout_ns) {
+  if (!threads_) return;
+  const SteadyClock& clock = SteadyClock::instance();
+  const int64_t end = clock.now_ns() + timeout_ns;
+  for (uint32_t running; (running = threads_running_.load()) > 0;) {
+    const int64_t left = end - clock.now_ns();
+    if (left <= 0) break;
+    futex_wait(threads_running_, running, left);
+  }
+  const bool ended = threads_running_.load() == 0;
+  for (std::thread& thread : *threads_) ended ? thread.join() : thread.detach();
+  threads_.reset();
+}
+
+}  // namespace spinney::engine

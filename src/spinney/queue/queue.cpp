@@ -1,0 +1,128 @@
+#include "spinney/queue/queue.h"
+
+#include <algorithm>
+
+namespace spinney::queue {
+
+using request::Node;
+
+namespace {
+
+bool is_dead(const Node* node) { return !node->leader->has_runnable_rows(); }
+
+}  // namespace
+
+void Levels::push(Node* node) noexcept {
+  Level& level = levels_[static_cast<size_t>(node->priority)];
+  if (level.entries == 0) level.pass = std::max(level.pass, virtual_time_);
+  node->order = node->deadline_ns == kNever ? node->submitted_ns + kUndatedNs : node->deadline_ns;
+  node->arrival = arrivals_++;
+  node->queued = true;
+  ++node->holds;
+  level.classes[node->class_of()].push(node);
+  level.filled |= 1u << node->class_of();
+  ++level.entries;
+  ++entries_;
+}
+
+Node* Levels::first_of(Level& level, size_t wanted_class) noexcept {
+  Node* best = nullptr;
+  for (uint32_t filled = level.filled; filled != 0; filled &= filled - 1) {
+    const auto c = static_cast<size_t>(__builtin_ctz(filled));
+    if (wanted_class != kAnyClass && c != wanted_class) continue;
+    Ordered& ordered = level.classes[c];
+    Node* node = ordered.front();
+    while (node && is_dead(node)) {
+      pop(node);
+      drop(node);
+      node = ordered.front();
+    }
+    if (!node) {
+      level.filled &= ~(1u << c);
+      continue;
+    }
+    if (!best || node->order < best->order ||
+        (node->order == best->order && node->arrival < best->arrival))
+      best = node;
+  }
+  return best;
+}
+
+Node* Levels::front(size_t wanted_class) noexcept {
+  if (entries_ == 0) return nullptr;
+  Node* best = nullptr;
+  uint64_t best_pass = 0;
+  for (Level& level : levels_) {
+    if (level.entries == 0 || (best && level.pass >= best_pass)) continue;
+    if (Node* node = first_of(level, wanted_class)) {
+      best = node;
+      best_pass = level.pass;
+    }
+  }
+  return best;
+}
+
+void Levels::pop(Node* node) noexcept {
+  Level& level = levels_[static_cast<size_t>(node->priority)];
+  level.classes[node->class_of()].pop(node);
+  --level.entries;
+  --entries_;
+  node->queued = false;
+}
+
+void Levels::charge(Priority priority, size_t rows) noexcept {
+  Level& level = levels_[static_cast<size_t>(priority)];
+  virtual_time_ = std::max(virtual_time_, level.pass);
+  level.pass += rows * (kWeights[0] / kWeights[static_cast<size_t>(priority)]);
+}
+
+void Levels::drop(Node* node) noexcept {
+  node->next = dropped_;
+  dropped_ = node;
+  if (dead_ > 0) --dead_;
+}
+
+void Levels::note_dead() noexcept {
+  ++dead_;
+  if (dead_ > 64 && dead_ > entries_ / 2) sweep();
+}
+
+void Levels::sweep() noexcept {
+  for (Level& level : levels_)
+    for (Ordered& ordered : level.classes) {
+      Node* kept = nullptr;
+      while (Node* node = ordered.front()) {  // in order, so that runs stay runs
+        ordered.pop(node);
+        if (is_dead(node)) {
+          --level.entries;
+          --entries_;
+          node->queued = false;
+          drop(node);
+        } else {
+          node->next = kept;
+          kept = node;
+        }
+      }
+      Node* in_order = nullptr;
+      while (kept) {
+        Node* next = kept->next;
+        kept->next = in_order;
+        in_order = kept;
+        kept = next;
+      }
+      while (in_order) {
+        Node* next = in_order->next;
+        ordered.push(in_order);
+        in_order = next;
+      }
+    }
+  dead_ = 0;
+}
+
+Node* Levels::take_dropped() noexcept {
+  Node* list = dropped_;
+  dropped_ = nullptr;
+  return list;
+}
+
+}  // namespace spinney::queue

@@ -1,0 +1,59 @@
+#include "spinney/request/node.h"
+
+#include <limits>
+
+namespace spinney::request {
+
+bool Node::copy_rows(const Rows& given) noexcept {
+  const size_t element = size_of(given.type);
+  const size_t row_bytes = given.width * element;
+  if (given.width > std::numeric_limits<size_t>::max() / 16 ||
+      (row_bytes > 0 && given.count > (std::numeric_limits<size_t>::max() / 4) / row_bytes))
+    return false;
+  const size_t bytes = row_bytes * given.count;
+  char* to = bytes <= kInlineBytes ? inline_rows : row_memory.reserve(bytes);
+  if (!to) return false;
+  rows = {to,
+          given.type,
+          given.count,
+          given.width,
+          static_cast<ptrdiff_t>(row_bytes),
+          static_cast<ptrdiff_t>(element)};
+  if (given.packed_columns() && given.row_stride == rows.row_stride) {
+    std::memcpy(to, given.data, bytes);
+    return true;
+  }
+  for (size_t r = 0; r < given.count; ++r) {
+    const char* from = given.row(r);
+    if (given.packed_columns()) {
+      std::memcpy(to, from, row_bytes);
+      to += row_bytes;
+      continue;
+    }
+    for (size_t c = 0; c < given.width; ++c, from += given.column_stride, to += element)
+      std::memcpy(to, from, element);
+  }
+  return true;
+}
+
+void Node::reset() noexcept {
+  const size_t bytes = rows.count * static_cast<size_t>(rows.row_stride);
+  if (bytes <= kInlineBytes) wipe(inline_rows, bytes);
+  row_memory.clear();
+  answer_memory.clear();
+  object.reset();
+  keeper.reset();
+  rows = {};
+  holds = 0;
+  answered = told = queued = listed = failed = cut = shared = from_cache = in_wheel = false;
+  leader = followers = next_follower = hash_next = next = child = nullptr;
+  due_next = due_previous = done_next = nullptr;
+  charge = rows_taken = rows_done = batch_rows = object_row = 0;
+  live = 0;
+  error = nullptr;
+  answer_data = nullptr;
+  batch = nullptr;
+  retry_after_ns = started_ns = finished_ns = 0;
+}
+
+}  // namespace spinney::request

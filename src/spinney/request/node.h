@@ -1,0 +1,118 @@
+// Node: an admitted request on its way through the engine.
+//
+// Nodes belong to a lane (one version of one model) and are used again and again; links to others
+// are members of the node itself, so that nothing on a request's way allocates. The submitter fills
+// a node and pushes it to the lane's intake; from then on all but the rows are guarded by the
+// lane's lock. A node goes back to its store when nobody holds it (`holds`).
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "spinney/request/request.h"
+#include "spinney/request/row_buffer.h"
+
+namespace spinney::request {
+
+// Rows and answers of one type and one kind can share a batch.
+inline constexpr size_t kClasses = 2 * kAnswerKinds;
+
+struct Node;
+
+// Whoever a node goes back to when its answer has been delivered.
+class NodeOwner {
+ public:
+  virtual ~NodeOwner() = default;
+  // A list linked by done_next.
+  virtual void settle(Node* delivered) noexcept = 0;
+};
+
+struct Node {
+  static constexpr size_t kInlineBytes = 256;
+
+  // As the caller gave it. `rows` is a packed copy, in `inline_rows` or in `row_memory`.
+  std::atomic<uint64_t> serial{0};  // of the request that lives here; 0: none
+  uint32_t index = 0;               // in its store
+  NodeOwner* owner = nullptr;
+  std::shared_ptr<NodeOwner> keeper;  // only while the answer is on its way through another thread
+  Rows rows;
+  AnswerKind kind{};
+  Priority priority{};
+  bool deduplicate = false;
+  Completion* completion = nullptr;
+  void* context = nullptr;
+  bool may_block = false;  // what the completion said
+  int64_t deadline_ns = kNever;
+  int64_t submitted_ns = 0;
+  uint64_t hash = 0;  // of the rows, if deduplicate
+
+  size_t class_of() const {
+    return static_cast<size_t>(kind) * 2 + (rows.type == NumberType::kFloat64 ? 1 : 0);
+  }
+
+  // Who still needs the node: its caller, until the answer is delivered; its entry in the queue;
+  // each batch with some of its rows; its leader's list of followers; each of its followers.
+  uint32_t holds = 0;
+  bool answered = false;  // somebody has taken it upon himself to answer, exactly once
+  bool queued = false;    // has an entry in the levels
+  size_t charge = 0;      // rows that it counts for in the queue
+
+  // Single flight. The leader's rows are scored for all members; see queue/flights.h.
+  Node* leader = nullptr;     // itself, if it leads
+  Node* followers = nullptr;  // of a leader, linked by next_follower
+  Node* next_follower = nullptr;
+  Node* hash_next = nullptr;
+  bool listed = false;  // a leader that equal requests can find
+  uint32_t live = 0;    // members not yet answered
+  Priority best_priority{};
+  int64_t best_order = 0;
+
+  // Progress of a leader's rows.
+  size_t rows_taken = 0;
+  size_t rows_done = 0;
+  bool failed = false;
+  bool cut = false;  // has more rows than a batch may have, so its answers are joined
+  bool has_runnable_rows() const { return live > 0 && !failed && rows_taken < rows.count; }
+
+  // Order within a level and class (queue/ordered.h).
+  int64_t order = 0;
+  uint64_t arrival = 0;
+  Node* next = nullptr;   // in the intake, a run, the heap's siblings, or the free list
+  Node* child = nullptr;  // in the heap
+
+  // The wheel of deadlines (queue/deadlines.h).
+  Node* due_next = nullptr;
+  Node* due_previous = nullptr;
+  bool in_wheel = false;
+  uint16_t due_slot = 0;
+
+  // What it will be told.
+  Node* done_next = nullptr;  // in the list of those to tell
+  Node* tell_next = nullptr;  // in what is left of it while it is told
+  bool told = false;          // its completion has returned
+  const Error* error = nullptr;
+  const char* answer_data = nullptr;
+  AnswerShape shape;
+  int64_t retry_after_ns = 0;
+  int64_t started_ns = 0;
+  int64_t finished_ns = 0;
+  size_t batch_rows = 0;
+  size_t object_row = 0;
+  void* batch = nullptr;  // the batch::Batch that owns error and answer, if any
+  std::shared_ptr<void> object;
+  bool shared = false;
+  bool from_cache = false;
+
+  RowBuffer row_memory;
+  RowBuffer answer_memory;  // of requests that are cut in pieces
+  alignas(64) char inline_rows[kInlineBytes];
+
+  // Copies the rows, packed; false if there is no memory.
+  bool copy_rows(const Rows& given) noexcept;
+  // Forgets the request and zeros its rows.
+  void reset() noexcept;
+};
+
+}  // namespace spinney::request

@@ -1,0 +1,129 @@
+#include "spinney/response/response.h"
+
+#include <array>
+
+namespace spinney::response {
+
+using request::Node;
+
+namespace {
+
+constexpr size_t kAtOnce = 128;
+
+void describe(const Node& node, Finished& finished) {
+  finished.context = node.context;
+  finished.error = node.error;
+  finished.answer.data = node.answer_data;
+  finished.answer.rows = node.error ? 0 : node.rows.count;
+  finished.answer.shape = node.shape;
+  finished.answer.object = node.object;
+  finished.answer.object_row = node.object_row;
+  finished.retry_after_ns = node.retry_after_ns;
+  finished.submitted_ns = node.submitted_ns;
+  finished.started_ns = node.started_ns;
+  finished.finished_ns = node.finished_ns;
+  finished.batch_rows = node.batch_rows;
+  finished.shared = node.shared;
+  finished.from_cache = node.from_cache;
+}
+
+}  // namespace
+
+void tell(Node* list) noexcept {
+  std::array<Finished, kAtOnce> finished;
+  std::array<Node*, kAtOnce> nodes;
+  for (Node* node = list; node; node = node->done_next) node->tell_next = node->done_next;
+  while (list) {
+    Completion* completion = list->completion;
+    Node* others = nullptr;  // in order, those of other completions
+    Node** last_other = &others;
+    // The list is read through a second link, so that it stays whole for whoever gives it back.
+    size_t count = 0;
+    for (Node* node = list; node; node = node->tell_next) {
+      if (node->completion == completion && count < kAtOnce) {
+        nodes[count] = node;
+        describe(*node, finished[count++]);
+      } else {
+        *last_other = node;
+        last_other = &node->tell_next;
+      }
+    }
+    *last_other = nullptr;
+    completion->finish({finished.data(), count});
+    for (size_t i = 0; i < count; ++i) {
+      finished[i].answer.object.reset();
+      nodes[i]->told = true;
+    }
+    list = others;
+  }
+}
+
+void Mailbox::post(Node* list) noexcept {
+  uint64_t count = 0;
+  Node* last = nullptr;
+  Node* reversed = nullptr;
+  // Newest first, as the whole box is; deliver() turns it round.
+  while (list) {
+    Node* next = list->done_next;
+    list->done_next = reversed;
+    if (!reversed) last = list;
+    reversed = list;
+    list = next;
+    ++count;
+  }
+  if (count == 0) return;
+  pending_.fetch_add(count);
+  Node* head = head_.load(std::memory_order_relaxed);
+  do {
+    last->done_next = head;
+  } while (!head_.compare_exchange_weak(head, reversed));
+  posts_.fetch_add(1);
+  if (sleeping_.load() != 0) futex_wake(posts_);
+}
+
+bool Mailbox::deliver() noexcept {
+  Node* newest_first = head_.exchange(nullptr);
+  if (!newest_first) return false;
+  Node* list = nullptr;
+  while (newest_first) {
+    Node* next = newest_first->done_next;
+    newest_first->done_next = list;
+    list = newest_first;
+    newest_first = next;
+  }
+  tell(list);
+  while (list) {
+    // A run of nodes of one keeper goes back together.
+    const std::shared_ptr<request::NodeOwner> keeper = list->keeper;
+    Node* last = list;
+    uint64_t count = 1;
+    while (last->done_next && last->done_next->keeper == keeper) {
+      last = last->done_next;
+      ++count;
+    }
+    Node* rest = last->done_next;
+    last->done_next = nullptr;
+    keeper->settle(list);
+    pending_.fetch_sub(count);
+    list = rest;
+  }
+  return true;
+}
+
+bool Mailbox::wait() noexcept {
+  const uint32_t seen = posts_.load();
+  if (head_.load()) return true;
+  if (closed_.load()) return false;
+  sleeping_.store(1);
+  if (!head_.load() && !closed_.load()) futex_wait(posts_, seen);
+  sleeping_.store(0);
+  return true;
+}
+
+void Mailbox::close() noexcept {
+  closed_.store(true);
+  posts_.fetch_add(1);
+  futex_wake(posts_);
+}
+
+}  // namespace spinney::response

@@ -1,0 +1,343 @@
+#include "engine/simulation.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <stdexcept>
+
+namespace {
+
+thread_local uint32_t failing_per_mille = 0;
+thread_local uint64_t failing_state = 1;
+
+bool allocation_fails() {
+  if (failing_per_mille == 0) return false;
+  failing_state = failing_state * 6364136223846793005u + 1442695040888963407u;
+  return (failing_state >> 33) % 1000 < failing_per_mille;
+}
+
+void* allocate(size_t size) { return allocation_fails() ? nullptr : std::malloc(size ? size : 1); }
+void* allocate(size_t size, std::align_val_t align) {
+  const auto alignment = static_cast<size_t>(align);
+  if (allocation_fails()) return nullptr;
+  return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+}
+void* or_throw(void* p) {
+  if (!p) throw std::bad_alloc();
+  return p;
+}
+
+}  // namespace
+
+// Replaced in the whole test program, so that allocations can be made to fail.
+void* operator new(size_t size) { return or_throw(allocate(size)); }
+void* operator new(size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
+void* operator new(size_t size, std::align_val_t a) { return or_throw(allocate(size, a)); }
+void* operator new(size_t size, std::align_val_t a, const std::nothrow_t&) noexcept {
+  return allocate(size, a);
+}
+void* operator new[](size_t size) { return or_throw(allocate(size)); }
+void* operator new[](size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete(void* p, size_t) noexcept { std::free(p); }
+void operator delete(void* p, const std::nothrow_t&) noexcept { std::free(p); }
+void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void* p, size_t, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void* p, std::align_val_t, const std::nothrow_t&) noexcept { std::free(p); }
+void operator delete[](void* p) noexcept { std::free(p); }
+void operator delete[](void* p, size_t) noexcept { std::free(p); }
+void operator delete[](void* p, const std::nothrow_t&) noexcept { std::free(p); }
+
+namespace spinney::engine::testing_world {
+namespace {
+
+constexpr size_t kWidth = 3;
+constexpr size_t kSteps = 60;
+constexpr int kNested = 3;
+
+// The rows of content c are (c, row, poisonous); contents repeat, so that requests are equal.
+double answer_of(double content, double row, AnswerKind kind) {
+  return content * 1000 + row + 1e7 * static_cast<double>(kind);
+}
+
+class Memory {
+ public:
+  explicit Memory(bool fails) : before_(failing_per_mille) { failing_per_mille = fails ? 30 : 0; }
+  ~Memory() { failing_per_mille = before_; }
+
+ private:
+  uint32_t before_;
+};
+
+class Model final : public backend::Backend {
+ public:
+  Model(World& world, std::string version, bool idempotent, size_t concurrency)
+      : world_(world),
+        version_(std::move(version)),
+        idempotent_(idempotent),
+        concurrency_(concurrency) {}
+  size_t width() const override { return kWidth; }
+  Result<AnswerShape> answer(AnswerKind kind) const override {
+    if (kind == AnswerKind::kProba) return unsupported("no probabilities");
+    return AnswerShape{2, ElementType::kFloat64};
+  }
+  Status score(const backend::BatchInput& input, backend::BatchOutput& output) const override {
+    return world_.score(version_, idempotent_, input, output);
+  }
+  bool idempotent() const override { return idempotent_; }
+  size_t concurrency() const override { return concurrency_; }
+
+ private:
+  World& world_;
+  std::string version_;
+  bool idempotent_;
+  size_t concurrency_;
+};
+
+}  // namespace
+
+World::World(uint64_t seed) : seed_(seed), random_(seed) {
+  failing_state = seed * 2 + 1;
+  EngineOptions options;
+  options.threads = false;
+  options.num_workers = 1 + below(3);
+  options.clock = &clock_;
+  if (chance(0.3)) options.max_concurrent_requests = 1 + below(20);
+  engine_ = Engine::make(options).value();
+  options_.max_batch_size = 1 + below(8);
+  options_.min_batch_size = 1 + below(options_.max_batch_size);
+  options_.batch_timeout_ns = chance(0.3) ? kMillisecond : 0;
+  options_.max_queue_rows = 5 + below(60);
+  options_.max_concurrent_requests = chance(0.2) ? 1 + below(20) : 0;
+  options_.shed_target_ns = chance(0.5) ? kMillisecond : 0;
+  options_.shed_interval_ns = 4 * kMillisecond;
+  options_.refuse_too_late = chance(0.5);
+  options_.single_flight = chance(0.7);
+  options_.adaptive_batch_size = chance(0.5);
+  options_.warm_up = false;
+  idempotent_ = chance(0.7);
+  fails_ = chance(0.3);
+  no_memory_ = chance(0.3);
+  slow_ = chance(0.5) ? 0.3 : 0.05;
+  load("a");
+}
+
+World::~World() {
+  depth_ = kNested;
+  engine_.reset();
+}
+
+void World::fault(const std::string& what) {
+  const Memory plenty(false);
+  if (faults_.size() < 2000) faults_ += "seed " + std::to_string(seed_) + ": " + what + "\n";
+}
+
+void World::load(const std::string& name) {
+  const int number = ++versions_[name];
+  const size_t concurrency = chance(0.3) ? 1 : 0;
+  auto model =
+      std::make_shared<Model>(*this, name + std::to_string(number), idempotent_, concurrency);
+  Status status;
+  {
+    const Memory memory(no_memory_ && number > 1);
+    status = engine_->load(name, "", model, options_);
+  }
+  if (status.ok()) return;
+  --versions_[name];
+  if (!stopped_ && !no_memory_) fault("load failed: " + status.error().message);
+}
+
+void World::submit() {
+  auto asked = std::make_unique<Asked>();
+  asked->number = asked_.size();
+  const auto content = static_cast<double>(below(chance(0.5) ? 5 : 1000));
+  const size_t count = chance(0.8) ? 1 : 1 + below(3 * options_.max_batch_size);
+  asked->poisonous = static_cast<size_t>(content) % 10 == 7;
+  for (size_t r = 0; r < count; ++r)
+    for (const double value : {content, static_cast<double>(r), asked->poisonous ? 1.0 : 0.0}) {
+      asked->floats.push_back(static_cast<float>(value));
+      asked->doubles.push_back(value);
+    }
+  Request& request = asked->request;
+  const std::string name = versions_.size() > 1 && chance(0.5) ? "b" : "a";
+  request.model = name;
+  request.rows = chance(0.5) ? dense_rows(asked->floats.data(), count, kWidth)
+                             : dense_rows(asked->doubles.data(), count, kWidth);
+  request.kind = chance(0.7) ? AnswerKind::kValues : static_cast<AnswerKind>(below(kAnswerKinds));
+  request.priority = static_cast<Priority>(below(kPriorities));
+  if (chance(0.6))
+    request.deadline_ns =
+        clock_.now_ns() + static_cast<int64_t>(below(8)) * kMillisecond - kMillisecond / 2;
+  request.deduplicate = chance(0.8);
+  request.completion = this;
+  request.context = asked.get();
+  asked->version = name + std::to_string(versions_[name]);
+  asked->content = content;
+  Asked* kept = asked.get();
+  asked_.push_back(std::move(asked));
+  Admission admission;
+  {
+    const Memory memory(no_memory_);
+    admission = engine_->submit(request);
+  }
+  kept->request.model = {};
+  // The copy is what counts: what the caller's memory holds from now on must not matter.
+  std::fill(kept->floats.begin(), kept->floats.end(), -1.0f);
+  std::fill(kept->doubles.begin(), kept->doubles.end(), -1.0);
+  if (admission.ok()) {
+    kept->admitted = true;
+    kept->id = admission.id;
+    return;
+  }
+  if (kept->replies != 0) fault("a refused request was told as well");
+  if (admission.error().message.empty()) fault("a refusal without a message");
+  if (stopped_ != (admission.refusal == Refusal::kShutDown)) fault("kShutDown and stop disagree");
+}
+
+void World::cancel() {
+  if (asked_.empty()) return;
+  Asked& asked = *asked_[below(asked_.size())];
+  const int before = asked.replies;
+  if (!engine_->cancel(asked.id)) return;
+  asked.cancel_said_yes = true;
+  if (before != 0) fault("an answered request could be cancelled");
+  if (asked.replies != 1 || asked.code != Code::kCancelled) fault("cancel() did not answer");
+}
+
+void World::finish(std::span<Finished> finished) noexcept {
+  const Memory plenty(false);
+  for (const Finished& f : finished) {
+    auto& asked = *static_cast<Asked*>(f.context);
+    if (++asked.replies > 1) fault("request " + std::to_string(asked.number) + " told twice");
+    asked.ok = f.error == nullptr;
+    if (f.error) {
+      asked.code = f.error->code;
+      const bool by_model = asked.code == Code::kInternal;
+      if (by_model && !asked.poisonous && idempotent_ && !fails_ && !no_memory_)
+        fault("a neighbour's poison failed request " + std::to_string(asked.number));
+      continue;
+    }
+    if (asked.poisonous) fault("a poisonous request was answered");
+    const auto* numbers = static_cast<const double*>(f.answer.data);
+    if (f.answer.rows != asked.request.rows.count) fault("another number of rows answered");
+    const double version = std::strtod(asked.version.c_str() + 1, nullptr);
+    for (size_t r = 0; r < f.answer.rows; ++r) {
+      if (numbers[2 * r] != answer_of(asked.content, static_cast<double>(r), asked.request.kind))
+        fault("request " + std::to_string(asked.number) + " got another row's answer");
+      if (numbers[2 * r + 1] != version) fault("answered by a version it was not admitted to");
+    }
+  }
+}
+
+// Each row must be of a request that somebody still waits for, in time.
+void World::check_rows(const backend::BatchInput& input) {
+  for (size_t r = 0; r < input.rows.count; ++r) {
+    bool wanted = false;
+    for (const auto& asked : asked_) {
+      wanted |= (asked->admitted || asked == asked_.back()) && asked->replies == 0 &&
+                asked->content == input.rows.at(r, 0) && asked->request.kind == input.kind &&
+                asked->request.rows.type == input.rows.type &&
+                asked->request.deadline_ns > clock_.now_ns();
+    }
+    if (!wanted) fault("rows were run that nobody waits for");
+  }
+}
+
+Status World::score(const std::string& version, bool idempotent, const backend::BatchInput& input,
+                    backend::BatchOutput& output) {
+  const Memory plenty(false);
+  (void)idempotent;
+  check_rows(input);
+  if (input.rows.count > options_.max_batch_size) fault("a batch beyond max_batch_size");
+  const double number = std::strtod(version.c_str() + 1, nullptr);
+  Status status;
+  for (size_t r = 0; r < input.rows.count; ++r) {
+    if (input.rows.at(r, 2) != 0) status = Error{Code::kInternal, "poison"};
+    static_cast<double*>(output.data)[2 * r] =
+        answer_of(input.rows.at(r, 0), input.rows.at(r, 1), input.kind);
+    static_cast<double*>(output.data)[2 * r + 1] = number;
+  }
+  clock_.advance(static_cast<int64_t>(input.rows.count) * 20 * kMicrosecond);
+  if (chance(slow_)) clock_.advance(static_cast<int64_t>(below(6)) * kMillisecond);
+  if (++depth_ <= kNested)
+    while (chance(0.5)) step();
+  --depth_;
+  if (fails_ && chance(0.1)) throw std::runtime_error("the model throws");
+  if (fails_ && chance(0.05)) throw 7;
+  return status;
+}
+
+void World::step() {
+  const Memory memory(no_memory_);
+  switch (below(10)) {
+    case 0:
+    case 1:
+    case 2:
+    case 3: {
+      const Memory plenty(false);
+      return submit();
+    }
+    case 4: {
+      const Memory plenty(false);
+      return cancel();
+    }
+    case 5:
+      clock_.advance(static_cast<int64_t>(below(1000)) * kMicrosecond);
+      return;
+    case 6:
+      engine_->tick();
+      return;
+    default:
+      break;
+  }
+  if (chance(0.05)) {
+    const Memory plenty(false);
+    load(chance(0.7) ? "a" : "b");
+  } else if (chance(0.004)) {
+    stopped_ = true;
+    engine_->stop(chance(0.5) ? 0 : kSecond);
+  } else {
+    engine_->run_some();
+  }
+}
+
+void World::check_counts() {
+  const RequestCounts counts = engine_->stats().requests;
+  uint64_t admitted = 0, ok = 0, failed = 0;
+  for (const auto& asked : asked_) {
+    if (asked->replies != (asked->admitted ? 1 : 0))
+      fault("request " + std::to_string(asked->number) + " has " + std::to_string(asked->replies) +
+            " replies");
+    admitted += asked->admitted;
+    ok += asked->ok;
+    failed += asked->replies > 0 && !asked->ok;
+  }
+  if (counts.submitted != asked_.size()) fault("submitted is miscounted");
+  if (counts.admitted != admitted || counts.answered != ok)
+    fault("admitted or answered miscounted");
+  if (counts.failed + counts.expired + counts.cancelled + counts.shed + counts.shut_down != failed)
+    fault("failures are miscounted");
+  uint64_t refused = 0;
+  for (const uint64_t n : counts.refused) refused += n;
+  if (refused + admitted != asked_.size()) fault("refusals are miscounted");
+  if (engine_->stats().in_flight != 0) fault("requests are in flight at the end");
+  for (const ModelStatus& model : engine_->models())
+    if (model.queued_rows != 0)
+      fault(std::to_string(model.queued_rows) + " rows are queued at the end");
+}
+
+std::string World::run() {
+  const size_t steps = 1 + below(kSteps * 3);
+  for (size_t i = 0; i < steps && faults_.empty(); ++i) step();
+  no_memory_ = false;
+  for (int i = 0; i < 5000 && engine_->stats().in_flight > 0; ++i) {
+    clock_.advance(100 * kMicrosecond);
+    engine_->tick();
+    engine_->run_some();
+  }
+  check_counts();
+  engine_->stop(0);
+  return faults_;
+}
+
+}  // namespace spinney::engine::testing_world

@@ -1,0 +1,73 @@
+// A seeded world around an engine without threads: a clock that it moves, callers that submit and
+// cancel, models that are slow or fail, reloads, lack of memory and a shutdown at any moment.
+// Everything follows from the seed, so that a failure is seen again with SPINNEY_SEED=<seed>.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "spinney/engine/engine.h"
+
+namespace spinney::engine::testing_world {
+
+// One caller's request, and what became of it.
+struct Asked {
+  uint64_t number = 0;
+  Request request;
+  std::vector<float> floats;
+  std::vector<double> doubles;
+  RequestId id;
+  std::string version;  // that was current when it was submitted
+  double content = 0;   // what its rows hold
+  bool admitted = false;
+  int replies = 0;
+  bool cancel_said_yes = false;
+  bool poisonous = false;  // a row of it makes the model fail
+  Code code{};
+  bool ok = false;
+};
+
+class World : public Completion {
+ public:
+  explicit World(uint64_t seed);
+  ~World() override;
+  // Runs to the end; the faults found, empty if none.
+  std::string run();
+
+  void finish(std::span<Finished> finished) noexcept override;
+  // Called by the model while a batch runs: other things happen meanwhile.
+  Status score(const std::string& version, bool idempotent, const backend::BatchInput& input,
+               backend::BatchOutput& output);
+
+ private:
+  bool chance(double p) { return std::uniform_real_distribution<>(0, 1)(random_) < p; }
+  size_t below(size_t n) { return std::uniform_int_distribution<size_t>(0, n - 1)(random_); }
+  void fault(const std::string& what);
+  void step();
+  void submit();
+  void cancel();
+  void load(const std::string& name);
+  void check_counts();
+  void check_rows(const backend::BatchInput& input);
+
+  uint64_t seed_;
+  std::mt19937_64 random_;
+  ManualClock clock_{kSecond};
+  std::unique_ptr<Engine> engine_;
+  ModelOptions options_;
+  bool idempotent_ = true;
+  bool fails_ = false;      // models throw or report errors now and then
+  bool no_memory_ = false;  // allocations fail now and then
+  double slow_ = 0;
+  int depth_ = 0;
+  bool stopped_ = false;
+  std::map<std::string, int> versions_;  // name -> number of the current version
+  std::vector<std::unique_ptr<Asked>> asked_;
+  std::string faults_;
+};
+
+}  // namespace spinney::engine::testing_world

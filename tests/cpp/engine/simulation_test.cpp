@@ -1,0 +1,31 @@
+#include "engine/simulation.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+namespace spinney::engine::testing_world {
+namespace {
+
+uint64_t from_environment(const char* name, uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text ? std::strtoull(text, nullptr, 10) : otherwise;
+}
+
+// SPINNEY_SIMULATION_SEEDS sets how many worlds are run, SPINNEY_SEED which one alone.
+TEST(Simulation, HoldsItsInvariantsForEverySeed) {
+  if (const uint64_t seed = from_environment("SPINNEY_SEED", 0); seed != 0) {
+    EXPECT_EQ(World(seed).run(), "");
+    return;
+  }
+  const uint64_t seeds = from_environment("SPINNEY_SIMULATION_SEEDS", 3000);
+  int failures = 0;
+  for (uint64_t seed = 1; seed <= seeds && failures < 5; ++seed) {
+    const std::string faults = World(seed).run();
+    EXPECT_EQ(faults, "") << "replay with SPINNEY_SEED=" << seed;
+    failures += !faults.empty();
+  }
+}
+
+}  // namespace
+}  // namespace spinney::engine::testing_world
