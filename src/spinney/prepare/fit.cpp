@@ -178,6 +178,7 @@ class ColumnFit {
   // Chan, Golub and LeVeque's bound of the rounding errors in a variance, as scikit-learn uses it.
   bool is_constant(const ColumnMoments& all) const {
     const double variance = all.variance(), n = all.count;
+    if (!std::isfinite(variance)) return false;  // refused later
     const double error = n * all.mean * kEpsilon;
     return variance <= n * kEpsilon * variance + error * error ||
            std::sqrt(variance) <= options_.epsilon;
