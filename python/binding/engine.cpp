@@ -4,6 +4,7 @@
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -11,6 +12,9 @@
 #include "binding/errors.h"
 #include "binding/python_backend.h"
 #include "binding/served.h"
+#include "spinney/cpu/affinity.h"
+#include "spinney/cpu/count.h"
+#include "spinney/cpu/topology.h"
 #include "spinney/engine/engine.h"
 
 namespace nb = nanobind;
@@ -54,13 +58,22 @@ engine::ModelOptions model_options(const nb::dict& given) {
   return options;
 }
 
+// Pins each worker to a place of its own.
+std::function<void(size_t)> pinning(size_t workers) {
+  const auto assignment = cpu::assign(cpu::read_topology(), static_cast<unsigned>(workers));
+  return [places = assignment.places](size_t worker) {
+    if (worker < places.size()) (void)cpu::set_affinity({places[worker].cpu});  // else unpinned
+  };
+}
+
 class PyEngine {
  public:
-  PyEngine(size_t num_workers, size_t max_concurrent_requests)
+  PyEngine(size_t num_workers, size_t max_concurrent_requests, bool pin)
       : dispatcher_(std::make_shared<Dispatcher>()),
         gate_(std::make_shared<Gate>(static_cast<int64_t>(max_concurrent_requests))) {
     engine::EngineOptions options;
-    options.num_workers = num_workers;
+    options.num_workers = num_workers ? num_workers : cpu::usable_cpus();
+    if (pin) options.on_worker_start = pinning(options.num_workers);
     auto made = engine::Engine::make(std::move(options));
     if (!made.ok()) {
       raise(made.error());
@@ -210,7 +223,8 @@ void define_engine(nb::module_& module) {
                            "One loaded model of an Engine, which takes requests.");
   nb::class_<PyEngine>(module, "Engine",
                        "The queueing half of spinney.InferenceEngine, which is what to use.")
-      .def(nb::init<size_t, size_t>(), "num_workers"_a = 0, "max_concurrent_requests"_a = 0)
+      .def(nb::init<size_t, size_t, bool>(), "num_workers"_a = 0, "max_concurrent_requests"_a = 0,
+           "pin"_a = false)
       .def(
           "load",
           [](PyEngine& self, const std::string& name, const std::string& version, nb::object model,

@@ -11,8 +11,8 @@
 #include <span>
 #include <string>
 
-#include "binding/engine.h"
 #include "binding/cache.h"
+#include "binding/engine.h"
 #include "binding/errors.h"
 #include "binding/future.h"
 #include "binding/info.h"

@@ -12,24 +12,13 @@ from spinney.exceptions import UnsupportedOptionError
 
 # Option -> True where leaving it out would change answers, or let through what it was set to stop.
 NOT_CONNECTED = {
-    "set_cpu_affinity": False,
-    "batch_processor_config": False,
-    "max_cache_entries": False,
-    "cache_ttl_seconds": False,
     "enable_monitoring": False,
     "monitoring_window": False,
     "monitoring_interval": False,
     "enable_memory_optimization": False,
-    "enable_feature_scaling": True,
-    "preprocessor_config": True,
-    "enable_quantization": False,
     "enable_model_quantization": True,
-    "enable_input_quantization": True,
-    "quantization_dtype": False,
-    "quantization_config": False,
     "optimization_mode": False,
     "onnx_opset": False,
-    "debug_mode": False,
 }
 
 

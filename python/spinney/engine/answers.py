@@ -6,12 +6,12 @@ from time import perf_counter
 
 import numpy as np
 
-from spinney.engine.collaborators import collaborator
+from spinney.engine.collaborators import collaborator, is_replaced
 
 # Larger rows are not kept: a key holds every byte of them.
 KEY_BYTES_MAX = 1 << 16
-_LOOKUPS_JUDGED = 1_000
-_REST = 20_000
+LOOKUPS_JUDGED = 1_000
+REST = 20_000
 _KINDS = "biuf"
 
 
@@ -19,15 +19,19 @@ class Answers:
     """A cache of answers that steps aside while it costs more than it saves.
 
     Keys are the whole rows with dtype and shape, and the number of the model's very load, so that a
-    reload starts anew. Values are copied on the way in and out. Every 1,000 lookups the time spent
-    on them is weighed against the predictions that they saved; a cache that loses rests for 20,000
-    requests and then is tried again.
+    reload starts anew. Values are copied on the way in and out, and both are overwritten with zeros
+    when they leave. Every 1,000 lookups the time spent on them is weighed against the predictions
+    that they saved; a cache that loses rests for 20,000 requests and then is tried again.
     """
 
     def __init__(self, config):
+        # One that a program put in place of Spinney's own need not know of private copies.
+        self._copies = is_replaced("LRUTTLCache")
+        own = {} if self._copies else {"private": True}
         self.cache = collaborator("LRUTTLCache")(
-            max_size=config.max_cache_entries, ttl_seconds=config.cache_ttl_seconds
+            max_size=config.max_cache_entries, ttl_seconds=config.cache_ttl_seconds, **own
         )
+        self._prefixes = {}
         self.rested = 0
         self._rest = 0
         self._forget()
@@ -37,7 +41,7 @@ class Answers:
         self._lookup_s = self._model_s = 0.0
 
     def key(self, served, features):
-        """(features, key), features as an array where they were a list; None for a key is none."""
+        """(features, key): features as an array where they were a list; None where none is kept."""
         if self._rest:
             self._rest -= 1
             return features, None
@@ -46,23 +50,37 @@ class Answers:
                 return features, None
             try:
                 features = np.asarray(features)
-            except ValueError:
+            except ValueError:  # rows of several lengths, which predict refuses
                 return features, None
-        dtype = features.dtype
-        if dtype.kind not in _KINDS or features.nbytes > KEY_BYTES_MAX:
+        if features.nbytes > KEY_BYTES_MAX:
             return features, None
-        return features, (served.token, dtype.char, features.shape, features.tobytes())
+        kind = (served.token, features.dtype, features.shape)
+        prefix = self._prefixes.get(kind)
+        if prefix is None:
+            if features.dtype.kind not in _KINDS:
+                return features, None
+            if len(self._prefixes) > 1000:
+                self._prefixes = {}
+            prefix = repr((kind[0], features.dtype.str, kind[2])).encode()
+            self._prefixes[kind] = prefix
+        return features, prefix + features.tobytes()
 
     def get(self, key):
-        """(found, a copy of the value)."""
+        """(found, the value)."""
         started = perf_counter()
-        found, value = self.cache.get(key)
+        try:
+            found, value = self.cache.get(key)
+        except Exception:
+            if not self._copies:
+                raise
+            found, value = False, None  # a stand-in that was told of no answer
         if found:
-            value = _copy(value)
             self._hits += 1
+            if self._copies or type(value) is list:
+                value = _copy(value)
         self._lookups += 1
         self._lookup_s += perf_counter() - started
-        if self._lookups >= _LOOKUPS_JUDGED:
+        if self._lookups >= LOOKUPS_JUDGED:
             self._judge()
         return found, value
 
@@ -73,14 +91,16 @@ class Answers:
 
     def put(self, key, value):
         started = perf_counter()
-        self.cache.set(key, _copy(value))
+        if self._copies or type(value) is list:
+            value = _copy(value)
+        self.cache.set(key, value)
         self._lookup_s += perf_counter() - started
 
     def _judge(self):
         if self._misses:
             saved = self._hits * self._model_s / self._misses
             if self._lookup_s > saved:
-                self._rest = _REST
+                self._rest = REST
                 self.rested += 1
                 self.cache.clear()
         self._forget()

@@ -12,7 +12,7 @@ from spinney.configs import BatchPriority, EngineState, engine_config, startup_m
 from spinney.engine import lifecycle
 from spinney.engine.future import PredictionFuture
 from spinney.engine.loads import Loads
-from spinney.engine.parts import Parts
+from spinney.engine.parts import Parts, unused_details
 from spinney.engine.report import report
 from spinney.exceptions import (
     EngineShutDownError,
@@ -26,7 +26,8 @@ from spinney.exceptions import (
 _log = logging.getLogger("spinney.engine")
 _NORMAL = BatchPriority.NORMAL
 _LEVELS = {level: int(level.value) for level in BatchPriority}
-_FULL, _THROTTLED = 1, 2  # what spinney._core.Engine.enter() answers
+_FULL = 1  # what spinney._core.Engine.enter() answers; 2 is throttled
+_NOTHING = (0.0, 0.0)
 NO_MODEL = "no model is loaded; call load_model first"
 SHUT_DOWN = "the engine is shut down"
 
@@ -52,7 +53,7 @@ class InferenceEngine(Loads):
         raise UnsupportedOptionError where answers or limits would differ.
         """
         self.config = engine_config(config)
-        for message in startup_messages(self.config):
+        for message in startup_messages(self.config) + unused_details(self.config):
             _log.warning("%s", message)
         self.state = EngineState.INITIALIZING
         self.state_lock = RLock()
@@ -76,6 +77,25 @@ class InferenceEngine(Loads):
     @property
     def memory_pool(self):
         return self._parts.memory_pool
+
+    @property
+    def preprocessor(self):
+        """The DataPreprocessor that rows go through, with enable_feature_scaling; else None.
+
+        Fit it before the first prediction, or put a fitted one in its place.
+        """
+        return self._parts.preparation.preprocessor
+
+    @preprocessor.setter
+    def preprocessor(self, preprocessor):
+        preparation = self._parts.preparation
+        preparation.preprocessor = preprocessor
+        self._parts.prepare = preparation or None
+
+    @property
+    def quantizer(self):
+        """The Quantizer that rows go through, with enable_input_quantization; else None."""
+        return self._parts.preparation.quantizer
 
     @property
     def dynamic_batcher(self):
@@ -105,11 +125,21 @@ class InferenceEngine(Loads):
         if entry:
             return self._refused(entry)
         try:
-            return self._answer(served, parts, features, started)
+            outcome = self._answer(served, parts, features, started)
         finally:
             parts.leave()
+        if parts.debug:
+            _log.debug("predicted with %s: %s", served, outcome[2])
+        return outcome
 
     def _answer(self, served, parts, features, started):
+        before = _NOTHING
+        if parts.prepare is not None:
+            try:
+                features, *before = parts.prepare(features)
+            except Exception as error:
+                parts.failed(error)
+                return False, None, _failure(error)
         answers = parts.answers
         key = None
         if answers is not None:
@@ -117,11 +147,12 @@ class InferenceEngine(Loads):
             if key is not None:
                 found, result = answers.get(key)
                 if found:
+                    if parts.metrics is not None:
+                        parts.metrics.record_cache_hit()
                     return _success(result, 0.0, started, True)
+        inside = perf_counter()
         try:
-            rows = features if parts.prepare is None else parts.prepare(features)
-            inside = perf_counter()
-            result = served.predict(rows)
+            result = served.predict(features)
         except Exception as error:
             return self._predict_again(served, parts, features, error, started)
         took = perf_counter() - inside
@@ -129,7 +160,9 @@ class InferenceEngine(Loads):
             answers.computed(took)
             answers.put(key, result)
         if parts.metrics is not None:
-            parts.measured(took, result)
+            parts.measured(took, result, before)
+            if key is not None:
+                parts.metrics.record_cache_miss()
         return _success(result, took, started, False)
 
     def _predict_again(self, served, parts, features, error, started):
@@ -138,9 +171,8 @@ class InferenceEngine(Loads):
             row = served.flat_row(features)
             if row is None:
                 raise error
-            rows = row if parts.prepare is None else parts.prepare(row)
             inside = perf_counter()
-            result = served.predict(rows)
+            result = served.predict(row)
         except Exception as failure:
             parts.failed(failure)
             reason = failure if isinstance(failure, SpinneyError) else error
@@ -201,6 +233,10 @@ class InferenceEngine(Loads):
         parts = self._parts
         keep = key = None
         try:
+            if parts.batcher is not None:
+                return parts.batch(features, level, timeout_ms)
+            if parts.prepare is not None:
+                features = parts.prepare(features)[0]
             if parts.answers is not None:
                 features, key = parts.answers.key(served, features)
                 if key is not None:
@@ -208,16 +244,18 @@ class InferenceEngine(Loads):
                     if found:
                         return _core.settled_future(result)
                     keep = parts.answers.put
-            if parts.batcher is not None:
-                return parts.batch(features, level, timeout_ms)
-            rows = features if parts.prepare is None else parts.prepare(features)
-            future = served.submit(served.as_rows(rows), level, timeout_ms, keep, key)
+            future = served.submit(served.as_rows(features), level, timeout_ms, keep, key)
+            while future is None:  # replaced by another load between the look-up and here
+                served, why = self._find(model, version)
+                if served is None:
+                    return _core.settled_future(None, self._nothing(why))
+                future = served.submit(served.as_rows(features), level, timeout_ms, None, None)
         except SpinneyError as error:
             return _core.settled_future(None, error)
+        if parts.debug:
+            _log.debug("queued for %s: priority %s, timeout_ms %s", served, level, timeout_ms)
         if type(future) is PredictionFuture:
             return future
-        if future is None:  # replaced by another load between the look-up and here
-            return self.enqueue_prediction(features, priority, timeout_ms, model, version=version)
         return _core.settled_future(None, self._refusal(future))
 
     def _nothing(self, why):

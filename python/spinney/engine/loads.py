@@ -151,9 +151,17 @@ class Loads:
         return None, f"there is no version {version!r} of the model {name!r}; there are {known}"
 
     def list_models(self):
-        """What is served: a list of dicts with name, version and model_info's entries."""
+        """What is served: a list of dicts with name, version and model_info's other entries.
+
+        library_version is what model_info calls version.
+        """
         return [
-            {"name": name, "version": version, **served.info}
+            {
+                **served.info,
+                "library_version": served.info["version"],
+                "name": name,
+                "version": version,
+            }
             for name, versions in self._named.items()
             for version, served in versions.items()
         ]

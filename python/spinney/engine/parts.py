@@ -9,7 +9,16 @@ from spinney import _core
 from spinney.engine.answers import Answers
 from spinney.engine.collaborators import collaborator, is_replaced
 from spinney.engine.load_watch import LoadWatch
+from spinney.engine.preparation import Preparation
 
+QUEUE_OPTIONS = {
+    "batch_timeout",
+    "enable_adaptive_batching",
+    "initial_batch_size",
+    "max_batch_size",
+    "max_queue_size",
+    "min_batch_size",
+}
 _WINDOW = 4096  # items of predict_batch in the queue at once
 
 
@@ -20,12 +29,17 @@ class Parts:
         """before: the parts of the parent process, whose counts and caches go on."""
         self.config = config = engine.config
         self._engine = engine
-        self.core = _core.Engine(config.num_threads or 0, config.max_concurrent_requests or 0)
+        self.core = _core.Engine(
+            config.num_threads or 0, config.max_concurrent_requests or 0, config.set_cpu_affinity
+        )
         self.enter, self.leave = self.core.enter, self.core.leave
         self.memory_pool = self._optional("MemoryPool")
         self.metrics = None
         self.answers = None
-        self.prepare = None
+        preparation = Preparation(config) if before is None else before.preparation
+        self.preparation = preparation
+        self.prepare = preparation or None
+        self.debug = config.debug_mode
         if config.enable_request_deduplication and config.max_cache_entries:
             self.answers = self._cache()
         if config.enable_monitoring:
@@ -52,22 +66,28 @@ class Parts:
     def model_options(self):
         """Options of each model's queue, by the names of the core."""
         config = self.config
-        batches = config.batch_processor_config
-        most = config.max_batch_size if config.enable_batching else 1
-        return {
+        detail = {} if config.batch_processor_config is None else _detail(config)
+
+        def chosen(name):
+            return detail.get(name, getattr(config, name))
+
+        most = chosen("max_batch_size") if config.enable_batching else 1
+        options = {
             "max_batch_size": most,
-            "initial_batch_size": min(most, config.initial_batch_size),
-            "min_batch_size": min(most, config.min_batch_size),
-            "batch_timeout": config.batch_timeout,
-            "adaptive_batch_size": config.enable_adaptive_batching,
+            "initial_batch_size": min(most, chosen("initial_batch_size")),
+            "min_batch_size": min(most, chosen("min_batch_size")),
+            "batch_timeout": float(chosen("batch_timeout")),
+            "adaptive_batch_size": chosen("enable_adaptive_batching"),
             "single_flight": config.enable_request_deduplication,
             "warm_up": config.enable_warmup,
-            **({} if batches is None else {"max_queue_rows": batches.max_queue_size}),
         }
+        if "max_queue_size" in detail:
+            options["max_queue_rows"] = detail["max_queue_size"]
+        return options
 
-    def measured(self, seconds, result):
+    def measured(self, seconds, result, before=(0.0, 0.0)):
         rows = len(result if type(result) is not list else result[0])
-        self.metrics.update_inference(seconds, rows)
+        self.metrics.update_inference(seconds, rows, *before)
 
     def failed(self, error):
         if self.metrics is not None:
@@ -90,7 +110,6 @@ class Parts:
         return batcher
 
     def _process_batch(self, rows):
-        rows = rows if self.prepare is None else self.prepare(rows)
         return self._engine._served.predict(rows)
 
     def batch(self, features, level, timeout_ms):
@@ -98,6 +117,8 @@ class Parts:
         from spinney.batching import PredictionRequest
         from spinney.exceptions import QueueFullError
 
+        if self.prepare is not None:
+            features = self.prepare(features)[0]
         request = PredictionRequest(
             id=next(self._ids),
             features=features,
@@ -127,3 +148,22 @@ class Parts:
     def abandon(self):
         """In a forked child, where none of its threads runs."""
         self.core.abandon()
+
+
+def _detail(config):
+    """Options of batch_processor_config that were given and reach the engine's own queue."""
+    given = config.batch_processor_config.changed()
+    return {name: value for name, value in given.items() if name in QUEUE_OPTIONS}
+
+
+def unused_details(config):
+    """A sentence on options of batch_processor_config that the engine's queue does not have."""
+    if config.batch_processor_config is None:
+        return []
+    unused = [name for name in config.batch_processor_config.changed() if name not in QUEUE_OPTIONS]
+    if not unused:
+        return []
+    return [
+        f"batch_processor_config.{', '.join(unused)} concern a BatchProcessor of your own; the "
+        f"engine's queue takes {', '.join(sorted(QUEUE_OPTIONS))}"
+    ]

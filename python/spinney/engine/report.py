@@ -23,7 +23,7 @@ def report(engine):
             "refused_requests": parts.core.refused + sum(queue["refused"].values()),
             "queue": queue,
             "models": models,
-            "batcher": _batcher(parts, models),
+            "batcher": _batcher(parts, models, queue),
             "cache": None if parts.answers is None else parts.answers.stats(),
             "memory_pool": None if parts.memory_pool is None else parts.memory_pool.get_stats(),
             "throttled": parts.watch is not None
@@ -45,14 +45,14 @@ def _model(one):
     return {**one, "version": one["version"].rpartition("#")[0]}
 
 
-def _batcher(parts, models):
+def _batcher(parts, models, queue):
     if parts.batcher is not None:
         return parts.batcher.get_stats()
     batches = sum(one["batches"] for one in models)
     rows = sum(one["batch_rows"] for one in models)
     return {
         "processed_batches": batches,
-        "processed_requests": sum(one["answered"] + one["failed"] for one in models),
+        "processed_requests": queue["answered"] + queue["failed"],
         "current_queue_size": sum(one["queued_rows"] for one in models),
         "avg_batch_size": rows / batches if batches else 0.0,
     }

@@ -138,6 +138,9 @@ class ServedModel:
             return None
         return array.reshape(1, -1)
 
+    def __str__(self):
+        return f"{self.name} {self.version}"
+
     def close(self):
         close = getattr(self.model, "close", None)
         if close is not None:
