@@ -7,7 +7,7 @@ export PYTHON
 export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint format build wheels clean
+.PHONY: help demo test bench lint format docs build wheels clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /\1|/' | \
@@ -38,6 +38,14 @@ format:  ## format C++ and Python
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 	.venv/bin/clang-format -i $(CPP)
+
+docs: build/docs-venv/.ready  ## build the documentation as a site in build/site; warnings fail
+	build/docs-venv/bin/python tools/build_docs.py
+
+build/docs-venv/.ready: requirements/docs.txt
+	$(PYTHON) -m venv build/docs-venv
+	build/docs-venv/bin/python -m pip install --disable-pip-version-check -q -r $<
+	@touch $@
 
 build:  ## build the library and the Python extension
 	@tools/setup.sh dev
