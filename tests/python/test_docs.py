@@ -13,7 +13,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 @pytest.mark.parametrize(
     ("name", "examples_min"),
-    [("python-api", 15), ("configuration", 12), ("batching", 10), ("workers", 10)],
+    [("python-api", 15), ("configuration", 12), ("batching", 10), ("workers", 10), ("threads", 6)],
 )
 def test_the_examples_of_a_page(name, examples_min, tmp_path, monkeypatch):
     pytest.importorskip("sklearn")
