@@ -16,6 +16,7 @@
 #include "binding/errors.h"
 #include "binding/future.h"
 #include "binding/info.h"
+#include "binding/metrics.h"
 #include "binding/model.h"
 #include "binding/pool.h"
 #include "binding/predict.h"
@@ -175,6 +176,7 @@ NB_MODULE(_core, m) {
   define_split_values(m);
   define_cache(m);
   define_pool(m);
+  define_metrics(m);
   define_threads(m);
   define_prepare(m);
   define_futures(m);

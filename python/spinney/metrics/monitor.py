@@ -1,0 +1,219 @@
+"""MetricsManager: PerformanceMetrics, the process's resources, and export."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import threading
+import time
+import weakref
+
+from spinney._core import CpuMeter, LatencyHistogram, PrometheusText, read_process, usable_cpus
+from spinney.metrics import names
+from spinney.metrics.garbage import GarbageWatch
+from spinney.metrics.leaks import BYTES_PER_SECOND_MIN, LeakWatch
+from spinney.metrics.performance import PerformanceMetrics
+from spinney.metrics.watermarks import Watermark
+
+_log = logging.getLogger("spinney")
+
+
+class MetricsManager(PerformanceMetrics):
+    """PerformanceMetrics, and besides: times of stages, the process, the collector, leaks, export.
+
+    window_size: as PerformanceMetrics. interval: seconds between samples that start() has a thread
+    take (memory, marks, leaks); sample() takes one now. leak_bytes_per_second: slower growth is not
+    reported. labels: of every sample in the Prometheus text.
+
+    >>> manager = MetricsManager()
+    >>> manager.record_stage("queue_wait", 0.001)
+    >>> manager.get_metrics()["stages"]["queue_wait"]["count"]
+    1
+    """
+
+    def __init__(
+        self,
+        window_size=100,
+        interval=10.0,
+        *,
+        leak_bytes_per_second=BYTES_PER_SECOND_MIN,
+        labels=None,
+    ):
+        super().__init__(window_size)
+        self.interval = float(interval)
+        self.labels = dict(labels or {})
+        self._stages = {}
+        self._errors = {}
+        self._sources = {}
+        self._marks = []
+        self._leaks = LeakWatch(leak_bytes_per_second)
+        self._garbage = GarbageWatch()
+        self._cpu = CpuMeter(float(usable_cpus()))
+        self._cpu_percent = 0.0
+        self._started = time.monotonic()
+        self._thread = None
+        self._wake = threading.Event()
+        self._leak_reported = False
+        self._pid = os.getpid()
+
+    def record_stage(self, name, seconds):
+        """One duration of a stage, such as queue_wait or kernel_run."""
+        stage = self._stages.get(name)
+        if stage is None:
+            stage = self._stages.setdefault(name, LatencyHistogram())
+        stage.record(seconds)
+
+    def record_error(self, kind="error"):
+        """One failed call. kind: what failed, by which errors_by_kind counts."""
+        super().record_error()
+        self._errors[kind] = self._errors.get(kind, 0) + 1
+
+    def add_source(self, name, read, bytes_of=None):
+        """A dict of more numbers, read() each time metrics are asked for, under this name.
+
+        bytes_of: how many bytes of memory it accounts for, to tell what grows.
+        """
+        self._sources[name] = (read, bytes_of)
+
+    def add_memory_watermark(self, high_mb, action, low_mb=None):
+        """Calls action(megabytes) once each time that resident memory reaches high_mb (of 2**20
+        bytes), as samples show it; not again before it was below low_mb (0.9 times high_mb)."""
+        self._marks.append(Watermark("resident memory in MB", high_mb, action, low_mb))
+
+    def sample(self):
+        """Reads the process, follows its memory, acts on watermarks. Returns read_process()."""
+        process = read_process()
+        self._cpu_percent = self._cpu.percent(process["cpu_seconds"])
+        parts = {}
+        for name, (_, bytes_of) in list(self._sources.items()):
+            if bytes_of is not None:
+                parts[name] = _guarded(name, bytes_of, 0)
+        seconds = time.monotonic() - self._started
+        self._leaks.add(seconds, process["resident_bytes"], parts)
+        for mark in list(self._marks):
+            mark.check(process["resident_bytes"] / 2**20)
+        if not self._leak_reported and self._leaks.read()["memory_leak_suspected"]:
+            self._leak_reported = True
+            _log.warning("memory grows: %s", self._leaks.read())
+        return process
+
+    def start(self):
+        """Watches the collector and takes a sample every `interval` seconds on a daemon thread."""
+        if self._thread is not None and self._pid == os.getpid() and self._thread.is_alive():
+            return
+        self._pid = os.getpid()
+        self._garbage.start()
+        self._wake = threading.Event()
+        self._thread = threading.Thread(
+            target=_watch, args=(weakref.ref(self), self._wake), name="spinney-metrics", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self, timeout=2.0):
+        """Ends what start() began. May be called twice."""
+        self._garbage.stop()
+        self._wake.set()
+        thread, self._thread = self._thread, None
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout)
+
+    def get_metrics(self):
+        """PerformanceMetrics.get_metrics(), and besides:
+
+        cpu_percent (of the CPUs that the process may use, between samples at least 50 ms apart),
+        memory_usage_mb (resident, of 2**20 bytes), threads_count, descriptors_count,
+        uptime_seconds; process (all of read_process(): the control group's quota and throttling
+        too); gc_* (collector's runs and pauses since start()); memory_* (the slope and what grows);
+        errors_by_kind; stages: name -> count, mean_ms, max_ms, p50_ms to p999_ms; and each source
+        under its name.
+        """
+        metrics = super().get_metrics()
+        process = read_process()
+        self._cpu_percent = self._cpu.percent(process["cpu_seconds"])
+        metrics.update(
+            cpu_percent=self._cpu_percent,
+            memory_usage_mb=process["resident_bytes"] / 2**20,
+            threads_count=process["threads"],
+            descriptors_count=process["descriptors"],
+            uptime_seconds=time.monotonic() - self._started,
+            process=process,
+            errors_by_kind=dict(self._errors),
+            stages={name: _in_ms(stage.read()) for name, stage in list(self._stages.items())},
+        )
+        metrics.update(self._garbage.read())
+        metrics.update(self._leaks.read())
+        for name, (read, _) in list(self._sources.items()):
+            metrics[name] = _guarded(name, read, {})
+        return metrics
+
+    to_dict = get_metrics
+
+    def to_json(self):
+        """get_metrics() as JSON; what is no finite number is null."""
+        return json.dumps(_plain(self.get_metrics()), allow_nan=False)
+
+    def to_prometheus(self):
+        """The text that Prometheus scrapes (version 0.0.4): nv_* names as dashboards know them, and
+        spinney_* for the rest, with histograms of inference and of each stage."""
+        metrics = self.get_metrics()
+        text = PrometheusText()
+        labels = [(str(name), str(value)) for name, value in self.labels.items()]
+        for name, kind, help_text, read in names.FAMILIES:
+            text.family(name, kind, help_text)
+            text.sample(name, labels, float(read(metrics)))
+        text.family("spinney_errors_total", "counter", "Failed requests, by what failed")
+        for kind, count in metrics["errors_by_kind"].items():
+            text.sample("spinney_errors_total", [*labels, ("kind", str(kind))], float(count))
+        text.family("spinney_inference_seconds", "histogram", "Time of a call of the model")
+        self._write(text, "spinney_inference_seconds", labels)
+        text.family("spinney_stage_seconds", "histogram", "Time that requests spend in a stage")
+        for name, stage in list(self._stages.items()):
+            stage._write(text, "spinney_stage_seconds", [*labels, ("stage", str(name))])
+        for name in self._sources:
+            names.write_source(text, name, metrics[name], labels)
+        return text.text()
+
+
+def _watch(manager, wake):
+    """The thread keeps no manager alive that nobody else holds."""
+    while True:
+        found = manager()
+        if found is None:
+            return
+        interval = found.interval
+        try:
+            found.sample()
+        except Exception:
+            _log.exception("a sample of the process failed")
+        del found
+        if wake.wait(interval):
+            return
+
+
+def _guarded(name, read, otherwise):
+    try:
+        return read()
+    except Exception:
+        _log.exception("the source %r of metrics failed", name)
+        return otherwise
+
+
+def _in_ms(read):
+    out = {"count": read["count"]}
+    for name in ("mean", "min", "max", "p50", "p90", "p95", "p99", "p999"):
+        out[f"{name}_ms"] = 1e3 * read[name]
+    return out
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    return str(value)
