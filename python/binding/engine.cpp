@@ -54,7 +54,6 @@ engine::ModelOptions model_options(const nb::dict& given) {
   take(given, "warm_up", options.warm_up);
   take(given, "warm_up_iterations", options.warm_up_iterations);
   options.batch_timeout_ns = nanoseconds(batch_timeout_s);
-  options.cache_entries = 0;  // Python's engine keeps the answers itself
   return options;
 }
 

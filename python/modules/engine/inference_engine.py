@@ -24,6 +24,7 @@ from spinney.exceptions import (
 )
 from spinney.lru_ttl_cache import LRUTTLCache
 from spinney.memory_pool import MemoryPool
+from spinney.metrics import MetricsManager, PerformanceMetrics
 from spinney.preprocessing import DataPreprocessor
 from spinney.quantization import Quantizer
 
@@ -38,9 +39,11 @@ __all__ = [
     "InferenceEngineConfig",
     "LRUTTLCache",
     "MemoryPool",
+    "MetricsManager",
     "ModelFailedError",
     "ModelType",
     "OptimizationMode",
+    "PerformanceMetrics",
     "PredictionFuture",
     "PredictionRequest",
     "Quantizer",
