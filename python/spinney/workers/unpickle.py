@@ -12,9 +12,10 @@ What an entry of the list trusts:
   whose names say that they exist for unpickling.
 
 Always allowed is what holds data and does nothing: numpy arrays, dtypes, scalars and random
-states, scipy's sparse matrices, joblib's array wrapper, Python's own containers and numbers, and
-the search trees and distances that scikit-learn's neighbours keep inside. Whatever else the file
-names is refused. Code that the trusted classes run themselves is not held back by any list.
+states, scipy's sparse matrices, joblib's array wrapper, Python's own containers and numbers; and,
+where an entry of scikit-learn is listed, the search trees and distances that its neighbours keep
+inside. Whatever else the file names is refused. Code that the trusted classes run themselves is not
+held back by any list.
 """
 
 from __future__ import annotations
@@ -57,9 +58,11 @@ DATA = {
     "scipy.sparse.csr": "csr_matrix",
     "scipy.sparse.csc": "csc_matrix",
     "joblib.numpy_pickle": "NumpyArrayWrapper",
+}
+# Compiled, and not made for states that somebody thought up: only beside a class of scikit-learn.
+SKLEARN_DATA = {
     "sklearn.neighbors._kd_tree": "KDTree KDTree32 KDTree64 newObj",
     "sklearn.neighbors._ball_tree": "BallTree BallTree32 BallTree64 newObj",
-    "sklearn.metrics._dist_metrics": "*",
 }
 # Packages whose names would let a file run anything, so that listing them means trusted=True.
 _NEVER = {
@@ -128,13 +131,17 @@ class AllowList:
         self._packages = [entry[:-2] for entry in entries if entry.endswith(".*")]
         self._exact = [entry for entry in entries if not entry.endswith(".*")]
         self._objects = None
+        self._data = DATA
+        if any(entry.startswith("sklearn.") for entry in entries):
+            self._data = {**DATA, **SKLEARN_DATA}
+            self._packages.append("sklearn.metrics._dist_metrics")
 
     def resolve(self, module, name):
         """The class or function of that name. Raises Forbidden, having imported nothing for it."""
         full = f"{module}.{name}"
-        data = DATA.get(module, "").split()
-        if name in data or (data == ["*"] and "." not in name):
-            return self._data(module, name)
+        data = self._data.get(module, "").split()
+        if name in data:
+            return _attribute(importlib.import_module(module), name)
         if full in self._exact:
             return _attribute(importlib.import_module(module), name)
         if self._in_packages(module):
@@ -148,15 +155,6 @@ class AllowList:
             ):
                 return found
         raise Forbidden(full)
-
-    def _data(self, module, name):
-        found = _attribute(importlib.import_module(module), name)
-        if DATA[module] == "*" and not (
-            (isinstance(found, type) or _FOR_UNPICKLING.fullmatch(name))
-            and getattr(found, "__module__", module) == module
-        ):
-            raise Forbidden(f"{module}.{name}")
-        return found
 
     def _in_packages(self, module):
         return any(module == name or module.startswith(name + ".") for name in self._packages)
