@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-import tempfile
 
 from spinney._core import PrepareStatistics, __version__, prepare_pack, prepare_unpack
 from spinney.configs import PreprocessorConfig
@@ -117,17 +116,17 @@ def _names(names, width):
 def write(path, data):
     """To a temporary name beside the path, which then takes its place at once."""
     path = os.fspath(path)
-    folder = os.path.dirname(path) or "."
-    temporary = None
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".{name}.{os.urandom(6).hex()}")
     try:
-        handle, temporary = tempfile.mkstemp(prefix=".preprocessor-", dir=folder)
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        if temporary is not None and os.path.exists(temporary):
+        if os.path.exists(temporary):
             os.unlink(temporary)
         raise SerializationError(f"{path} cannot be written: {error}") from error
 

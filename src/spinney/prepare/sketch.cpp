@@ -7,7 +7,8 @@
 namespace spinney::prepare {
 namespace {
 
-constexpr size_t kCapacityMin = 32;
+// Fewer would be sorted too often to be worth the memory.
+constexpr size_t kCapacityMin = 128;
 constexpr size_t kLevelsMax = 60;
 
 // A well mixed bit of a counter (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number
@@ -21,17 +22,15 @@ bool bit_of(uint64_t counter) {
 
 }  // namespace
 
-size_t QuantileSketch::capacity(size_t level) const {
-  const auto depth = static_cast<double>(levels_.size() - 1 - level);
-  const double room = std::ceil(static_cast<double>(size_) * std::pow(2.0 / 3.0, depth));
-  return std::max(kCapacityMin, static_cast<size_t>(room));
-}
-
-size_t QuantileSketch::capacity_of_all() const {
-  if (is_exact()) return exact_;
-  size_t sum = 0;
-  for (size_t level = 0; level < levels_.size(); ++level) sum += capacity(level);
-  return sum;
+void QuantileSketch::set_capacities() {
+  capacities_.resize(levels_.size());
+  capacity_of_all_ = 0;
+  double room = static_cast<double>(size_);
+  for (size_t level = levels_.size(); level-- > 0; room *= 2.0 / 3.0) {
+    capacities_[level] = std::max(kCapacityMin, static_cast<size_t>(std::ceil(room)));
+    capacity_of_all_ += capacities_[level];
+  }
+  if (is_exact()) capacity_of_all_ = exact_;
 }
 
 size_t QuantileSketch::values_kept() const {
@@ -40,13 +39,13 @@ size_t QuantileSketch::values_kept() const {
   return sum;
 }
 
-// The lowest level may grow into what the others leave free.
-void QuantileSketch::set_limit() {
-  limit_ = levels_[0].size() + (capacity_of_all() - values_kept()) + 1;
+void QuantileSketch::add_level() {
+  levels_.emplace_back();
+  set_capacities();
 }
 
 void QuantileSketch::move_up(size_t level) {
-  if (level + 1 == levels_.size()) levels_.emplace_back();
+  if (level + 1 == levels_.size()) add_level();
   std::vector<double>& from = levels_[level];
   std::vector<double>& to = levels_[level + 1];
   std::sort(from.begin(), from.end());
@@ -58,12 +57,16 @@ void QuantileSketch::move_up(size_t level) {
 }
 
 void QuantileSketch::compress() {
-  while (values_kept() > capacity_of_all()) {
+  set_capacities();
+  size_t kept = values_kept();
+  while (kept > capacity_of_all_) {
     size_t level = 0;
-    while (levels_[level].size() < std::max<size_t>(2, capacity(level))) ++level;
+    while (levels_[level].size() < capacities_[level]) ++level;
     move_up(level);
+    kept = values_kept();
   }
-  set_limit();
+  // The lowest level may grow into what the others leave free.
+  limit_ = levels_[0].size() + (capacity_of_all_ - kept) + 1;
 }
 
 void QuantileSketch::merge(const QuantileSketch& other) {
@@ -93,6 +96,8 @@ Status QuantileSketch::restore(std::vector<std::vector<double>> levels, uint64_t
                                uint64_t moves, uint64_t rank_error) {
   if (levels.empty() || levels.size() > kLevelsMax)
     return corrupt("a quantile sketch has " + std::to_string(levels.size()) + " levels");
+  if (count > uint64_t{1} << 53)
+    return corrupt("a quantile sketch counts " + std::to_string(count) + " values");
   uint64_t sum = 0;
   for (size_t level = 0; level < levels.size(); ++level) {
     if (levels[level].size() > (count - sum) >> level)

@@ -43,13 +43,14 @@ class QuantileSketch {
                  uint64_t rank_error);
 
  private:
-  size_t capacity(size_t level) const;
-  size_t capacity_of_all() const;
+  void add_level();
+  void set_capacities();
   void compress();
   void move_up(size_t level);
-  void set_limit();
 
   size_t size_, exact_;
+  std::vector<size_t> capacities_;  // of the levels, once there are several
+  size_t capacity_of_all_ = exact_;
   std::vector<std::vector<double>> levels_;
   uint64_t count_ = 0;
   uint64_t moves_ = 0;

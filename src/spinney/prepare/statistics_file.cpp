@@ -125,6 +125,11 @@ Result<Statistics> Statistics::from_bytes(std::span<const char> bytes) {
   statistics.rows_ = rows;
   read_moments(reader, width, statistics.raw_);
   if (options.clip) read_moments(reader, width, statistics.clipped_);
+  const Moments total = statistics.moments();
+  for (size_t c = 0; c < width && reader.ok(); ++c)
+    if (total.count[c] + total.missing[c] + total.positive[c] + total.negative[c] !=
+        static_cast<double>(rows))
+      reader.fail("column " + std::to_string(c) + " does not count the rows that were seen");
   if (can_continue && reader.ok()) statistics.make_summaries();
   for (QuantileSketch& sketch : statistics.sketches_) read_sketch(reader, sketch);
   for (Frequencies& frequencies : statistics.frequencies_) read_frequencies(reader, frequencies);
