@@ -34,7 +34,7 @@ class MemoryPool:
     >>> buffer[:] = 5
     >>> pool.return_buffer(buffer)
     True
-    >>> buffer.any()
+    >>> bool(buffer.any())
     False
     """
 

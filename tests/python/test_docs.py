@@ -13,7 +13,16 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 @pytest.mark.parametrize(
     ("name", "examples_min"),
-    [("python-api", 15), ("configuration", 12), ("batching", 10), ("workers", 10), ("threads", 6)],
+    [
+        ("python-api", 15),
+        ("configuration", 12),
+        ("batching", 10),
+        ("workers", 10),
+        ("threads", 6),
+        ("caching", 12),
+        ("memory-pool", 10),
+        ("metrics", 15),
+    ],
 )
 def test_the_examples_of_a_page(name, examples_min, tmp_path, monkeypatch):
     pytest.importorskip("sklearn")
@@ -36,6 +45,10 @@ def test_the_examples_of_a_page(name, examples_min, tmp_path, monkeypatch):
         "frames",
         "inputs",
         "loading",
+        "lru_ttl_cache",
+        "memory_pool",
+        "metrics.monitor",
+        "metrics.performance",
         "tables",
         "threads",
     ],
