@@ -34,9 +34,12 @@ rows than the one before. Absolute times move with the machine and with what els
 the ratios. `by medians` is the ratio of the median times; `goal` is what this project set itself.
 
 Where a goal is missed: at 10,000 rows of the XGBoost and LightGBM models, daal4py is the best rival
-by far. The random forest is bound by memory: its nodes alone are 6.9 MB (`spinney inspect`), more
-than a core's own cache holds, so that its times move with whatever else fills the shared one. That
-is why two threads can seem to gain more than double on it below.
+by far. What bounds those models is told in `docs/decisions/ranks-and-kernels.md`, and counted by
+`kernel_bench`. The random forest's nodes are 6.9 MB (`spinney inspect`), more than a core's own
+cache holds, so that its times move with whatever else fills the shared one.
+
+Memory is what opening a model adds to the process's own pages (RssAnon); pages of programs, which
+processes share and of which either library has some megabytes, are not counted.
 
 `spinney bench MODEL` does the same for a model of yours.
 """

@@ -12,6 +12,7 @@
 #include <random>
 
 #include "spinney/cpu/features.h"
+#include "spinney/kernel/forest/layout/blocks_layout.h"
 #include "spinney/kernel/forest/registry.h"
 #include "spinney/load/load.h"
 
@@ -78,6 +79,20 @@ size_t shared_bytes(const kernel::SharedTables& tables) {
   return ranker ? ranker->bytes() : 0;
 }
 
+// What K1 does for a block of 64 rows with AVX-512, and the loads that bound it: a node's two
+// for four blocks and one more for each; a step's two for two blocks and three more for each.
+void print_work(const Forest& forest, kernel::SharedTables& tables) {
+  if (!kernel::BlocksLayout::check(forest).ok()) return;
+  const auto ranker = tables.ranker();
+  if (!ranker.ok()) return;
+  const auto layout = kernel::BlocksLayout::make(forest, **ranker, {});
+  std::printf("%-22s %.0f nodes, %.0f steps, %.0f planes of leaves: %.0f loads\n",
+              "a block of rows", layout->nodes_evaluated, layout->steps_evaluated,
+              layout->planes_fetched,
+              1.5 * layout->nodes_evaluated + 4 * layout->steps_evaluated + layout->planes_fetched +
+                  static_cast<double>(forest.n_trees()));
+}
+
 int main_of(int argc, char** argv) {
   if (argc < 2) {
     std::fprintf(stderr, "usage: kernel_bench MODEL [KERNEL [ROWS]]\n");
@@ -96,6 +111,8 @@ int main_of(int argc, char** argv) {
   std::printf("%-22s %9s", "kernel", "build ms");
   for (const size_t count : counts) std::printf(" %9zu", count);
   std::printf(" | %8s %9s\n", "MB", "differ");
+  kernel::SharedTables all_tables(forest);
+  print_work(forest, all_tables);
   const auto entries = kernel::registry();
   for (size_t i = entries.size(); i-- > 0;) {  // the reference is last, and comes first here
     const kernel::KernelEntry& entry = entries[i];

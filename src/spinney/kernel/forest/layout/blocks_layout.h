@@ -44,7 +44,7 @@ struct LayoutOptions {
   uint8_t rank_flip = 0;
   // A program is used where its steps, each this many times the cost of a perfect tree's node, are
   // cheaper than padding.
-  double step_cost = 2.8;
+  double step_cost = 3.0;
 };
 
 struct Segment {
