@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -175,8 +176,19 @@ def test_a_forked_child_starts_afresh():
     batcher.enqueue(running)
     entered.wait(10)
     batcher.enqueue(queued)
+    locked, unlock = threading.Event(), threading.Event()
+
+    def look_at_the_future():  # as a thread does that waits on it
+        with queued.future._condition:
+            locked.set()
+            unlock.wait(60)
+
+    looking = threading.Thread(target=look_at_the_future, daemon=True)
+    looking.start()
+    locked.wait(10)
     child = os.fork()
     if child == 0:
+        signal.alarm(20)  # a deadlock ends the child
         code = 1
         try:
             leave.set()
@@ -188,7 +200,9 @@ def test_a_forked_child_starts_afresh():
             code = 0 if right and batcher.stop(5) else 2
         finally:
             os._exit(code)
-    assert os.WEXITSTATUS(os.waitpid(child, 0)[1]) == 0
+    assert os.waitpid(child, 0)[1] == 0
+    unlock.set()
+    looking.join()
     leave.set()
     assert running.future.result(10).tolist() == [[2.0]]
     assert queued.future.result(10).tolist() == [[4.0]]
