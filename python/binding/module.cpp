@@ -183,6 +183,7 @@ NB_MODULE(_core, m) {
   define_open_futures(m);
   define_engine(m);
   define_quantize(m);
+  define_quantize_model(m);
 }
 
 }  // namespace spinney::binding

@@ -1,4 +1,4 @@
-// The array quantizer's functions, which spinney.quantization builds on.
+// Functions that spinney.quantization builds on: of arrays, and of models.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -6,5 +6,6 @@
 namespace spinney::binding {
 
 void define_quantize(nanobind::module_& m);
+void define_quantize_model(nanobind::module_& m);
 
 }  // namespace spinney::binding

@@ -12,6 +12,10 @@
 
 namespace spinney::load {
 
+// Added to the number of a scorer whose leaves or weights are codes. Its quantization and an array
+// of packed codes come before its own fields, where the array of leaves or weights is then empty.
+inline constexpr uint8_t kQuantizedScorer = 16;
+
 template <typename T, typename Field>
 concept Is = std::same_as<std::remove_const_t<T>, Field>;
 
@@ -43,6 +47,15 @@ void fields(Archive& archive, T& forest) {
   archive(forest.linear_leaves);
   archive(forest.term_features);
   archive(forest.term_weights);
+}
+
+template <typename Archive, Is<Quantization> T>
+void fields(Archive& archive, T& quantization) {
+  archive.limited(quantization.type, CodeType::kFloat16);
+  archive.limited(quantization.score_type, NumberType::kFloat64);
+  archive(quantization.scales);
+  archive(quantization.offsets);
+  archive(quantization.bounds);
 }
 
 template <typename Archive, Is<Linear> T>

@@ -103,10 +103,15 @@ class Reader {
     Description model;
     uint8_t scorer = 0;
     (*this)(scorer);
+    SharedArray<double> codes;
+    if (scorer == kQuantizedScorer || scorer == kQuantizedScorer + 1) {
+      codes = read_codes(model.quantization.emplace());
+      scorer -= kQuantizedScorer;
+    }
     if (scorer == 0)
-      read_forest(model);
+      read_forest(model, std::move(codes));
     else if (scorer == 1)
-      read_linear(model);
+      read_linear(model, std::move(codes));
     else if (scorer == 2)
       read_ensemble(model, depth);
     else
@@ -208,16 +213,37 @@ class Reader {
       status_ = made.error();
   }
 
-  void read_forest(Description& model) {
+  // The codes that a quantized scorer has in place of leaves or weights.
+  SharedArray<double> read_codes(Quantization& quantization) {
+    fields(*this, quantization);
+    SharedArray<char> bytes;
+    if (size_of(quantization.type) == 1) {
+      (*this)(bytes);
+    } else {
+      SharedArray<uint16_t> pairs;
+      (*this)(pairs);
+      const auto all = std::as_bytes(pairs.span());
+      bytes = {sections_.owner, {reinterpret_cast<const char*>(all.data()), all.size()}};
+    }
+    if (!status_.ok()) return {};
+    auto codes = unpack_codes(quantization.type, bytes.span());
+    if (codes.ok()) return std::move(codes).value();
+    status_ = codes.error();
+    return {};
+  }
+
+  void read_forest(Description& model, SharedArray<double> codes) {
     ForestSettings settings;
     Forest arrays;
     fields(*this, settings);
     fields(*this, arrays);
+    if (model.quantization) arrays.leaf_values = std::move(codes);
     if (status_.ok()) accept(adopt_forest(settings, std::move(arrays)), model);
   }
-  void read_linear(Description& model) {
+  void read_linear(Description& model, SharedArray<double> codes) {
     Linear linear;
     fields(*this, linear);
+    if (model.quantization) linear.weights = std::move(codes);
     if (status_.ok()) accept(make_linear(std::move(linear)), model);
   }
   void read_ensemble(Description& model, size_t depth) {

@@ -1,6 +1,8 @@
 #include <bit>
 #include <cstring>
+#include <deque>
 #include <new>
+#include <utility>
 
 #include "spinney/load/artifact.h"
 #include "spinney/load/artifact_fields.h"
@@ -16,12 +18,20 @@ static_assert(std::endian::native == std::endian::little,
 class Writer {
  public:
   void write(const Description& model) {
-    (*this)(static_cast<uint8_t>(model.scorer.index()));
-    if (const auto* forest = std::get_if<Forest>(&model.scorer)) {
+    const auto* forest = std::get_if<Forest>(&model.scorer);
+    const auto* linear = std::get_if<Linear>(&model.scorer);
+    const bool quantized = model.quantization && (forest || linear);
+    (*this)(static_cast<uint8_t>(model.scorer.index() + (quantized ? kQuantizedScorer : 0)));
+    if (quantized) write_codes(*model.quantization, forest ? forest->leaf_values : linear->weights);
+    if (forest) {
       fields(*this, forest->settings());
-      fields(*this, *forest);
-    } else if (const auto* linear = std::get_if<Linear>(&model.scorer)) {
-      fields(*this, *linear);
+      Forest rest = *forest;
+      if (quantized) rest.leaf_values = {};
+      fields(*this, std::as_const(rest));
+    } else if (linear) {
+      Linear rest = *linear;
+      if (quantized) rest.weights = {};
+      fields(*this, std::as_const(rest));
     } else {
       const auto& ensemble = std::get<Ensemble>(model.scorer);
       fields(*this, ensemble);
@@ -68,12 +78,21 @@ class Writer {
     (*this)(static_cast<uint8_t>(value));
   }
 
+  void write_codes(const Quantization& quantization, const SharedArray<double>& codes) {
+    fields(*this, quantization);
+    packed.push_back(pack_codes(quantization.type, codes.span()));
+    if (codes.empty()) return (*this)(uint32_t{0});
+    arrays.push_back({static_cast<uint32_t>(size_of(quantization.type)), packed.back()});
+    (*this)(static_cast<uint32_t>(arrays.size()));
+  }
+
   struct Array {
     uint32_t item_bytes;
     std::span<const char> bytes;
   };
   std::vector<char> bytes;
   std::vector<Array> arrays;
+  std::deque<std::vector<char>> packed;  // codes, which arrays point into
 };
 
 constexpr char kZeros[kArtifactAlignment] = {};
@@ -82,6 +101,7 @@ constexpr char kZeros[kArtifactAlignment] = {};
 struct Pieces {
   std::vector<char> front;  // header and table
   std::vector<char> description;
+  std::deque<std::vector<char>> packed;  // codes of quantized models
   std::vector<std::span<const char>> all;
 };
 
@@ -90,6 +110,7 @@ Pieces lay_out(const Description& model) {
   writer.write(model);
   Pieces pieces;
   pieces.description = std::move(writer.bytes);
+  pieces.packed = std::move(writer.packed);
   std::vector<std::span<const char>> contents{pieces.description};
   for (const Writer::Array& array : writer.arrays) contents.push_back(array.bytes);
 

@@ -11,6 +11,7 @@
 #include "spinney/model/forest.h"
 #include "spinney/model/linear.h"
 #include "spinney/model/output.h"
+#include "spinney/model/quantization.h"
 
 namespace spinney {
 
@@ -74,6 +75,7 @@ struct Source {
 
 struct Description {
   std::variant<Forest, Linear, Ensemble> scorer;
+  std::optional<Quantization> quantization;  // of a scorer whose leaves or weights are codes
   Output output;
   Source source;
   std::vector<std::string> feature_names;  // empty, or one per feature

@@ -9,6 +9,7 @@
 #include "spinney/plan/forest_plan.h"
 #include "spinney/plan/linear_plan.h"
 #include "spinney/plan/missing_plan.h"
+#include "spinney/plan/quantized_plan.h"
 
 namespace spinney::plan {
 namespace {
@@ -19,26 +20,37 @@ std::shared_ptr<const Plan> with_missing(std::shared_ptr<const Plan> plan, doubl
   return make_missing_plan(std::move(plan), missing, model.n_outputs(), model.score_type());
 }
 
+std::shared_ptr<const Plan> with_scales(std::shared_ptr<const Plan> plan, NumberType sum_type,
+                                        const Description& model) {
+  if (!model.quantization) return plan;
+  return make_quantized_plan(std::move(plan), sum_type, *model.quantization);
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const Plan>> make_plan(std::shared_ptr<const Description> model) {
   SPINNEY_TRY(link::check(model->output, model->n_outputs()));
+  if (model->quantization)
+    SPINNEY_TRY(check_quantization(*model->quantization, model->n_outputs()));
   for (const NumberCodes& codes : model->number_codes)
     if (codes.feature >= model->n_features())
       return corrupt("the model encodes column " + std::to_string(codes.feature) + " of " +
                      std::to_string(model->n_features()));
   if (const auto* linear = std::get_if<Linear>(&model->scorer)) {
     SPINNEY_ASSIGN(auto plan, make_linear_plan(model));
-    return with_missing(std::move(plan), linear->missing_value, *model);
+    return with_missing(with_scales(std::move(plan), linear->arithmetic, *model),
+                        linear->missing_value, *model);
   }
   if (std::holds_alternative<Ensemble>(model->scorer)) return make_ensemble_plan(std::move(model));
-  const double missing = std::get<Forest>(model->scorer).settings().missing_value;
+  const ForestSettings& settings = std::get<Forest>(model->scorer).settings();
   if (!model->number_codes.empty()) {
-    SPINNEY_ASSIGN(auto plan, make_forest_plan(model));
+    SPINNEY_ASSIGN(auto sums, make_forest_plan(model));
+    auto plan = with_scales(std::move(sums), settings.accumulator, *model);
     return make_coded_plan(std::move(plan), std::move(model));
   }
-  SPINNEY_ASSIGN(auto plan, make_forest_plan(model));
-  return with_missing(std::move(plan), missing, *model);
+  SPINNEY_ASSIGN(auto sums, make_forest_plan(model));
+  auto plan = with_scales(std::move(sums), settings.accumulator, *model);
+  return with_missing(std::move(plan), settings.missing_value, *model);
 }
 
 }  // namespace spinney::plan

@@ -1,0 +1,71 @@
+#include "spinney/model/quantization.h"
+
+#include <cmath>
+#include <cstring>
+#include <string>
+
+namespace spinney {
+namespace {
+
+// IEEE binary16: a sign, five bits of exponent, ten of mantissa. Codes are finite and exact.
+uint16_t half_bits(double value) {
+  const auto sign = static_cast<uint16_t>(std::signbit(value) ? 0x8000 : 0);
+  const double magnitude = std::fabs(value);
+  if (magnitude < 0x1p-14) return static_cast<uint16_t>(sign + magnitude * 0x1p24);
+  int exponent = 0;
+  const double mantissa = std::frexp(magnitude, &exponent);  // in [0.5, 1)
+  return static_cast<uint16_t>(sign + (exponent + 14) * 1024 + (mantissa * 2 - 1) * 1024);
+}
+
+double half_value(uint16_t bits) {
+  const int exponent = bits >> 10 & 31, mantissa = bits & 0x3ff;
+  const double magnitude =
+      exponent == 0 ? mantissa * 0x1p-24 : std::ldexp(1024 + mantissa, exponent - 25);
+  return bits & 0x8000 ? -magnitude : magnitude;
+}
+
+}  // namespace
+
+std::vector<char> pack_codes(CodeType type, std::span<const double> codes) {
+  std::vector<char> bytes(codes.size() * size_of(type));
+  for (size_t i = 0; i < codes.size(); ++i) {
+    if (type == CodeType::kInt8) {
+      bytes[i] = static_cast<char>(static_cast<int8_t>(codes[i]));
+      continue;
+    }
+    const uint16_t code = type == CodeType::kFloat16
+                              ? half_bits(codes[i])
+                              : static_cast<uint16_t>(static_cast<int16_t>(codes[i]));
+    std::memcpy(bytes.data() + 2 * i, &code, 2);
+  }
+  return bytes;
+}
+
+Result<std::vector<double>> unpack_codes(CodeType type, std::span<const char> bytes) {
+  std::vector<double> codes(bytes.size() / size_of(type));
+  for (size_t i = 0; i < codes.size(); ++i) {
+    if (type == CodeType::kInt8) {
+      codes[i] = static_cast<int8_t>(bytes[i]);
+      continue;
+    }
+    uint16_t code;
+    std::memcpy(&code, bytes.data() + 2 * i, 2);
+    if (type == CodeType::kFloat16 && (code & 0x7c00) == 0x7c00)
+      return corrupt("quantized weight " + std::to_string(i) + " is not finite");
+    codes[i] = type == CodeType::kFloat16 ? half_value(code) : static_cast<int16_t>(code);
+  }
+  return codes;
+}
+
+Status check_quantization(const Quantization& quantization, size_t n_outputs) {
+  if (quantization.scales.size() != n_outputs || quantization.offsets.size() != n_outputs)
+    return corrupt("the quantized model has " + std::to_string(quantization.scales.size()) +
+                   " scales and " + std::to_string(quantization.offsets.size()) + " offsets for " +
+                   std::to_string(n_outputs) + " outputs");
+  if (!quantization.bounds.empty() && quantization.bounds.size() != n_outputs)
+    return corrupt("the quantized model has " + std::to_string(quantization.bounds.size()) +
+                   " error bounds for " + std::to_string(n_outputs) + " outputs");
+  return {};
+}
+
+}  // namespace spinney
