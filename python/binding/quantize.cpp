@@ -1,5 +1,7 @@
 #include "binding/quantize.h"
 
+#include <algorithm>
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -251,6 +253,25 @@ nb::tuple affine_parameters(float min, float max, int low, int high, bool symmet
   return nb::make_tuple(affine.scale, affine.zero);
 }
 
+// The largest and the mean absolute difference of two arrays where both are finite.
+nb::tuple array_difference(nb::handle a, nb::handle b) {
+  PyArrayObject *x = carray(a, NPY_FLOAT, "a"), *y = carray(b, NPY_FLOAT, "b");
+  if (size(x) != size(y)) refuse("the arrays differ in size");
+  double largest = 0, sum = 0;
+  size_t count = 0;
+  run(size(x), [&] {
+    for (size_t i = 0; i < size(x); ++i) {
+      const double difference =
+          std::fabs(static_cast<double>(floats(x)[i]) - static_cast<double>(floats(y)[i]));
+      if (!std::isfinite(difference)) continue;
+      largest = std::max(largest, difference);
+      sum += difference;
+      ++count;
+    }
+  });
+  return nb::make_tuple(largest, count == 0 ? 0.0 : sum / static_cast<double>(count));
+}
+
 nb::object to_half(nb::handle x) {
   PyArrayObject* in = carray(x, NPY_FLOAT, "x");
   const nb::object out = own(like(in, NPY_HALF));
@@ -290,6 +311,8 @@ void define_quantize(nb::module_& m) {
         "symmetric"_a, "(scales, zero_points, nans, infinities) for the channels' ranges.");
   m.def("affine_parameters", &affine_parameters, "min"_a, "max"_a, "low"_a, "high"_a, "symmetric"_a,
         "(scale, zero_point) for values from min to max.");
+  m.def("array_difference", &array_difference, "a"_a, "b"_a,
+        "(largest, mean) absolute difference of the values that are finite in both.");
   m.def("to_half", &to_half, "x"_a, "x in float16, ties to even, infinity beyond 65,504.");
   m.def("from_half", &from_half, "x"_a, "float16 values in float32, exactly.");
 }

@@ -16,6 +16,7 @@ from spinney.exceptions import (
     ModelNotFoundError,
     ModelTooLargeError,
     PythonModelError,
+    QuantizationRefusedError,
     QueueFullError,
     RequestCancelledError,
     RequestExpiredError,
@@ -33,7 +34,7 @@ from spinney.exceptions import (
     WorkerTimeoutError,
 )
 from spinney.loading import load
-from spinney.quantization import Quantizer
+from spinney.quantization import QuantizationReport, Quantizer, quantize_model
 from spinney.workers import CallableModel, WorkerModel
 
 __all__ = [
@@ -55,6 +56,8 @@ __all__ = [
     "ModelType",
     "PredictionFuture",
     "PythonModelError",
+    "QuantizationRefusedError",
+    "QuantizationReport",
     "Quantizer",
     "QueueFullError",
     "RequestCancelledError",
@@ -74,4 +77,5 @@ __all__ = [
     "WorkerTimeoutError",
     "__version__",
     "load",
+    "quantize_model",
 ]

@@ -26,6 +26,14 @@ class UnsupportedModelError(SpinneyError, NotImplementedError):
     """The model is well formed, but Spinney has no native path for it or for what was asked."""
 
 
+class QuantizationRefusedError(SpinneyError, ValueError):
+    """A quantized model's error is more than was allowed. report: its QuantizationReport."""
+
+    def __init__(self, message, report=None):
+        super().__init__(message)
+        self.report = report
+
+
 class ModelNotFoundError(SpinneyError, FileNotFoundError):
     """There is no file at the path given."""
 

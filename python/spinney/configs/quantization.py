@@ -69,6 +69,12 @@ class QuantizationConfig(Config):
         True, Bool(), "quantize_dequantize holds codes of a block of values, not of all"
     )
 
+    max_error: float | None = option(
+        None,
+        Optional(Real(0.0)),
+        "a model whose raw scores quantizing changes by more is refused",
+    )
+
     def settle(self):
         kind = self.quantization_type
         self._fit("num_bits", 16 if kind is QuantizationType.INT16 else 8)

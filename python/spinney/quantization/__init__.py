@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+from spinney.quantization.models import (
+    QuantizationReport,
+    input_loss,
+    quantize_for_engine,
+    quantize_model,
+)
 from spinney.quantization.parameters import Parameters
 from spinney.quantization.quantizer import Quantizer
 
-__all__ = ["Parameters", "Quantizer"]
+__all__ = [
+    "Parameters",
+    "QuantizationReport",
+    "Quantizer",
+    "input_loss",
+    "quantize_for_engine",
+    "quantize_model",
+]
