@@ -4,6 +4,7 @@
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -117,11 +118,9 @@ class PyEngine {
   }
 
   void stop(double seconds) {
-    {
-      nb::gil_scoped_release release;
-      engine_->stop(nanoseconds(seconds));
-    }
-    dispatcher_->stop();
+    nb::gil_scoped_release release;
+    engine_->stop(nanoseconds(seconds));
+    dispatcher_->stop(std::chrono::steady_clock::now() + std::chrono::seconds(1));
   }
 
   // In a forked child, whose threads are gone: nothing of this engine may be touched, not even

@@ -2,6 +2,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/shared_ptr.h>
 
+#include <chrono>
 #include <memory>
 #include <utility>
 
@@ -51,14 +52,39 @@ struct Keeper {
 
 }  // namespace
 
+namespace {
+
+// Plain C methods: when the interpreter ends while one of them waits for its lock, the system ends
+// the thread by unwinding it, which a generic dispatcher's catch-all would break.
+PyObject* serve(PyObject* self, PyObject* lane) {
+  const long number = PyLong_AsLong(lane);
+  if (number == -1 && PyErr_Occurred()) return nullptr;
+  Dispatcher* dispatcher = nb::inst_ptr<Dispatcher>(self);
+  dispatcher->serve(number ? Dispatcher::kCallbacks : Dispatcher::kConditions);
+  Py_RETURN_NONE;
+}
+
+PyObject* stop(PyObject* self, PyObject*) {
+  Dispatcher* dispatcher = nb::inst_ptr<Dispatcher>(self);
+  PyThreadState* state = PyEval_SaveThread();
+  dispatcher->stop(std::chrono::steady_clock::now() + std::chrono::seconds(1));
+  PyEval_RestoreThread(state);
+  Py_RETURN_NONE;
+}
+
+PyMethodDef dispatcher_methods[] = {
+    {"serve", serve, METH_O, "serve($self, lane, /)\n--\n\nDelivers futures until stopped."},
+    {"stop", stop, METH_NOARGS, "stop($self)\n--\n\nEnds the threads that serve."},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+}  // namespace
+
 void define_open_futures(nb::module_& module) {
-  nb::class_<Dispatcher>(module, "Dispatcher", "Runs callbacks of futures on threads of its own.")
-      .def(nb::new_([] { return std::make_shared<Dispatcher>(); }))
-      .def("serve",
-           [](Dispatcher& self, int lane) {
-             self.serve(lane ? Dispatcher::kCallbacks : Dispatcher::kConditions);
-           })
-      .def("stop", &Dispatcher::stop);
+  PyType_Slot slots[] = {{Py_tp_methods, dispatcher_methods}, {0, nullptr}};
+  nb::class_<Dispatcher>(module, "Dispatcher", nb::type_slots(slots),
+                         "Runs callbacks of futures on threads of its own.")
+      .def(nb::new_([] { return std::make_shared<Dispatcher>(); }));
   nb::class_<Keeper>(module, "OpenFuture", "A future that Python code completes.")
       .def(nb::init<std::shared_ptr<Dispatcher>>())
       .def(

@@ -110,17 +110,24 @@ void Dispatcher::push(Lane lane, PyObject* future) {
   if (queue.futures.size() == 1) queue.filled.notify_one();
 }
 
-void Dispatcher::stop() {
-  for (Queue& queue : lanes_) {
-    const std::lock_guard lock(queue.mutex);
+void Dispatcher::stop(Promise::Time deadline) {
+  for (Lane lane : {kConditions, kCallbacks}) {
+    Queue& queue = lanes_[lane];
+    std::unique_lock lock(queue.mutex);
     queue.stopped = true;
     queue.filled.notify_all();
+    if (claimed_[lane] && queue.thread != std::this_thread::get_id())
+      queue.filled.wait_until(lock, deadline, [&] { return queue.ended; });
   }
 }
 
 void Dispatcher::serve(Lane lane) {
   Queue& queue = lanes_[lane];
   std::vector<PyObject*> futures;
+  {
+    const std::lock_guard lock(queue.mutex);
+    queue.thread = std::this_thread::get_id();
+  }
   for (;;) {
     futures.clear();
     PyThreadState* state = PyEval_SaveThread();
@@ -130,7 +137,7 @@ void Dispatcher::serve(Lane lane) {
       futures.swap(queue.futures);
     }
     PyEval_RestoreThread(state);
-    if (futures.empty()) return;  // stopped, and nothing is left
+    if (futures.empty()) break;  // stopped, and nothing is left
     for (PyObject* future : futures) {
       if (lane == kConditions && announce(future))
         push(kCallbacks, future);
@@ -138,6 +145,9 @@ void Dispatcher::serve(Lane lane) {
         deliver(future);
     }
   }
+  const std::lock_guard lock(queue.mutex);
+  queue.ended = true;
+  queue.filled.notify_all();
 }
 
 }  // namespace spinney::binding

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -96,7 +97,9 @@ class Dispatcher {
   void push(Lane lane, PyObject* future);
   // Waits without the interpreter's lock, delivers with it, until stopped.
   void serve(Lane lane);
-  void stop();
+  // Without the interpreter's lock: ends the threads and waits for them until then, except for the
+  // one that calls.
+  void stop(Promise::Time deadline);
   // True the first time for each lane: the caller starts its thread.
   bool claim(Lane lane) { return !claimed_[lane].exchange(true); }
 
@@ -106,6 +109,8 @@ class Dispatcher {
     std::condition_variable filled;
     std::vector<PyObject*> futures;
     bool stopped = false;
+    bool ended = false;
+    std::thread::id thread;
   };
   Queue lanes_[2];
   std::atomic<bool> claimed_[2] = {};

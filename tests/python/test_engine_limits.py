@@ -1,0 +1,122 @@
+"""Throttling by the CPU and limits of memory: when they act, when they let go, what callers see."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import spinney
+from spinney import InferenceEngine
+from spinney.engine import load_watch
+from spinney.engine.load_watch import CpuMeter, Throttle
+
+ROWS = np.zeros((1, 10))
+
+
+def cgroup(tmp_path, used_us, quota="200000 100000"):
+    (tmp_path / "cpu.stat").write_text(f"usage_usec {used_us}\nuser_usec 0\n")
+    if quota:
+        (tmp_path / "cpu.max").write_text(quota)
+    return str(tmp_path)
+
+
+def test_the_meter_reads_the_control_group_not_the_host(tmp_path, monkeypatch):
+    monkeypatch.setattr(load_watch, "usable_cpus", lambda: 64)
+    now = [0.0]
+    meter = CpuMeter(cgroup(tmp_path, 0), lambda: now[0])
+    assert meter.cpus == 2.0
+    now[0] = 1.0
+    cgroup(tmp_path, 1_500_000)
+    assert meter.percent() == pytest.approx(75.0)
+    now[0] = 2.0
+    assert meter.percent() == pytest.approx(0.0)
+
+
+def test_the_meter_without_a_quota_or_a_control_group(tmp_path, monkeypatch):
+    monkeypatch.setattr(load_watch, "usable_cpus", lambda: 3)
+    assert CpuMeter(cgroup(tmp_path, 0, "max 100000")).cpus == 3.0
+    meter = CpuMeter(str(tmp_path / "absent"))
+    assert meter.cpus == 3.0 and 0.0 <= meter.percent() < 1000.0
+
+
+def test_the_throttle_waits_halves_and_lets_go():
+    throttle = Throttle(90.0, cpus=1)
+    assert [throttle.look(95, 40) for _ in range(5)] == [None, None, 20, 10, 5]
+    assert throttle.look(85, 5) == 5  # below, but not by enough: hysteresis
+    assert [throttle.look(95, 5) for _ in range(2)] == [5, 5]
+    seen = [throttle.look(20, 5) for _ in range(20)]
+    assert seen[:4] == [5, 5, 5, 10] and seen[-1] is None
+    assert throttle.retry_after > 0
+    for _ in range(50):
+        throttle.look(100, 1)
+    assert throttle.limit == 1  # never none at all
+
+
+@pytest.fixture
+def watched(model, monkeypatch):
+    monkeypatch.setattr(load_watch, "LOOK_S", 60.0)  # looks come from the test
+    config = {
+        "enable_throttling": True,
+        "cpu_threshold_percent": 50.0,
+        "enable_request_deduplication": False,
+    }
+    with InferenceEngine(config) as engine:
+        assert engine.load_model(model)
+        yield engine
+
+
+def test_a_throttled_engine_says_when_to_come_back(watched, caplog):
+    watch = watched._parts.watch
+    watch._meter.percent = lambda: 99.0
+    for _ in range(3):
+        watch.look()
+    assert watched.get_performance_metrics()["throttled"] is True
+    assert "throttling on" in caplog.text
+    assert watched.predict(ROWS)[0]  # one at a time is served
+    entered = watched._parts.core.enter()
+    assert entered == 0
+    success, result, meta = watched.predict(ROWS)
+    assert (success, result, meta["throttled"]) == (False, None, True)
+    assert meta["retry_after"] > 0 and "cpu_threshold_percent" in meta["error"]
+    refused = watched.enqueue_prediction(ROWS)
+    assert refused.done()
+    assert isinstance(refused.exception(), spinney.ThrottledError)
+    assert refused.exception().retry_after > 0
+    watched._parts.core.leave()
+    watch._meter.percent = lambda: 1.0
+    for _ in range(60):
+        watch.look()
+    assert "throttling lifted" in caplog.text
+    assert watched.get_performance_metrics()["throttled"] is False
+
+
+def test_throttle_on_high_cpu_acts_only_with_enable_throttling(model):
+    with InferenceEngine({"throttle_on_high_cpu": True}) as engine:
+        assert engine._parts.watch is None
+    with InferenceEngine({"enable_throttling": True, "throttle_on_high_cpu": False}) as engine:
+        assert engine._parts.watch is None
+
+
+def test_the_high_watermark_trims_and_logs_once(model, monkeypatch, caplog):
+    monkeypatch.setattr(load_watch, "LOOK_S", 60.0)
+    with InferenceEngine({"memory_high_watermark_mb": 1.0}) as engine:
+        assert engine.load_model(model)
+        engine.predict(ROWS)
+        assert engine.predict(ROWS)[2]["cached"]
+        for _ in range(3):
+            engine._parts.watch.look()
+        assert caplog.text.count("memory_high_watermark_mb") == 1
+        assert "cached" not in engine.predict(ROWS)[2]  # the cache was emptied, and serves on
+
+
+def test_above_the_memory_limit_requests_are_refused(model, monkeypatch):
+    monkeypatch.setattr(load_watch, "LOOK_S", 60.0)
+    with InferenceEngine({"memory_limit_gb": 0.001}) as engine:
+        assert engine.load_model(model)
+        engine._parts.watch.look()
+        success, _, meta = engine.predict(ROWS)
+        assert not success and meta["throttled"] and "memory_limit_gb" in meta["error"]
+        assert isinstance(engine.enqueue_prediction(ROWS).exception(1), spinney.ThrottledError)
+        monkeypatch.setattr(load_watch, "resident_mb", lambda: 0.5)
+        engine._parts.watch.look()
+        assert engine.predict(ROWS)[0]
