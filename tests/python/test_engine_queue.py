@@ -300,6 +300,21 @@ def test_shutdown_answers_or_fails_every_future(model, rows):
         assert isinstance(future.exception(), (type(None), spinney.EngineShutDownError))
 
 
+def test_shutdown_does_not_wait_for_a_model_that_hangs(slow):
+    engine, function = slow
+    waiting = [engine.enqueue_prediction(np.ones((1, 2))) for _ in range(5)]
+    heard = threading.Event()
+    waiting[0].add_done_callback(lambda f: heard.set())
+    started = time.monotonic()
+    engine.shutdown(timeout=0.1)
+    assert time.monotonic() - started < 5
+    for future in waiting:
+        with pytest.raises(spinney.EngineShutDownError):
+            future.result(timeout=5)
+    assert heard.wait(5)
+    function.go.set()
+
+
 def test_threads_end_with_the_engine(model, rows):
     def native_threads():
         with open("/proc/self/status") as status:
