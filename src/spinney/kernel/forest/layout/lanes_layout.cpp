@@ -7,6 +7,14 @@
 namespace spinney::kernel {
 namespace {
 
+// A walk before its states have numbers.
+struct Draft {
+  LaneWalk walk;
+  std::span<const Node> tree;
+  std::vector<uint32_t> ends, inner, leaves;  // nodes
+  uint32_t first_inner = 0, first_leaf = 0;   // states
+};
+
 class Builder {
  public:
   Builder(const Forest& forest, const rank::Ranker& ranker, LanesLayout& layout)
@@ -44,7 +52,6 @@ class Builder {
     layout_.tests.resize(group.positions + positions * 2 * kLanes);
     layout_.leaf_begins.resize(group.leaf_begin + kLanes);
     layout_.position_count += static_cast<double>(positions);
-    states_ = 0;
     for (size_t lane = 0; lane < trees.size(); ++lane) {
       tree_ = forest_.tree(trees[lane]);
       ends_.assign(size_t{1} << group.depth, 0);
@@ -83,8 +90,10 @@ class Builder {
   }
 
   Status add_walk(uint32_t tree, size_t lane, uint32_t steps) {
+    Draft draft;
+    draft.tree = tree_;
+    draft.ends = ends_;
     // Nodes below the top, parents before children, then leaves.
-    std::vector<uint32_t> inner, leaves;
     std::vector<uint32_t> stack;
     for (size_t end = ends_.size(); end-- > 0;)
       if (stack.empty() || stack.back() != ends_[end]) stack.push_back(ends_[end]);
@@ -92,71 +101,106 @@ class Builder {
       const uint32_t at = stack.back();
       stack.pop_back();
       if (tree_[at].is_leaf()) {
-        leaves.push_back(at);
+        draft.leaves.push_back(at);
         continue;
       }
-      inner.push_back(at);
+      draft.inner.push_back(at);
       stack.push_back(static_cast<uint32_t>(tree_[at].right));
       stack.push_back(static_cast<uint32_t>(tree_[at].left));
     }
-    LaneWalk walk;
-    walk.lane = static_cast<uint32_t>(lane);
-    walk.steps = steps;
-    walk.words = static_cast<uint32_t>((inner.size() + 63) / 64);
-    walk.first_state = states_;
-    walk.tests = layout_.tests.size();
-    walk.start = layout_.starts.size();
-    if (walk.words > kWalkWordsMax)
-      return unsupported("tree " + std::to_string(tree) + " has " + std::to_string(inner.size()) +
+    draft.walk.lane = static_cast<uint32_t>(lane);
+    draft.walk.steps = steps;
+    draft.walk.words = static_cast<uint32_t>((draft.inner.size() + 63) / 64);
+    if (draft.walk.words > kWalkWordsMax)
+      return unsupported("tree " + std::to_string(tree) + " has " +
+                         std::to_string(draft.inner.size()) +
                          " nodes below its first 6 levels; lanes hold at most 256");
-    state_of_.resize(tree_.size());
-    for (size_t i = 0; i < inner.size(); ++i)
-      state_of_[inner[i]] = static_cast<uint16_t>(states_ + i);
-    const size_t first_leaf = states_ + inner.size();
-    for (size_t i = 0; i < leaves.size(); ++i)
-      state_of_[leaves[i]] = static_cast<uint16_t>(first_leaf + i);
-    add_tests(inner, walk.words);
-    for (const uint32_t end : ends_) layout_.starts.push_back(state_of_[end]);
-    add_states(inner, leaves);
-    layout_.walks.push_back(walk);
     layout_.walk_steps += steps;
-    layout_.walk_words += walk.words;
+    layout_.walk_words += draft.walk.words;
+    drafts_.push_back(std::move(draft));
     return {};
   }
 
-  void add_tests(const std::vector<uint32_t>& inner, size_t words) {
-    const size_t begin = layout_.tests.size();
-    layout_.tests.resize(begin + words * 2 * kLanes);
-    for (size_t i = 0; i < inner.size(); ++i) {
-      const rank::NodeTest test = ranker_.test(tree_[inner[i]]);
-      uint8_t* word = layout_.tests.data() + begin + i / 64 * 2 * kLanes;
-      word[i % 64] = static_cast<uint8_t>(test.column);
-      word[kLanes + i % 64] = test.rank;
+  // Numbers the states of a group's walks. Trees share a word of decisions while it has room; their
+  // leaves come after all words, and those of walks of several words after their own.
+  void number_states() {
+    uint32_t used = 0;
+    for (Draft& draft : drafts_) {
+      if (draft.walk.words != 1) continue;
+      const auto count = static_cast<uint32_t>(draft.inner.size());
+      if (used % 64 + count > 64) used = whole_words(used);
+      draft.first_inner = used;
+      used += count;
+    }
+    first_value_ = states_ = whole_words(used);
+    for (Draft& draft : drafts_) {
+      if (draft.walk.words != 1) continue;
+      draft.first_leaf = states_;
+      states_ += static_cast<uint32_t>(draft.leaves.size());
+    }
+    for (Draft& draft : drafts_) {
+      if (draft.walk.words == 1) continue;
+      draft.first_inner = draft.walk.first_state = whole_words(states_);
+      draft.first_leaf = draft.first_inner + static_cast<uint32_t>(draft.inner.size());
+      states_ = draft.first_leaf + static_cast<uint32_t>(draft.leaves.size());
+    }
+  }
+  static uint32_t whole_words(uint32_t states) { return (states + 63) / 64 * 64; }
+
+  // A draft's tests, which begin at the word that holds its first inner state.
+  void add_tests(Draft& draft) {
+    constexpr size_t kWordBytes = 2 * kLanes;
+    if (draft.walk.words == 1)
+      draft.walk.tests = narrow_tests_ + draft.first_inner / 64 * kWordBytes;
+    else
+      draft.walk.tests = layout_.tests.size();
+    const size_t end = draft.walk.tests + draft.walk.words * kWordBytes;
+    if (layout_.tests.size() < end) layout_.tests.resize(end);
+    for (size_t i = 0; i < draft.inner.size(); ++i) {
+      const rank::NodeTest test = ranker_.test(draft.tree[draft.inner[i]]);
+      const size_t place = draft.first_inner % 64 + i;
+      uint8_t* word = layout_.tests.data() + draft.walk.tests + place / 64 * kWordBytes;
+      word[place % 64] = static_cast<uint8_t>(test.column);
+      word[kLanes + place % 64] = test.rank;
     }
   }
 
-  // States, and the values of the group's walks, which are indexed by state.
-  void add_states(const std::vector<uint32_t>& inner, const std::vector<uint32_t>& leaves) {
-    for (const uint32_t at : inner) {
-      layout_.next.push_back(state_of_[static_cast<size_t>(tree_[at].left)]);
-      layout_.next.push_back(state_of_[static_cast<size_t>(tree_[at].right)]);
-      walk_leaves_.push_back(UINT32_MAX);
+  void add_states(Draft& draft, const LaneGroup& group) {
+    state_of_.resize(draft.tree.size());
+    for (size_t i = 0; i < draft.inner.size(); ++i)
+      state_of_[draft.inner[i]] = static_cast<uint16_t>(draft.first_inner + i);
+    for (size_t i = 0; i < draft.leaves.size(); ++i)
+      state_of_[draft.leaves[i]] = static_cast<uint16_t>(draft.first_leaf + i);
+    draft.walk.start = layout_.starts.size();
+    for (const uint32_t end : draft.ends) layout_.starts.push_back(state_of_[end]);
+    uint16_t* next = layout_.next.data() + group.next;
+    for (const uint32_t at : draft.inner) {
+      next[2 * state_of_[at]] = state_of_[static_cast<size_t>(draft.tree[at].left)];
+      next[2 * state_of_[at] + 1] = state_of_[static_cast<size_t>(draft.tree[at].right)];
     }
-    for (const uint32_t at : leaves) {
-      layout_.next.insert(layout_.next.end(), 2, state_of_[at]);
-      walk_leaves_.push_back(tree_[at].leaf_row());
+    for (const uint32_t at : draft.leaves) {
+      next[2 * state_of_[at]] = next[2 * state_of_[at] + 1] = state_of_[at];
+      walk_leaves_[state_of_[at] - first_value_] = draft.tree[at].leaf_row();
     }
-    while (walk_leaves_.size() % 64 != 0) {
-      layout_.next.insert(layout_.next.end(), 2, 0);
-      walk_leaves_.push_back(UINT32_MAX);
-    }
-    states_ = static_cast<uint32_t>(walk_leaves_.size());
   }
 
   void finish_walks(LaneGroup& group) {
-    const uint32_t begin = n_values();
+    number_states();
+    layout_.next.resize(group.next + 2 * size_t{states_});
+    walk_leaves_.assign(states_ - first_value_, UINT32_MAX);
+    narrow_tests_ = layout_.tests.size();
+    std::stable_sort(drafts_.begin(), drafts_.end(), [](const Draft& a, const Draft& b) {
+      return (a.walk.words == 1) > (b.walk.words == 1);
+    });
+    for (Draft& draft : drafts_) {
+      add_tests(draft);
+      add_states(draft, group);
+      layout_.walks.push_back(draft.walk);
+    }
+    // States below first_value_ have no values.
+    const uint32_t begin = n_values() - first_value_;
     for (const uint32_t row : walk_leaves_) add_row(row);
-    walk_leaves_.clear();
+    drafts_.clear();
     const auto first = layout_.walks.begin() + group.first_walk;
     std::sort(first, layout_.walks.end(), [](const LaneWalk& a, const LaneWalk& b) {
       if ((a.words > 1) != (b.words > 1)) return a.words == 1;
@@ -192,8 +236,10 @@ class Builder {
   std::span<const Node> tree_;
   std::vector<uint32_t> ends_;
   std::vector<uint16_t> state_of_;
-  std::vector<uint32_t> walk_leaves_;  // per state of the group: its leaf row, or none
-  uint32_t states_ = 0;
+  std::vector<Draft> drafts_;          // of the group
+  std::vector<uint32_t> walk_leaves_;  // per state from first_value_ on: its leaf row, or none
+  uint32_t states_ = 0, first_value_ = 0;
+  size_t narrow_tests_ = 0;
 };
 
 }  // namespace

@@ -26,8 +26,10 @@ inline constexpr uint32_t kTopDepthMax = 6;
 inline constexpr size_t kLaneColumnsMax = 256;
 inline constexpr size_t kWalkWordsMax = 4;
 
-// A tree that goes on below the top. States are its nodes below the top, 64 per word of decisions,
-// then its leaves, which lead to themselves; they count from a multiple of 64 within the group.
+// A tree that goes on below the top. States are its nodes below the top, numbered within the group
+// so that their low six bits say which of 64 decisions is theirs, and its leaves, which lead to
+// themselves. Small trees share words of decisions, and their leaves come after all of those; a
+// tree of several words begins with a word of its own, and its leaves follow.
 struct LaneWalk {
   uint32_t lane = 0;
   uint32_t steps = 0;
