@@ -22,6 +22,7 @@
 #include "binding/predict.h"
 #include "binding/prepare.h"
 #include "binding/quantize.h"
+#include "binding/rank_key.h"
 #include "binding/split_values.h"
 #include "binding/threads.h"
 
@@ -176,6 +177,7 @@ NB_MODULE(_core, m) {
   define_split_values(m);
   define_cache(m);
   define_pool(m);
+  define_rank_key(m);
   define_metrics(m);
   define_threads(m);
   define_prepare(m);
