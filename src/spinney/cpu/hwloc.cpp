@@ -27,6 +27,11 @@ struct Hwloc {
   decltype(&hwloc_get_obj_by_depth) get_obj_by_depth = nullptr;
   decltype(&hwloc_bitmap_next) bitmap_next = nullptr;
   std::string missing;  // why it cannot be used; empty if it can
+
+  bool usable() const {
+    return missing.empty() && get_api_version && topology_init && set_synthetic && topology_load &&
+           topology_destroy && get_type_depth && get_obj_by_depth && bitmap_next;
+  }
 };
 
 template <typename Function>
@@ -87,7 +92,7 @@ std::vector<Cpu> read_cpus(const Hwloc& api, hwloc_topology_t topology) {
 
 Result<Topology> read(const char* description) {
   const Hwloc& api = hwloc();
-  if (!api.missing.empty()) return unsupported(api.missing);
+  if (!api.usable()) return unsupported(api.missing);
   hwloc_topology_t topology = nullptr;
   if (api.topology_init(&topology) != 0) return unsupported("hwloc cannot start");
   Topology found;

@@ -138,7 +138,9 @@ TEST(ThisMachine, HasTheCpusThatTheThreadMayUse) {
   setenv("SPINNEY_HWLOC", "off", 1);
   const Topology plain = read_topology();
   unsetenv("SPINNEY_HWLOC");
-  EXPECT_NE(plain.source.find("SPINNEY_HWLOC=off"), std::string::npos) << plain.source;
+  if (has_hwloc()) {
+    EXPECT_NE(plain.source.find("SPINNEY_HWLOC=off"), std::string::npos) << plain.source;
+  }
   EXPECT_EQ(plain.cpus.size(), topology.cpus.size());
   EXPECT_EQ(plain.n_cores(), topology.n_cores());
   EXPECT_EQ(plain.nodes(), topology.nodes());
