@@ -1,7 +1,7 @@
 // Histogram: counts of values, most often nanoseconds, from which quantiles are read.
 //
 //   Histogram wait_ns;                    // as a member of whatever waits
-//   wait_ns.record(ns);                   // any thread, no lock, about 10 ns
+//   wait_ns.record(ns);                   // any thread, no lock: two atomic additions, about 20 ns
 //   HistogramSnapshot s = wait_ns.read();
 //   double p99 = s.quantile(0.99);
 //
