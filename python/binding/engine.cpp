@@ -130,6 +130,15 @@ class PyEngine {
     new std::shared_ptr<Dispatcher>(dispatcher_);
   }
 
+  // ([(seconds, rows) of each batch since the last call], rows of those that were not kept, ever)
+  nb::tuple take_batches() {
+    uint64_t lost_rows = 0;
+    nb::list out;
+    for (const BatchLog::Batch& batch : batches_->take(lost_rows))
+      out.append(nb::make_tuple(static_cast<double>(batch.run_ns) * 1e-9, batch.rows));
+    return nb::make_tuple(out, lost_rows);
+  }
+
   nb::dict stats() const;
   nb::list models() const;
 
@@ -139,6 +148,7 @@ class PyEngine {
     served->engine = engine_;
     served->dispatcher = dispatcher_;
     served->gate = gate_;
+    served->batches = batches_;
     served->name = name;
     served->version = version;
     return served;
@@ -159,6 +169,7 @@ class PyEngine {
   std::shared_ptr<engine::Engine> engine_;
   std::shared_ptr<Dispatcher> dispatcher_;
   std::shared_ptr<Gate> gate_;
+  std::shared_ptr<BatchLog> batches_ = std::make_shared<BatchLog>();
 };
 
 nb::dict counts(const engine::RequestCounts& from) {
@@ -253,6 +264,7 @@ void define_engine(nb::module_& module) {
       .def("drain", &PyEngine::drain, "seconds"_a)
       .def("stop", &PyEngine::stop, "seconds"_a)
       .def("abandon", &PyEngine::abandon)
+      .def("take_batches", &PyEngine::take_batches)
       .def("stats", &PyEngine::stats)
       .def("models", &PyEngine::models);
 }

@@ -70,6 +70,7 @@ class RequestPromise final : public Promise {
   }
 
   void set_id(RequestId id) { id_ = id; }
+  const Served& served() const { return *served_; }
   void leave() { served_->gate->leave(); }
   void drop() override { served_->engine->cancel(id_); }
 
@@ -151,8 +152,13 @@ class RequestPromise final : public Promise {
 class PromiseCompletion final : public Completion {
  public:
   void finish(std::span<Finished> finished) noexcept override {
+    int64_t noted = 0;
     for (const Finished& one : finished) {
       auto* promise = static_cast<RequestPromise*>(one.context);
+      if (one.started_ns != noted && one.batch_rows && !one.shared && !one.from_cache) {
+        noted = one.started_ns;  // once for all requests of a batch
+        promise->served().batches->add({one.finished_ns - one.started_ns, one.batch_rows});
+      }
       promise->leave();
       try {
         promise->keep(one);

@@ -131,7 +131,13 @@ def test_performance_metrics(engine, saved):
         assert metrics[name] is not None, name
     assert metrics["memory_usage_mb"] > 10 and metrics["threads_count"] > 1
     assert metrics["batcher"]["processed_requests"] >= 1
-    assert metrics["gc_uncollectable"] == 0 and len(metrics["gc_collections"]) == 3
+    assert metrics["total_requests"] == 201 and metrics["total_errors"] == 0
+    assert metrics["p99_inference_time_ms"] > 0 and metrics["throughput"] > 0
+    assert 0.0 <= metrics["cache_hit_rate"] <= 1.0
+    assert engine.predict("nonsense")[0] is False
+    assert engine.get_performance_metrics()["errors_by_kind"] == {"InvalidInputError": 1}
+    text = engine.get_prometheus_metrics()
+    assert "spinney_inference_seconds" in text and "nv_inference" in text
     assert metrics["models"][0]["version"] == "1.0"
 
 
@@ -268,3 +274,12 @@ def test_names_of_the_door_are_spinney_s():
 def test_it_is_not_pickled():
     with InferenceEngine() as engine, pytest.raises(TypeError, match="config"):
         pickle.dumps(engine)
+
+
+def test_without_monitoring(saved):
+    with InferenceEngine({"enable_monitoring": False}) as engine:
+        assert engine.load_model(saved[2])
+        assert engine.predict(saved[0])[0]
+        metrics = engine.get_performance_metrics()
+        assert "total_requests" not in metrics and metrics["memory_usage_mb"] > 1
+        assert engine.get_prometheus_metrics() == ""

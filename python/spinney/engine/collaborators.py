@@ -19,7 +19,7 @@ _HOMES = {
     "DynamicBatcher": "spinney.batching",
     "LRUTTLCache": "spinney.lru_ttl_cache",
     "MemoryPool": "spinney.memory_pool",
-    "PerformanceMetrics": "spinney.metrics",
+    "MetricsManager": "spinney.metrics",
     "Quantizer": "spinney.quantization",
 }
 

@@ -13,7 +13,7 @@ from spinney.engine import lifecycle
 from spinney.engine.future import PredictionFuture
 from spinney.engine.loads import Loads
 from spinney.engine.parts import Parts, unused_details
-from spinney.engine.report import report
+from spinney.engine.report import collect, report
 from spinney.exceptions import (
     EngineShutDownError,
     InvalidInputError,
@@ -27,7 +27,7 @@ _log = logging.getLogger("spinney.engine")
 _NORMAL = BatchPriority.NORMAL
 _LEVELS = {level: int(level.value) for level in BatchPriority}
 _FULL = 1  # what spinney._core.Engine.enter() answers; 2 is throttled
-_NOTHING = (0.0, 0.0)
+_NOTHING = ()
 NO_MODEL = "no model is loaded; call load_model first"
 SHUT_DOWN = "the engine is shut down"
 
@@ -147,7 +147,7 @@ class InferenceEngine(Loads):
             if key is not None:
                 found, result = answers.get(key)
                 if found:
-                    if parts.metrics is not None:
+                    if parts.record is not None:
                         parts.metrics.record_cache_hit()
                     return _success(result, 0.0, started, True)
         inside = perf_counter()
@@ -159,8 +159,8 @@ class InferenceEngine(Loads):
         if key is not None:
             answers.computed(took)
             answers.put(key, result)
-        if parts.metrics is not None:
-            parts.measured(took, result, before)
+        if parts.record is not None:
+            parts.record(took, _rows(result), *before)
             if key is not None:
                 parts.metrics.record_cache_miss()
         return _success(result, took, started, False)
@@ -178,8 +178,8 @@ class InferenceEngine(Loads):
             reason = failure if isinstance(failure, SpinneyError) else error
             return False, None, _failure(reason)
         took = perf_counter() - inside
-        if parts.metrics is not None:
-            parts.measured(took, result)
+        if parts.record is not None:
+            parts.record(took, _rows(result))
         return _success(result, took, started, False)
 
     def _refused(self, entry):
@@ -241,6 +241,9 @@ class InferenceEngine(Loads):
                 features, key = parts.answers.key(served, features)
                 if key is not None:
                     found, result = parts.answers.get(key)
+                    if parts.record is not None:
+                        count = parts.metrics
+                        (count.record_cache_hit if found else count.record_cache_miss)()
                     if found:
                         return _core.settled_future(result)
                     keep = parts.answers.put
@@ -295,8 +298,19 @@ class InferenceEngine(Loads):
         return answers
 
     def get_performance_metrics(self):
-        """Times, counts, queue, cache, pool and the process's resources, as a dict."""
+        """Times, counts, queue, cache, pool and the process's resources, as a dict.
+
+        Requests that were predicted at once and batches of the queue count alike.
+        """
         return report(self)
+
+    def get_prometheus_metrics(self):
+        """The same as the text that Prometheus scrapes; empty without enable_monitoring."""
+        metrics = self._parts.metrics
+        if metrics is None:
+            return ""
+        collect(self._parts)
+        return metrics.to_prometheus()
 
     def shutdown(self, timeout=5.0):
         """Answer what is queued within timeout seconds, fail the rest, let go of the models.
@@ -336,11 +350,15 @@ class InferenceEngine(Loads):
         raise TypeError("an InferenceEngine holds threads and cannot be pickled; pickle its config")
 
 
+def _rows(result):
+    return len(result) if type(result) is not list else len(result[0])
+
+
 def _success(result, took, started, cached):
     metadata = {
         "inference_time_ms": took * 1e3,
         "total_time_ms": (perf_counter() - started) * 1e3,
-        "batch_size": len(result if type(result) is not list else result[0]),
+        "batch_size": _rows(result),
         "compiled_model_used": False,
     }
     if cached:

@@ -33,17 +33,18 @@ class Parts:
             config.num_threads or 0, config.max_concurrent_requests or 0, config.set_cpu_affinity
         )
         self.enter, self.leave = self.core.enter, self.core.leave
-        self.memory_pool = self._optional("MemoryPool")
-        self.metrics = None
+        self.memory_pool = collaborator("MemoryPool")()
+        self.metrics = self.record = None
         self.answers = None
         preparation = Preparation(config) if before is None else before.preparation
         self.preparation = preparation
         self.prepare = preparation or None
         self.debug = config.debug_mode
         if config.enable_request_deduplication and config.max_cache_entries:
-            self.answers = self._cache()
+            self.answers = Answers(config)
         if config.enable_monitoring:
-            self.metrics = self._optional("PerformanceMetrics", config.monitoring_window)
+            self.metrics = self._metrics()
+            self.record = self.metrics.update_inference
         self.batcher = self._batcher()
         self.window = min(_WINDOW, config.max_concurrent_requests or _WINDOW)
         self.watch = LoadWatch(config, self.core, self.trim) if LoadWatch.needed(config) else None
@@ -51,17 +52,19 @@ class Parts:
             for served in (s for versions in engine._named.values() for s in versions.values()):
                 served.enter(self.core, {**self.model_options(), "warm_up": False})
 
-    def _optional(self, name, *arguments):
-        try:
-            return collaborator(name)(*arguments)
-        except ImportError:
-            return None
+    def _metrics(self):
+        config = self.config
+        metrics = collaborator("MetricsManager")(
+            window_size=config.monitoring_window, interval=config.monitoring_interval
+        )
+        metrics.add_source("memory_pool", self.memory_pool.get_stats, self._pool_bytes)
+        if self.answers is not None:
+            metrics.add_source("cache", self.answers.stats)
+        metrics.start()
+        return metrics
 
-    def _cache(self):
-        try:
-            return Answers(self.config)
-        except ImportError:
-            return None
+    def _pool_bytes(self):
+        return self.memory_pool.get_stats().get("memory_usage_bytes", 0)
 
     def model_options(self):
         """Options of each model's queue, by the names of the core."""
@@ -85,20 +88,13 @@ class Parts:
             options["max_queue_rows"] = detail["max_queue_size"]
         return options
 
-    def measured(self, seconds, result, before=(0.0, 0.0)):
-        rows = len(result if type(result) is not list else result[0])
-        self.metrics.update_inference(seconds, rows, *before)
-
     def failed(self, error):
         if self.metrics is not None:
-            self.metrics.record_error()
+            self.metrics.record_error(type(error).__name__)
 
     def _batcher(self):
         """A DynamicBatcher that was put in place of Spinney's own; the core needs none."""
-        try:
-            if not self.config.enable_batching or not is_replaced("DynamicBatcher"):
-                return None
-        except ImportError:
+        if not self.config.enable_batching or not is_replaced("DynamicBatcher"):
             return None
         batcher = collaborator("DynamicBatcher")(
             batch_processor=self._process_batch,
@@ -134,8 +130,7 @@ class Parts:
         """Free what can be made again."""
         if self.answers is not None:
             self.answers.clear()
-        if self.memory_pool is not None:
-            self.memory_pool.clear()
+        self.memory_pool.clear()
 
     def stop(self, seconds):
         if self.watch is not None:
@@ -143,6 +138,8 @@ class Parts:
         if self.batcher is not None:
             self.batcher.stop()
         self.core.stop(seconds)
+        if self.metrics is not None:
+            self.metrics.stop()
         self.trim()
 
     def abandon(self):

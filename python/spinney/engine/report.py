@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import gc
-import threading
 import time
 
-from spinney.engine.load_watch import resident_mb
+from spinney._core import read_process
 
 _started = (time.monotonic(), time.process_time())
 
 
+def collect(parts):
+    """Count the batches of the queue, which workers noted; rows of those that they lost."""
+    batches, lost_rows = parts.core.take_batches()
+    if parts.record is not None:
+        for seconds, rows in batches:
+            parts.record(seconds, rows)
+    return lost_rows
+
+
 def report(engine):
     parts = engine._parts
-    found = {} if parts.metrics is None else dict(parts.metrics.get_metrics())
+    lost_rows = collect(parts)
+    found = _without_monitoring() if parts.metrics is None else dict(parts.metrics.get_metrics())
+    if parts.metrics is not None:
+        found["total_requests"] += lost_rows
     queue = parts.core.stats()
     models = [_model(one) for one in parts.core.models()]
+    throttle = None if parts.watch is None else parts.watch.throttle
     found.update(
         {
             "state": engine.state.name,
@@ -25,18 +37,13 @@ def report(engine):
             "models": models,
             "batcher": _batcher(parts, models, queue),
             "cache": None if parts.answers is None else parts.answers.stats(),
-            "memory_pool": None if parts.memory_pool is None else parts.memory_pool.get_stats(),
-            "throttled": parts.watch is not None
-            and parts.watch.throttle is not None
-            and parts.watch.throttle.limit is not None,
-            "cpu_percent": _cpu_percent(parts),
-            "memory_usage_mb": resident_mb(),
-            "threads_count": _threads(),
+            "memory_pool": parts.memory_pool.get_stats(),
+            "throttled": throttle is not None and throttle.limit is not None,
             "gc_counts": gc.get_count(),
-            "gc_collections": [one["collections"] for one in gc.get_stats()],
-            "gc_uncollectable": sum(one["uncollectable"] for one in gc.get_stats()),
         }
     )
+    if throttle is not None:
+        found["cgroup_cpu_percent"] = parts.watch.cpu_percent
     return found
 
 
@@ -58,20 +65,12 @@ def _batcher(parts, models, queue):
     }
 
 
-def _cpu_percent(parts):
-    """Of the control group, where it is watched; else of this process since it was imported."""
-    if parts.watch is not None and parts.watch.throttle is not None:
-        return parts.watch.cpu_percent
+def _without_monitoring():
+    """What costs nothing until it is asked for."""
+    process = read_process()
     wall, used = _started
-    return 100.0 * (time.process_time() - used) / max(time.monotonic() - wall, 1e-9)
-
-
-def _threads():
-    try:
-        with open("/proc/self/status") as file:
-            for line in file:
-                if line.startswith("Threads:"):
-                    return int(line.split()[1])
-    except OSError:
-        pass
-    return threading.active_count()
+    return {
+        "cpu_percent": 100.0 * (time.process_time() - used) / max(time.monotonic() - wall, 1e-9),
+        "memory_usage_mb": process["resident_bytes"] / 2**20,
+        "threads_count": process["threads"],
+    }
