@@ -12,13 +12,13 @@ from spinney.configs import BatchPriority, EngineState, engine_config, startup_m
 from spinney.engine import lifecycle
 from spinney.engine.future import PredictionFuture
 from spinney.engine.loads import Loads
+from spinney.engine.outcomes import failure, level_of, outcome_of, rows_of, success
 from spinney.engine.parts import Parts, unused_details
 from spinney.engine.report import collect, report
 from spinney.exceptions import (
     EngineShutDownError,
     InvalidInputError,
     QueueFullError,
-    RequestRefusedError,
     SpinneyError,
     ThrottledError,
 )
@@ -139,7 +139,7 @@ class InferenceEngine(Loads):
                 features, *before = parts.prepare(features)
             except Exception as error:
                 parts.failed(error)
-                return False, None, _failure(error)
+                return False, None, failure(error)
         answers = parts.answers
         key = None
         if answers is not None:
@@ -149,7 +149,7 @@ class InferenceEngine(Loads):
                 if found:
                     if parts.record is not None:
                         parts.metrics.record_cache_hit()
-                    return _success(result, 0.0, started, True)
+                    return success(result, 0.0, started, True)
         inside = perf_counter()
         try:
             result = served.predict(features)
@@ -160,10 +160,10 @@ class InferenceEngine(Loads):
             answers.computed(took)
             answers.put(key, result)
         if parts.record is not None:
-            parts.record(took, _rows(result), *before)
+            parts.record(took, rows_of(result), *before)
             if key is not None:
                 parts.metrics.record_cache_miss()
-        return _success(result, took, started, False)
+        return success(result, took, started, False)
 
     def _predict_again(self, served, parts, features, error, started):
         """The way for one flat row, and for what cannot be predicted."""
@@ -176,14 +176,14 @@ class InferenceEngine(Loads):
         except Exception as failure:
             parts.failed(failure)
             reason = failure if isinstance(failure, SpinneyError) else error
-            return False, None, _failure(reason)
+            return False, None, failure(reason)
         took = perf_counter() - inside
         if parts.record is not None:
-            parts.record(took, _rows(result))
-        return _success(result, took, started, False)
+            parts.record(took, rows_of(result))
+        return success(result, took, started, False)
 
     def _refused(self, entry):
-        return False, None, _failure(self._refusal(entry))
+        return False, None, failure(self._refusal(entry))
 
     def _refusal(self, entry):
         watch = self._parts.watch
@@ -222,7 +222,7 @@ class InferenceEngine(Loads):
         """
         level = _LEVELS.get(priority)
         if level is None:
-            level = _level(priority)
+            level = level_of(priority)
         if timeout_ms is None:
             timeout_ms = self.config.timeout_ms
         served = self._served
@@ -290,11 +290,11 @@ class InferenceEngine(Loads):
         waiting = []
         for features in features_list:
             if len(waiting) >= window:
-                answers.append(_outcome(*waiting.pop(0), deadline))
+                answers.append(outcome_of(*waiting.pop(0), deadline))
             began = perf_counter()
             future = self.enqueue_prediction(features, _NORMAL, limit_ms, model, version=version)
             waiting.append((future, began))
-        answers.extend(_outcome(*one, deadline) for one in waiting)
+        answers.extend(outcome_of(*one, deadline) for one in waiting)
         return answers
 
     def get_performance_metrics(self):
@@ -346,53 +346,10 @@ class InferenceEngine(Loads):
     def __exit__(self, *_):
         self.shutdown()
 
+    def __del__(self):
+        parts = self.__dict__.get("_parts")
+        if parts is not None and self.state is not EngineState.STOPPED:
+            parts.stop(0.0)
+
     def __getstate__(self):
         raise TypeError("an InferenceEngine holds threads and cannot be pickled; pickle its config")
-
-
-def _rows(result):
-    return len(result) if type(result) is not list else len(result[0])
-
-
-def _success(result, took, started, cached):
-    metadata = {
-        "inference_time_ms": took * 1e3,
-        "total_time_ms": (perf_counter() - started) * 1e3,
-        "batch_size": _rows(result),
-        "compiled_model_used": False,
-    }
-    if cached:
-        metadata["cached"] = metadata["cache_hit"] = True
-    return True, result, metadata
-
-
-def _failure(error):
-    metadata = {"error": str(error) or type(error).__name__}
-    if isinstance(error, RequestRefusedError):
-        metadata["throttled"] = True
-        metadata["retry_after"] = error.retry_after
-    return metadata
-
-
-def _outcome(future, began, deadline):
-    """What predict would give, of a queued request."""
-    try:
-        result = future.result(None if deadline is None else max(0.0, deadline - monotonic()))
-    except Exception as error:
-        future.cancel()
-        return False, None, _failure(error)
-    timing = future._timing() if type(future) is PredictionFuture else None
-    took = 0.0 if timing is None else timing[1] * 1e-3
-    return _success(result, took, began, timing is None and future.done())
-
-
-def _level(priority):
-    try:
-        return BatchPriority(priority).value
-    except ValueError:
-        pass
-    name = getattr(priority, "name", priority)
-    levels = ", ".join(f"{level.name} ({level.value})" for level in BatchPriority)
-    if isinstance(name, str) and name.upper() in BatchPriority.__members__:
-        return BatchPriority[name.upper()].value
-    raise InvalidInputError(f"priority is {priority!r}; it may be {levels}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from concurrent.futures import Future
 from itertools import count
 
@@ -28,7 +29,7 @@ class Parts:
     def __init__(self, engine, before=None):
         """before: the parts of the parent process, whose counts and caches go on."""
         self.config = config = engine.config
-        self._engine = engine
+        self._engine = weakref.ref(engine)  # so that a forgotten engine ends at once
         self.core = _core.Engine(
             config.num_threads or 0, config.max_concurrent_requests or 0, config.set_cpu_affinity
         )
@@ -106,7 +107,7 @@ class Parts:
         return batcher
 
     def _process_batch(self, rows):
-        return self._engine._served.predict(rows)
+        return self._engine()._served.predict(rows)
 
     def batch(self, features, level, timeout_ms):
         """Queue at a replaced DynamicBatcher."""
