@@ -173,9 +173,9 @@ class InferenceEngine(Loads):
                 raise error
             inside = perf_counter()
             result = served.predict(row)
-        except Exception as failure:
-            parts.failed(failure)
-            reason = failure if isinstance(failure, SpinneyError) else error
+        except Exception as second:
+            parts.failed(second)
+            reason = second if isinstance(second, SpinneyError) else error
             return False, None, failure(reason)
         took = perf_counter() - inside
         if parts.record is not None:
