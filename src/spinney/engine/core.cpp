@@ -127,16 +127,29 @@ Admission Core::submit(const Request& request) noexcept {
     Counters::add(unknown_.refused[static_cast<size_t>(refusal)]);
     return Admission{refusal, {}, 0, 0, 0};
   };
-  const std::shared_lock lock(directory_mutex_);
-  if (closed_) return refuse(Refusal::kShutDown);
-  const auto name =
-      names_.find(request.model.empty() ? std::string_view(default_name_) : request.model);
-  if (name == names_.end() || name->second.lanes.empty()) return refuse(Refusal::kUnknownModel);
+  response::DoneList done;
+  Lane* lane = nullptr;
+  Admission admission;
+  {
+    const std::shared_lock lock(directory_mutex_);
+    if (closed_) return refuse(Refusal::kShutDown);
+    lane = find(request.model, request.version);
+    if (!lane) return refuse(Refusal::kUnknownModel);
+    admission = lane->submit(request, done);
+  }
+  // A lane stays as long as it has requests, so it is there if somebody is to be told.
+  if (!done.empty()) lane->tell(done);
+  return admission;
+}
+
+Lane* Core::find(std::string_view model, std::string_view version) const noexcept {
+  const auto name = names_.find(model.empty() ? std::string_view(default_name_) : model);
+  if (name == names_.end() || name->second.lanes.empty()) return nullptr;
   const Lanes& lanes = name->second.lanes;
-  if (request.version.empty()) return lanes.back()->submit(request);
+  if (version.empty()) return lanes.back().get();
   for (const auto& lane : lanes)
-    if (lane->version() == request.version) return lane->submit(request);
-  return refuse(Refusal::kUnknownModel);
+    if (lane->version() == version) return lane.get();
+  return nullptr;
 }
 
 bool Core::cancel(RequestId id) noexcept {
@@ -185,6 +198,12 @@ EngineStats Core::stats() const {
   stats.in_flight = shared_.in_flight.load();
   stats.workers = options_.num_workers;
   return stats;
+}
+
+Result<Stages> Core::stages(const std::string& name, const std::string& version) const {
+  const std::shared_lock lock(directory_mutex_);
+  if (const Lane* lane = find(name, version)) return lane->stages();
+  return Error{Code::kNotFound, "no model \"" + name + "\" of version \"" + version + "\""};
 }
 
 void Core::before_fork() {

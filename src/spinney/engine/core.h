@@ -38,6 +38,7 @@ class Core : public std::enable_shared_from_this<Core> {
   void stop(int64_t timeout_ns);
   std::vector<ModelStatus> models() const;
   EngineStats stats() const;
+  Result<Stages> stages(const std::string& name, const std::string& version) const;
   bool run_some() noexcept;
   int64_t tick() noexcept;
 
@@ -57,6 +58,8 @@ class Core : public std::enable_shared_from_this<Core> {
     uint64_t first_loaded = 0;
   };
 
+  // Under the shared lock; null if there is none.
+  Lane* find(std::string_view model, std::string_view version) const noexcept;
   void retire(std::shared_ptr<Lane> lane);  // under the exclusive lock
   void sweep() noexcept;                    // lets go of retired lanes that are vacant
   std::shared_ptr<const Lanes> all_lanes() const noexcept;

@@ -88,6 +88,10 @@ std::vector<ModelStatus> Engine::models() const { return core_->models(); }
 
 EngineStats Engine::stats() const { return core_->stats(); }
 
+Result<Stages> Engine::stages(const std::string& name, const std::string& version) const {
+  return core_->stages(name, version);
+}
+
 void Engine::after_fork_in_child() { core_->start_afresh_if_forked(); }
 
 bool Engine::run_some() noexcept { return core_->run_some(); }

@@ -66,6 +66,8 @@ class Engine {
 
   std::vector<ModelStatus> models() const;
   EngineStats stats() const;
+  // Empty version: the current one. kNotFound if it is not loaded.
+  Result<Stages> stages(const std::string& name, const std::string& version = "") const;
 
   // After fork() the child has none of the engine's threads. Its first use of the engine starts it
   // afresh with the same models, and answers the requests that it inherited with kShutDown; so does

@@ -50,7 +50,7 @@ Status Lane::prepare() {
   SPINNEY_TRY(check_options(options_));
   width_ = backend_->width();
   splits_ = backend_->splits();
-  shares_ = options_.single_flight && backend_->idempotent();
+  shares_ = (options_.single_flight || options_.cache_entries > 0) && backend_->idempotent();
   bool any = false;
   for (size_t k = 0; k < kAnswerKinds; ++k)
     if (auto shape = backend_->answer(static_cast<AnswerKind>(k)); shape.ok()) {
@@ -58,6 +58,14 @@ Status Lane::prepare() {
       any = true;
     }
   if (!any) return invalid_argument("model \"" + name_ + "\" gives no kind of answer");
+  if (options_.cache_entries > 0) {
+    cache::LruTtlOptions cached;
+    cached.entries_max = options_.cache_entries;
+    cached.ttl_ns = options_.cache_ttl_ns;
+    cached.clock = shared_.clock;
+    SPINNEY_TRY(cache::LruTtl::check(cached));
+    if (shares_) cache_ = std::make_unique<cache::LruTtl>(cached);
+  }
   const double one = backend_->cost_ns(1);
   if (const double many = backend_->cost_ns(64); one > 0 && many > 0) {
     const double row = std::max(0.0, (many - one) / 63);
@@ -113,6 +121,10 @@ ModelStatus Lane::status() const {
   status.batch_rows = batch_rows_;
   status.batch_size = batch_cap();
   return status;
+}
+
+Stages Lane::stages() const {
+  return {queue_wait_ns_.read(), run_ns_.read(), total_ns_.read(), batch_size_rows_.read()};
 }
 
 void Lane::lock_for_fork() {

@@ -16,8 +16,10 @@
 #include "spinney/backend/backend.h"
 #include "spinney/batch/batch.h"
 #include "spinney/batch/cost_fit.h"
+#include "spinney/cache/lru_ttl.h"
 #include "spinney/engine/options.h"
 #include "spinney/engine/shared.h"
+#include "spinney/observe/histogram.h"
 #include "spinney/queue/deadlines.h"
 #include "spinney/queue/delay.h"
 #include "spinney/queue/flights.h"
@@ -37,10 +39,14 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   // kInvalidArgument naming the option, or what the warm-up says.
   Status prepare();
 
-  Admission submit(const Request& request) noexcept;
+  // What is answered at once (by the cache) is in `done`, for tell() once no lock is held.
+  Admission submit(const Request& request, response::DoneList& done) noexcept;
+  void tell(response::DoneList& done) noexcept { tell(done, nullptr); }
   bool cancel(RequestId id) noexcept;
   // A batch to run(), or null. Expired and shed requests are told on the way.
   batch::Batch* take() noexcept;
+  // Between run() and finish(): keeps its answers in the cache, if there is one.
+  void remember(batch::Batch& batch) noexcept;
   void finish(batch::Batch* batch) noexcept;
   // Tells what has expired and wakes workers where waiting for more rows has ended. Returns when it
   // wants to be called next.
@@ -63,6 +69,7 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   const std::shared_ptr<const backend::Backend>& backend() const { return backend_; }
   const ModelOptions& options() const { return options_; }
   ModelStatus status() const;
+  Stages stages() const;
   RequestCounts counts() const { return counters_.read(); }
 
   // fork(): the parent holds the locks over it, so that the child finds everything in order; the
@@ -85,6 +92,7 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   Admission check(const Request& request, int64_t now_ns) const noexcept;
   Admission check_delay(const Request& request, int64_t now_ns) noexcept;
   double wait_ns(Priority level) const noexcept;
+  bool answer_from_cache(request::Node* node, int64_t now_ns, response::DoneList& done) noexcept;
   request::Node* fill(const Request& request, int64_t now_ns) noexcept;
   void note_due(int64_t due_ns) noexcept;
 
@@ -133,6 +141,8 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   request::NodeStore store_;
   queue::Intake intake_;
   Counters counters_;
+  observe::Histogram queue_wait_ns_, run_ns_, total_ns_, batch_size_rows_;
+  std::unique_ptr<cache::LruTtl> cache_;
   std::atomic<uint64_t> serials_{1};
   std::atomic<size_t> queued_rows_{0};
   std::array<std::atomic<size_t>, kPriorities> level_rows_{};

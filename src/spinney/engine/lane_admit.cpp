@@ -103,7 +103,7 @@ Node* Lane::fill(const Request& request, int64_t now_ns) noexcept {
   return node;
 }
 
-Admission Lane::submit(const Request& request) noexcept {
+Admission Lane::submit(const Request& request, response::DoneList& done) noexcept {
   const int64_t now = shared_.clock->now_ns();
   Counters::add(counters_.submitted);
   const auto refused = [&](const Admission& why) {
@@ -142,6 +142,10 @@ Admission Lane::submit(const Request& request) noexcept {
     return refuse(Refusal::kNoMemory);
   }
   nodes_out_.fetch_add(1, std::memory_order_relaxed);
+  if (cache_ && answer_from_cache(node, now, done)) {
+    queued_rows_.fetch_sub(rows, std::memory_order_relaxed);
+    return {};
+  }
   level_rows_[level].fetch_add(rows, std::memory_order_relaxed);
   Counters::add(counters_.admitted);
   Admission admitted;

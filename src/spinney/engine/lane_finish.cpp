@@ -80,6 +80,10 @@ void Lane::claim_part(Batch* batch, const Part& part, size_t batch_row, int64_t 
     node->batch = batch;
     ++batch->deliveries;
     Counters::add(batch->failed ? counters_.failed : counters_.answered);
+    if (!batch->failed) {
+      queue_wait_ns_.record_signed(leader->started_ns - node->submitted_ns);
+      total_ns_.record_signed(now_ns - node->submitted_ns);
+    }
     if (!batch->failed && node->shared) Counters::add(counters_.shared);
     claim(node, batch->failed ? batch->told : nullptr, now_ns, done);
   };
@@ -123,6 +127,8 @@ void Lane::finish(Batch* batch) noexcept {
     --running_;
     ++batches_;
     batch_rows_ += batch->rows;
+    run_ns_.record_signed(now - batch->started_ns);
+    batch_size_rows_.record(batch->rows);
     if (!batch->failed) {
       fit_.add(batch->rows, static_cast<double>(now - batch->started_ns));
       publish_costs();

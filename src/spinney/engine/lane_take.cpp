@@ -25,13 +25,14 @@ void Lane::drain_intake() noexcept {
     deadlines_.add(node);
     waiting_since_ns_ = std::min(waiting_since_ns_, node->submitted_ns);
     earliest_deadline_ns_ = std::min(earliest_deadline_ns_, node->deadline_ns);
-    Node* leader = node->deduplicate ? flights_.find(node) : nullptr;
+    const bool shares = node->deduplicate && options_.single_flight;
+    Node* leader = shares ? flights_.find(node) : nullptr;
     if (leader) {
       follow(node, leader);
     } else {
       node->leader = node;
       node->live = 1;
-      if (node->deduplicate) flights_.add(node);
+      if (shares) flights_.add(node);
       levels_.push(node);
       node->best_priority = node->priority;
       node->best_order = node->order;

@@ -52,6 +52,10 @@ struct ModelOptions {
   // Equal requests in flight are scored once (only where the back end is idempotent).
   bool single_flight = true;
 
+  // Answers kept for equal requests to come; 0: none. Zeroed when they leave.
+  size_t cache_entries = 0;
+  int64_t cache_ttl_ns = 300 * kSecond;
+
   bool warm_up = true;  // score dummy rows before the model takes requests (idempotent only)
   size_t warm_up_iterations = 3;  // of each number of rows
 };

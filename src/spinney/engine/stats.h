@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "spinney/observe/histogram.h"
 #include "spinney/request/request.h"
 
 namespace spinney::engine {
@@ -40,6 +41,14 @@ struct ModelStatus {
   size_t batch_size = 0;     // rows that a batch may have at this moment
   double cost_row_ns = 0;    // the fitted a of a * rows + b; 0: unknown yet
   double cost_batch_ns = 0;  // and b
+};
+
+// Where the time of a model's answered requests went, and the rows of its batches.
+struct Stages {
+  observe::HistogramSnapshot queue_wait_ns;  // submitted to the begin of the (first) batch
+  observe::HistogramSnapshot run_ns;         // of each batch: gather, score, join
+  observe::HistogramSnapshot total_ns;       // submitted to answered
+  observe::HistogramSnapshot batch_rows;
 };
 
 struct EngineStats {

@@ -46,6 +46,7 @@ bool Core::work_once(const Lanes& lanes, size_t& turn) noexcept {
     turn = (turn + i + 1) % lanes.size();
     if (shared_.workers > 1 && lane.has_work()) shared_.idle.notify();
     batch->run();
+    lane.remember(*batch);
     lane.finish(batch);
     return true;
   }

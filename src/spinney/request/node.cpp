@@ -1,6 +1,9 @@
 #include "spinney/request/node.h"
 
+#include <cstring>
 #include <limits>
+
+#include "spinney/base/wipe.h"
 
 namespace spinney::request {
 

@@ -114,6 +114,8 @@ World::World(uint64_t seed) : seed_(seed), random_(seed) {
   options_.refuse_too_late = chance(0.5);
   options_.single_flight = chance(0.7);
   options_.adaptive_batch_size = chance(0.5);
+  options_.cache_entries = chance(0.3) ? 1 + below(6) : 0;
+  options_.cache_ttl_ns = 2 * kMillisecond;
   options_.warm_up = false;
   idempotent_ = chance(0.7);
   fails_ = chance(0.3);
