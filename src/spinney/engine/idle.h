@@ -44,6 +44,7 @@ class Idle {
   }
 
  private:
+  // Without sched_yield(), which on a busy machine gives the CPU away for whole milliseconds.
   bool spin(uint32_t seen, int64_t spin_ns) const noexcept {
     const Clock& clock = SteadyClock::instance();
     const int64_t end_ns = clock.now_ns() + spin_ns;

@@ -15,8 +15,8 @@ struct EngineOptions {
   // Requests of all models that are admitted and not yet answered; 0: no limit of the engine's own.
   size_t max_concurrent_requests = 0;
   // How long a worker looks for work before it sleeps. Sleeping costs the next request a few
-  // microseconds, looking takes a core from others.
-  int64_t spin_ns = 20 * kMicrosecond;
+  // microseconds, looking takes a core from others: from the caller himself where there are few.
+  int64_t spin_ns = 5 * kMicrosecond;
   // Called first on each worker's thread with its number, say to pin it to a CPU.
   std::function<void(size_t)> on_worker_start;
   const Clock* clock = nullptr;  // null: SteadyClock; else must outlive the engine

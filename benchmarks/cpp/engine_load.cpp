@@ -1,0 +1,254 @@
+// Open-loop load on the engine: requests arrive when they are due (exponential gaps, from a seed),
+// whether or not earlier ones were answered, and latency counts from when a request was due. So a
+// stall of the engine, or of this generator, is in the figures (no coordinated omission).
+//
+//   build/release/benchmarks/cpp/engine_load [--row-us 20] [--seconds 3] [--policy spinney|fixed]
+//                                            [--wait-us 2000] [--high 0.1] [--deadline-ms 50]
+//
+// One worker scores a model that takes row-us for each row and 5 us for a batch, by spinning; this
+// thread generates. On two cores that is one each. Prints one JSON object: for 0.5, 0.9 and 2 times
+// the capacity (measured first, with batches as large as they may be) the goodput, quantiles of the
+// latency of each level, refused (with how long callers waited to learn it), shed and expired
+// apart.
+//
+// --policy fixed is TensorFlow Serving's way with the same engine: a batch waits until it is full
+// or wait-us have passed, its size does not adapt, the queue is bounded and nothing else refuses.
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "spinney/base/futex.h"
+#include "spinney/engine/engine.h"
+#include "spinney/observe/histogram.h"
+
+namespace {
+
+using namespace spinney;
+using engine::Engine;
+using observe::Histogram;
+
+struct Settings {
+  double row_us = 20;
+  double batch_us = 5;
+  double seconds = 3;
+  double wait_us = 2000;
+  double high = 0.1;  // share of requests with Priority::kHigh
+  double deadline_ms = 50;
+  std::string policy = "spinney";
+};
+
+void spin_for(double us) {
+  const SteadyClock& clock = SteadyClock::instance();
+  const int64_t end = clock.now_ns() + static_cast<int64_t>(us * 1e3);
+  while (clock.now_ns() < end) spin_pause();
+}
+
+std::shared_ptr<const backend::Backend> spinning_model(const Settings& settings) {
+  backend::CallableOptions options;
+  options.width = 4;
+  options.shape = {1, ElementType::kFloat64};
+  options.idempotent = true;
+  options.concurrency = 0;
+  return backend::make_callable(
+      [settings](const backend::BatchInput& input, backend::BatchOutput& output) -> Status {
+        const double rows = static_cast<double>(input.rows.count);
+        spin_for(settings.batch_us + settings.row_us * rows);
+        for (size_t r = 0; r < input.rows.count; ++r)
+          static_cast<double*>(output.data)[r] = input.rows.at(r, 0);
+        return {};
+      },
+      options);
+}
+
+struct Level {
+  Histogram latency_ns;  // of answers, from when the request was due
+  std::atomic<uint64_t> good{0}, expired{0}, shed{0}, other{0};
+};
+
+class Results final : public Completion {
+ public:
+  void finish(std::span<Finished> finished) noexcept override {
+    const int64_t now = SteadyClock::instance().now_ns();
+    for (const Finished& f : finished) {
+      const auto packed = reinterpret_cast<uintptr_t>(f.context);  // due time and level
+      Level& level = levels[packed & 1];
+      if (!f.error) {
+        level.good.fetch_add(1, std::memory_order_relaxed);
+        level.latency_ns.record_signed(now - static_cast<int64_t>(packed >> 1));
+      } else if (f.error->code == Code::kExpired) {
+        level.expired.fetch_add(1, std::memory_order_relaxed);
+      } else if (f.error->code == Code::kThrottled) {
+        level.shed.fetch_add(1, std::memory_order_relaxed);
+      } else {
+        level.other.fetch_add(1, std::memory_order_relaxed);
+      }
+    }
+  }
+  Level levels[2];  // high, normal
+};
+
+std::unique_ptr<Engine> make_engine(const Settings& settings) {
+  engine::EngineOptions options;
+  options.num_workers = 1;
+  auto engine = Engine::make(options).value();
+  engine::ModelOptions model;
+  model.single_flight = false;
+  if (settings.policy == "fixed") {
+    model.min_batch_size = model.max_batch_size;
+    model.batch_timeout_ns = static_cast<int64_t>(settings.wait_us * 1e3);
+    model.adaptive_batch_size = false;
+    model.shed_target_ns = 0;
+    model.refuse_too_late = false;
+    model.max_queue_rows = 1000;
+  }
+  if (const Status status = engine->load("m", "", spinning_model(settings), model); !status.ok()) {
+    std::fprintf(stderr, "%s\n", status.error().message.c_str());
+    std::exit(1);
+  }
+  return engine;
+}
+
+struct Offered {
+  uint64_t requests = 0;
+  uint64_t refused = 0;
+  double late_ms_max = 0;  // how far the generator itself fell behind
+  double seconds = 0;
+  Histogram refused_ns;  // how long a refused caller waited to learn it
+};
+
+void offer(Engine& engine, Results& results, const Settings& settings, double per_second,
+           Offered& offered) {
+  std::mt19937_64 random(42);
+  std::exponential_distribution<> gap(per_second / 1e9);
+  std::uniform_real_distribution<> uniform(0, 1);
+  const SteadyClock& clock = SteadyClock::instance();
+  const int64_t begin = clock.now_ns();
+  const int64_t end = begin + static_cast<int64_t>(settings.seconds * 1e9);
+  double due = static_cast<double>(begin);
+  float row[4] = {};
+  Request request;
+  request.completion = &results;
+  while (due < static_cast<double>(end)) {
+    due += gap(random);
+    const auto due_ns = static_cast<int64_t>(due);
+    int64_t now = clock.now_ns();
+    while (now < due_ns) {
+      spin_pause();
+      now = clock.now_ns();
+    }
+    offered.late_ms_max = std::max(offered.late_ms_max, static_cast<double>(now - due_ns) / 1e6);
+    const bool high = uniform(random) < settings.high;
+    row[0] = static_cast<float>(offered.requests++ % 1000);
+    request.rows = dense_rows(row, 1, 4);
+    request.priority = high ? Priority::kHigh : Priority::kNormal;
+    if (settings.deadline_ms > 0)
+      request.deadline_ns = due_ns + static_cast<int64_t>(settings.deadline_ms * 1e6);
+    request.context = reinterpret_cast<void*>(static_cast<uintptr_t>(due_ns) << 1 | (high ? 0 : 1));
+    if (!engine.submit(request).ok()) {
+      ++offered.refused;
+      offered.refused_ns.record_signed(clock.now_ns() - now);
+    }
+  }
+  offered.seconds = static_cast<double>(clock.now_ns() - begin) / 1e9;
+}
+
+// Requests a second with the queue never empty.
+double capacity(const Settings& settings) {
+  auto engine = make_engine(settings);
+  Results results;
+  std::atomic<bool> stop{false};
+  const SteadyClock& clock = SteadyClock::instance();
+  float row[4] = {};
+  Request request;
+  request.completion = &results;
+  request.rows = dense_rows(row, 1, 4);
+  const int64_t begin = clock.now_ns();
+  const int64_t end = begin + kSecond;
+  while (clock.now_ns() < end) {
+    request.context = reinterpret_cast<void*>(static_cast<uintptr_t>(clock.now_ns()) << 1 | 1);
+    if (engine->stats().in_flight < 128)
+      (void)engine->submit(request);
+    else
+      std::this_thread::sleep_for(std::chrono::microseconds(100));
+  }
+  const double seconds = static_cast<double>(clock.now_ns() - begin) / 1e9;
+  const auto good = static_cast<double>(results.levels[1].good.load());
+  engine->stop(kSecond);  // before `results` goes
+  return good / seconds;
+}
+
+void print_level(const char* name, const Level& level, double seconds) {
+  const observe::HistogramSnapshot latency = level.latency_ns.read();
+  std::printf(
+      "     \"%s\": {\"goodput_per_s\": %.0f, \"p50_us\": %.1f, \"p99_us\": %.1f, "
+      "\"p999_us\": %.1f, \"shed\": %lu, \"expired\": %lu, \"failed\": %lu}",
+      name, static_cast<double>(level.good.load()) / seconds, latency.quantile(0.5) / 1e3,
+      latency.quantile(0.99) / 1e3, latency.quantile(0.999) / 1e3, level.shed.load(),
+      level.expired.load(), level.other.load());
+}
+
+void run(const Settings& settings, double factor, double full, bool last) {
+  auto engine = make_engine(settings);
+  Results results;
+  Offered offered;
+  offer(*engine, results, settings, full * factor, offered);
+  engine->stop(5 * kSecond);
+  const observe::HistogramSnapshot rows = engine->stages("m").value().batch_rows;
+  const observe::HistogramSnapshot refused = offered.refused_ns.read();
+  const double good =
+      static_cast<double>(results.levels[0].good.load() + results.levels[1].good.load());
+  std::printf(
+      "    {\"load\": %.2f, \"offered_per_s\": %.0f, \"goodput_per_s\": %.0f, "
+      "\"goodput_of_capacity\": %.3f, \"refused\": %lu, \"refused_p99_us\": %.2f, "
+      "\"refused_max_us\": %.1f, \"batch_rows_mean\": %.1f, \"generator_late_ms_max\": "
+      "%.2f,\n",
+      factor, static_cast<double>(offered.requests) / offered.seconds, good / offered.seconds,
+      good / offered.seconds / full, offered.refused, refused.quantile(0.99) / 1e3,
+      static_cast<double>(refused.max()) / 1e3, rows.mean(), offered.late_ms_max);
+  print_level("high", results.levels[0], offered.seconds);
+  std::printf(",\n");
+  print_level("normal", results.levels[1], offered.seconds);
+  std::printf("}%s\n", last ? "" : ",");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Settings settings;
+  for (int i = 1; i + 1 < argc; i += 2) {
+    const std::string name = argv[i];
+    const double value = std::atof(argv[i + 1]);
+    if (name == "--row-us")
+      settings.row_us = value;
+    else if (name == "--seconds")
+      settings.seconds = value;
+    else if (name == "--wait-us")
+      settings.wait_us = value;
+    else if (name == "--high")
+      settings.high = value;
+    else if (name == "--deadline-ms")
+      settings.deadline_ms = value;
+    else if (name == "--policy")
+      settings.policy = argv[i + 1];
+    else {
+      std::fprintf(stderr, "engine_load: what is %s?\n", argv[i]);
+      return 2;
+    }
+  }
+  const double full = capacity(settings);
+  std::printf(
+      "{\"policy\": \"%s\", \"row_us\": %.1f, \"batch_us\": %.1f, \"seconds\": %.1f, "
+      "\"high_share\": %.2f, \"deadline_ms\": %.1f, \"capacity_per_s\": %.0f,\n  \"runs\": [\n",
+      settings.policy.c_str(), settings.row_us, settings.batch_us, settings.seconds, settings.high,
+      settings.deadline_ms, full);
+  const double factors[] = {0.5, 0.9, 2};
+  for (const double& factor : factors) run(settings, factor, full, &factor == &factors[2]);
+  std::printf("  ]}\n");
+}
