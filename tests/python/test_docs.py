@@ -22,6 +22,7 @@ DOCS = Path(__file__).parents[2] / "docs"
         ("caching", 12),
         ("memory-pool", 10),
         ("metrics", 15),
+        ("quantization", 35),
     ],
 )
 def test_the_examples_of_a_page(name, examples_min, tmp_path, monkeypatch):
@@ -49,6 +50,7 @@ def test_the_examples_of_a_page(name, examples_min, tmp_path, monkeypatch):
         "memory_pool",
         "metrics.monitor",
         "metrics.performance",
+        "quantization.quantizer",
         "tables",
         "threads",
     ],

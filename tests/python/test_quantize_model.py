@@ -132,7 +132,7 @@ def test_max_error_decides_on_what_was_measured_else_on_what_is_proven(models):
     model, rows = models["xgboost"], X
     _, report = quantize_model(model, "int8", rows)
     quantize_model(model, "int8", rows, max_error=report.measured_error)
-    with pytest.raises(spinney.QuantizationRefusedError, match="measured.*proven bound") as caught:
+    with pytest.raises(spinney.QuantizationRefusedError, match=r"measured.*proven bound") as caught:
         quantize_model(model, "int8", rows, max_error=report.measured_error * 0.99)
     assert caught.value.report.proven_bound == report.proven_bound
     quantize_model(model, "int8", max_error=report.proven_bound)
@@ -194,7 +194,7 @@ def test_what_cannot_be_quantized_says_why(models):
     from sklearn.linear_model import LinearRegression
 
     x, y = np.nan_to_num(X), np.nan_to_num(X)[:, 0]
-    with pytest.raises(spinney.UnsupportedModelError, match="weighted median|ensemble"):
+    with pytest.raises(spinney.UnsupportedModelError, match=r"weighted median|ensemble"):
         quantize_model(spinney.load(AdaBoostRegressor(n_estimators=3).fit(x, y)))
     voting = VotingRegressor([("a", LinearRegression()), ("b", LinearRegression())]).fit(x, y)
     with pytest.raises(spinney.UnsupportedModelError, match="ensemble of whole models"):

@@ -128,7 +128,8 @@ class Blocks final : public ForestEvaluator {
             group.tree_count,
             layout_->planes.data(),
             settings_.leaf_width,
-            doubles()};
+            doubles(),
+            layout_->code_bytes};
   }
 
   template <bool kIn>

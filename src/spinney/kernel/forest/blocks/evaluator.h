@@ -33,6 +33,7 @@ struct GroupView {
   const uint8_t* planes;
   size_t leaf_width;
   bool doubles;
+  size_t code_bytes;
 };
 
 // Estimated times in nanoseconds, for one vector of rows; `paired` ones where there are two.

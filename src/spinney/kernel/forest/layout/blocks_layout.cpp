@@ -5,6 +5,7 @@
 #include <deque>
 #include <numeric>
 
+#include "spinney/kernel/forest/layout/integer_leaves.h"
 #include "spinney/kernel/forest/layout/tree_shape.h"
 
 namespace spinney::kernel {
@@ -37,6 +38,7 @@ class Builder {
       : forest_(forest), ranker_(ranker), options_(options), layout_(layout) {}
 
   void build() {
+    layout_.code_bytes = code_bytes_for(forest_);
     const std::vector<uint32_t> order = trees_by_output(forest_);
     for (size_t i = 0; i < order.size();) {
       size_t end = i;
@@ -210,7 +212,8 @@ class Builder {
 
   void add_leaves(const std::vector<uint32_t>& rows) {
     const ForestSettings& s = forest_.settings();
-    const size_t value_bytes = size_of(s.accumulator);
+    const size_t code_bytes = layout_.code_bytes;
+    const size_t value_bytes = code_bytes != 0 ? code_bytes : size_of(s.accumulator);
     const size_t tables = rows.size() <= 64 ? 1 : rows.size() <= 128 ? 2 : 4;
     const size_t begin = layout_.planes.size();
     const size_t sixteens = (rows.size() + 15) / 16;
@@ -222,7 +225,12 @@ class Builder {
         const double value = forest_.leaf_values[size_t{rows[leaf]} * s.leaf_width + k];
         const auto narrow = static_cast<float>(value);
         uint8_t bytes[8];
-        if (value_bytes == 4)
+        if (code_bytes != 0) {
+          const auto code =
+              static_cast<uint16_t>(static_cast<int>(value) + code_offset(code_bytes));
+          bytes[0] = static_cast<uint8_t>(code & 0xff);
+          bytes[1] = static_cast<uint8_t>(code >> 8);
+        } else if (value_bytes == 4)
           std::memcpy(bytes, &narrow, 4);
         else
           std::memcpy(bytes, &value, 8);

@@ -35,6 +35,8 @@ struct Step {
   uint16_t column, left, right, to;
 };
 
+constexpr int code_offset(size_t code_bytes) { return code_bytes == 1 ? 128 : 32768; }
+
 // Where the pieces of a perfect tree of depth d lie: 2^d words of ranks, then 2^d columns. Node 0
 // does not exist; its column holds the result slot.
 constexpr size_t perfect_bytes(int depth) { return ((size_t{6} << depth) + 63) / 64 * 64; }
@@ -59,7 +61,8 @@ struct Group {
   uint32_t first_segment = 0, segment_count = 0;
 };
 
-// The leaf values of one tree: value_bytes planes of 64 * tables bytes for each of leaf_width.
+// The leaf values of one tree: value_bytes planes of 64 * tables bytes for each of leaf_width, or
+// code_bytes planes of unsigned codes.
 struct Leaves {
   uint16_t tables = 1;    // 1, 2 or 4
   uint16_t sixteens = 1;  // 16 leaves each, the last of them perhaps less: 1 to 16
@@ -78,6 +81,9 @@ struct BlocksLayout {
   AlignedVector<uint8_t> trees;
   std::vector<Step> steps;
   std::vector<Leaves> leaves;  // per tree
+  // Leaf values that are small integers (a quantized forest's) lie in 1 or 2 bytes, more by
+  // code_offset(), and are added as integers: sums are exact in any order. 0: values as they are.
+  size_t code_bytes = 0;
   AlignedVector<uint8_t> planes;
   double nodes_evaluated = 0, steps_evaluated = 0, planes_fetched = 0;  // for the cost model
   double sixteens_fetched = 0;  // the same planes, by their pieces of 16 leaves
