@@ -23,6 +23,7 @@ DOCS = Path(__file__).parents[2] / "docs"
         ("memory-pool", 10),
         ("metrics", 15),
         ("quantization", 35),
+        ("preprocessing", 40),
     ],
 )
 def test_the_examples_of_a_page(name, examples_min, tmp_path, monkeypatch):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import threading
 
 import numpy as np
@@ -192,71 +190,6 @@ def test_infinities(strategy, expected):
     assert got.tolist() == [12.0, x[:6].min() * 1.5]
 
 
-@pytest.mark.parametrize("method", ["iqr", "zscore", "percentile"])
-def test_outliers_column_by_column(method):
-    x = np.r_[np.random.default_rng(1).normal(0, 1, 500), [40.0, -60.0]].reshape(-1, 1)
-    make = {
-        "normalization": "none",
-        "detect_outliers": True,
-        "outlier_method": method,
-        "outlier_iqr_multiplier": 1.5,
-        "outlier_zscore_threshold": 3.0,
-        "outlier_percentiles": (1.0, 99.0),
-    }
-    values = np.sort(x[:, 0])
-    if method == "iqr":
-        q1, q3 = np.percentile(values, [25, 75])
-        low, high = q1 - 1.5 * (q3 - q1), q3 + 1.5 * (q3 - q1)
-    elif method == "zscore":
-        low, high = values.mean() - 3 * values.std(), values.mean() + 3 * values.std()
-    else:
-        low, high = np.percentile(values, [1, 99])
-    inside = values[(values >= low) & (values <= high)]
-    out = (x[:, 0] < low) | (x[:, 0] > high)
-    clipped = DataPreprocessor({**make, "outlier_handling": "clip"}).fit(x)
-    np.testing.assert_allclose(clipped.transform(x), np.clip(x, low, high), rtol=1e-12)
-    assert np.array_equal(clipped.outlier_rows(x), out)
-    wins = DataPreprocessor({**make, "outlier_handling": "winsorize"}).fit_transform(x)
-    np.testing.assert_array_equal(wins, np.clip(x, inside.min(), inside.max()))
-    mean = DataPreprocessor({**make, "outlier_handling": "mean"}).fit_transform(x)
-    np.testing.assert_allclose(mean[out], inside.mean(), rtol=1e-9)
-    removing = DataPreprocessor({**make, "outlier_handling": "remove"}).fit(x)
-    assert removing.removes_rows and not clipped.removes_rows
-    np.testing.assert_array_equal(removing.transform(x), x[~out])
-    with pytest.raises(StatisticsError, match=r"remove.*fit\(\)"):
-        DataPreprocessor({**make, "outlier_handling": "remove"}).partial_fit(x)
-
-
-@pytest.mark.parametrize("handling", ["clip", "winsorize", "mean", "remove"])
-def test_isolation_forests_mark_the_rows_that_scikit_learn_marks(handling, tmp_path):
-    ensemble = pytest.importorskip("sklearn.ensemble")
-    x = np.random.default_rng(2).normal(size=(300, 4))
-    x[:5] *= 30
-    options = {
-        "normalization": "none",
-        "detect_outliers": True,
-        "outlier_method": "isolation_forest",
-        "outlier_handling": handling,
-        "isolation_contamination": 0.05,
-        "random_state": 7,
-    }
-    fitted = DataPreprocessor(options).fit(x)
-    theirs = ensemble.IsolationForest(random_state=7, contamination=0.05).fit(x)
-    marked = theirs.predict(x) == -1
-    assert np.array_equal(fitted.outlier_rows(x), marked)
-    kept, y = x[~marked], fitted.transform(x)
-    if handling == "remove":
-        assert np.array_equal(y, kept)
-    else:
-        assert np.array_equal(y[~marked], kept)
-        assert (y >= kept.min(axis=0)).all() and (y <= kept.max(axis=0)).all()
-        assert not np.array_equal(y[marked], x[marked])
-    fitted.serialize(tmp_path / "p")
-    assert np.array_equal(DataPreprocessor.deserialize(tmp_path / "p").transform(x), y)
-    with pytest.raises(StatisticsError, match="isolation forest"):
-        DataPreprocessor(options).partial_fit(x)
-
-
 def test_log_offsets_and_reversal():
     x = np.array([[-3.0, 0.5], [0.0, 2.0], [5.0, 9.0]])
     ours = DataPreprocessor({"normalization": "log", "scale_offset": 10.0})
@@ -409,61 +342,3 @@ def test_many_threads_while_fitting_anew():
     for thread in threads:
         thread.join()
     assert not failures
-
-
-def test_files_that_are_no_preprocessor(tmp_path):
-    path = tmp_path / "p"
-    DataPreprocessor().fit(some_rows()).serialize(path)
-    data = path.read_bytes()
-    assert oct(path.stat().st_mode & 0o777) == oct(0o666 & ~current_umask())
-    for damaged in (b"", data[:-1], data + b"x", b"GARBAGE" + data, data[:50] + b"?" + data[51:]):
-        path.write_bytes(damaged)
-        with pytest.raises(SerializationError):
-            DataPreprocessor.deserialize(path)
-    for wrong in (tmp_path / "missing", tmp_path):
-        with pytest.raises(SerializationError):
-            DataPreprocessor.deserialize(wrong)
-    with pytest.raises(SerializationError, match="written"):
-        DataPreprocessor().serialize(tmp_path / "no" / "folder")
-    fifo = tmp_path / "fifo"
-    os.mkfifo(fifo)
-    with pytest.raises(SerializationError, match="regular"):
-        DataPreprocessor.deserialize(fifo)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"config": {"normalization": "nothing"}},
-        {"config": 3},
-        {"feature_names": ["a"]},
-        {"feature_names": [1, 2, 3, 4, 5]},
-        {"judge": {}},
-    ],
-)
-def test_descriptions_that_contradict_their_parts(tmp_path, change):
-    from spinney._core import prepare_pack, prepare_unpack
-
-    DataPreprocessor().fit(some_rows()).serialize(tmp_path / "p")
-    parts = dict(prepare_unpack((tmp_path / "p").read_bytes()))
-    parts[1] = json.dumps({**json.loads(parts[1]), **change}).encode()
-    (tmp_path / "p").write_bytes(prepare_pack(list(parts.items())))
-    with pytest.raises(SerializationError):
-        DataPreprocessor.deserialize(tmp_path / "p")
-    for text in (b"[" * 100_000, b"\xff", b"7"):
-        parts[1] = text
-        (tmp_path / "p").write_bytes(prepare_pack(list(parts.items())))
-        with pytest.raises(SerializationError):
-            DataPreprocessor.deserialize(tmp_path / "p")
-
-
-def test_an_unfitted_preprocessor_can_be_kept(tmp_path):
-    assert DataPreprocessor({"normalization": "log"}).serialize(tmp_path / "p") is True
-    again = DataPreprocessor.deserialize(tmp_path / "p")
-    assert again.config.normalization is NormalizationType.LOG and again.get_statistics() == {}
-
-
-def current_umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -137,6 +137,13 @@ void Sample::replace_beyond(double low, double high, double below, double above)
       static_cast<size_t>(std::lower_bound(values_.begin(), values_.end(), low) - values_.begin());
   const auto last =
       static_cast<size_t>(std::upper_bound(values_.begin(), values_.end(), high) - values_.begin());
+  const bool keeps_order = (first == last && below <= above) ||
+                           (first < last && below <= values_[first] && above >= values_[last - 1]);
+  if (keeps_order) {
+    std::fill(values_.begin(), values_.begin() + static_cast<ptrdiff_t>(first), below);
+    std::fill(values_.begin() + static_cast<ptrdiff_t>(last), values_.end(), above);
+    return;
+  }
   uint64_t times_below = 0, times_above = 0;
   for (size_t i = 0; i < first; ++i) times_below += weight(i);
   for (size_t i = last; i < values_.size(); ++i) times_above += weight(i);
