@@ -15,6 +15,7 @@ DOCS = Path(__file__).parents[2] / "docs"
     ("name", "examples_min"),
     [
         ("python-api", 15),
+        ("engine", 25),
         ("configuration", 12),
         ("batching", 10),
         ("workers", 10),
