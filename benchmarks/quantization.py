@@ -69,6 +69,7 @@ def measure_arrays(seconds):
             lambda: kept.dequantize(codes),
             lambda: codes.astype(np.float32) * scale,
         ),
+        "int8 to float32, into place": (5, lambda: kept.dequantize(codes, out=target), None),
         "float16": (6, lambda: half.quantize(x), lambda: x.astype(np.float16)),
         "float16 to float32": (
             6,

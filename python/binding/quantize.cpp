@@ -175,13 +175,25 @@ nb::tuple quantize_channels(nb::handle x, int storage_number, int low, int high,
   return nb::make_tuple(out, outside.clipped, outside.nans, outside.infinities);
 }
 
-nb::object dequantize_tensor(nb::handle codes, float scale, int zero) {
+// `out` as an array of float32 like the codes, or a new one for None.
+nb::object floats_like(PyArrayObject* codes, nb::handle out) {
+  if (out.is_none()) return own(like(codes, NPY_FLOAT));
+  PyArrayObject* array = carray(out, NPY_FLOAT, "out");
+  if (!PyArray_ISWRITEABLE(array) || !PyArray_SAMESHAPE(array, codes))
+    refuse("out must be writable and have the shape of the codes");
+  const char *from = PyArray_BYTES(codes), *to = PyArray_BYTES(array);
+  if (from < to + PyArray_NBYTES(array) && to < from + PyArray_NBYTES(codes))
+    refuse("out must not overlap the codes");
+  return nb::borrow(out);
+}
+
+nb::object dequantize_tensor(nb::handle codes, float scale, int zero, nb::handle given) {
   Storage storage{};
   PyArrayObject* in = codes_array(codes, storage);
   const quantize::CodeRange whole =
       quantize::code_range(storage, static_cast<int>(size_of(storage)) * 8);
   const Affine affine = checked(scale, zero, whole.low, whole.high, storage);
-  const nb::object out = own(like(in, NPY_FLOAT));
+  const nb::object out = floats_like(in, given);
   auto* to = static_cast<float*>(data_of(out));
   run(size(in),
       [&] { quantize::kernels().dequantize(PyArray_DATA(in), size(in), affine, storage, to); });
@@ -302,7 +314,7 @@ void define_quantize(nb::module_& m) {
   m.def("quantize_channels", &quantize_channels, "x"_a, "storage"_a, "low"_a, "high"_a, "scales"_a,
         "zeros"_a, "axis"_a, "(codes, clipped, nans, infinities) with a scale per channel.");
   m.def("dequantize_tensor", &dequantize_tensor, "codes"_a, "scale"_a, "zero"_a,
-        "float32 values of codes.");
+        "out"_a.none() = nb::none(), "float32 values of codes.");
   m.def("dequantize_channels", &dequantize_channels, "codes"_a, "scales"_a, "zeros"_a, "axis"_a,
         "float32 values of codes with a scale per channel.");
   m.def("array_range", &array_range, "x"_a, "(min, max, nans, infinities) of the finite values.");

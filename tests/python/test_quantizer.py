@@ -361,3 +361,21 @@ def test_threads_dequantize_by_their_own_parameters():
         thread.join()
     assert not failures
     assert quantizer.get_stats()["dequantize_calls"] > 0
+
+
+@pytest.mark.parametrize("options", [{}, {"per_channel": True}, {"quantization_type": "FLOAT16"}])
+def test_dequantize_into_an_array(options):
+    for mode in ("DYNAMIC", "STATIC"):
+        quantizer = Quantizer({**options, "quantization_mode": mode})
+        codes = quantizer.quantize(X)
+        out = np.empty_like(X)
+        assert quantizer.dequantize(codes, out=out) is out
+        assert np.array_equal(out, quantizer.dequantize(codes))
+        for wrong in (np.empty(3, np.float32), np.empty(X.shape), np.empty_like(X)[:, :3]):
+            with pytest.raises(InvalidInputError, match=r"must"):
+                quantizer.dequantize(codes, out=wrong)
+    if not options:
+        memory = np.zeros(X.size, np.float32)
+        inside = memory.view(np.int8)[: X.size].reshape(X.shape)
+        with pytest.raises(InvalidInputError, match="overlap"):
+            quantizer.dequantize(inside, out=memory.reshape(X.shape))

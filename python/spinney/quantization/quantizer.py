@@ -116,24 +116,29 @@ class Quantizer(KeptParameters):
             self._floats.release(x, data)
         return codes
 
-    def dequantize(self, data, channel_dim=None, layer_name=None):
+    def dequantize(self, data, channel_dim=None, layer_name=None, out=None):
         """The float32 values of codes that quantize gave.
 
         data: codes; float16 and float32 arrays (what quantize gives without codes) are only
             converted. channel_dim: must be that of quantize, or None.
+        out: a float32 array of the same shape to write to and return; large results in memory
+            that is there already take half the time.
         InvalidInputError: nothing was quantized, calibrated or loaded, or codes of another dtype.
         """
         codes = np.asarray(data, order="C")
         self._counts.dequantize_calls += 1
         if codes.dtype == np.float16:
-            return _core.from_half(codes)
+            return _into(out, _core.from_half(codes))
         if codes.dtype.kind == "f":
-            return codes.astype(np.float32)
+            return _into(out, codes.astype(np.float32))
         if layer_name is None and channel_dim is None and codes.dtype == self._storage:
             last = self._local.__dict__.get("last")
             if type(last) is tuple:
-                return _core.dequantize_tensor(codes, *last)
-        return self._known(codes, channel_dim, layer_name).dequantize(codes)
+                return _core.dequantize_tensor(codes, *last, out)
+        known = self._known(codes, channel_dim, layer_name)
+        if known.channel_dim is None:
+            return _core.dequantize_tensor(codes, known.scale, known.zero_point, out)
+        return _into(out, known.dequantize(codes))
 
     def _known(self, codes, channel_dim, layer_name):
         parameters = self._current(layer_name)
@@ -341,6 +346,16 @@ class Quantizer(KeptParameters):
 
     def _axis(self, x, channel_dim):
         return axis_of(x.ndim, channel_dim, self._per_channel)
+
+
+def _into(out, values):
+    """values, written to out where there is one."""
+    if out is None:
+        return values
+    if not (isinstance(out, np.ndarray) and out.dtype == FLOAT32 and out.shape == values.shape):
+        raise InvalidInputError("out must be a float32 array of the shape of the codes")
+    np.copyto(out, values)
+    return out
 
 
 def _as_config(config):
