@@ -23,7 +23,7 @@ void Lane::claim(Node* node, const Error* error, int64_t now_ns,
   node->answered = true;
   node->error = error;
   node->finished_ns = now_ns;
-  if (leader->started_ns != 0) node->started_ns = leader->started_ns;
+  node->started_ns = leader->work_started_ns;
   deadlines_.remove(node);
   done.add(node);
   if (--leader->live > 0) return;
@@ -81,7 +81,7 @@ void Lane::claim_part(Batch* batch, const Part& part, size_t batch_row, int64_t 
     ++batch->deliveries;
     Counters::add(batch->failed ? counters_.failed : counters_.answered);
     if (!batch->failed) {
-      queue_wait_ns_.record_signed(leader->started_ns - node->submitted_ns);
+      queue_wait_ns_.record_signed(leader->work_started_ns - node->submitted_ns);
       total_ns_.record_signed(now_ns - node->submitted_ns);
     }
     if (!batch->failed && node->shared) Counters::add(counters_.shared);

@@ -181,7 +181,7 @@ bool Lane::add_next(Batch& batch, size_t cap, int64_t now_ns, int64_t& deadline_
   batch.add({leader, leader->rows_taken, rows});
   ++leader->holds;
   leader->rows_taken += rows;
-  if (leader->started_ns == 0) leader->started_ns = now_ns;
+  if (leader->work_started_ns == 0) leader->work_started_ns = now_ns;
   leave_queue(leader, std::min(rows, leader->charge));
   levels_.charge(entry->priority, rows);
   if (leader->rows_taken == leader->rows.count) {

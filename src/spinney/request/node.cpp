@@ -56,7 +56,7 @@ void Node::reset() noexcept {
   error = nullptr;
   answer_data = nullptr;
   batch = nullptr;
-  retry_after_ns = started_ns = finished_ns = 0;
+  retry_after_ns = started_ns = work_started_ns = finished_ns = 0;
 }
 
 }  // namespace spinney::request

@@ -70,6 +70,7 @@ struct Node {
   int64_t best_order = 0;
 
   // Progress of a leader's rows.
+  int64_t work_started_ns = 0;  // when the first of them began to run; 0: none has
   size_t rows_taken = 0;
   size_t rows_done = 0;
   bool failed = false;
