@@ -73,7 +73,10 @@ class BatchProcessor:
         return self._core.policy.rows_of_a_batch
 
     def start(self, process_func):
-        """Start the worker threads. Does nothing where they run; starts anew after stop()."""
+        """Start the worker threads. Does nothing where they run it; starts anew after stop().
+
+        Raises InvalidInputError where they run another function, which takes a stop() before.
+        """
         if not callable(process_func):
             raise InvalidInputError(f"process_func is {process_func!r}; give a callable")
         if self._core.start(process_func) and self.config.enable_health_monitoring:
@@ -82,8 +85,10 @@ class BatchProcessor:
     def stop(self, timeout=5.0):
         """Take no more items, run those queued, and after timeout seconds fail what is left.
 
-        Those fail with EngineShutDownError; nothing hangs. None waits as long as it takes. May be
-        called from any thread and twice. True where everything was run.
+        Those fail with EngineShutDownError; nothing hangs. None waits as long as it takes.
+        Callbacks are waited for within that time as well. May be called from any thread and twice.
+        True where everything was run; False at once where it is called by process_func, or by a
+        signal handler that interrupted the processor's own code: then it is only begun.
         """
         self._health.stop()
         return self._core.stop(checked_seconds("timeout", timeout))
@@ -104,7 +109,7 @@ class BatchProcessor:
         Raises BatchQueueFullError (a queue.Full) where there is no place, InvalidInputError for a
         wrong priority or timeout, EngineShutDownError after stop().
         """
-        self._submit(item, timeout, priority, None)
+        self._submit(item, timeout, priority, Future())
 
     def enqueue_predict(self, item, timeout=None, priority=BatchPriority.NORMAL):
         """Queue an item; a Future of its answer.
@@ -154,6 +159,7 @@ class BatchProcessor:
             **self.stats.get_stats(),
             "state": state,
             "current_queue_size": waiting,
+            "waiting_callbacks": core.callbacks.waiting,
             "max_observed_queue_size": counts["queue_max_seen"],
             "current_batch_size": self.current_batch_size,
             "active_batches": running,
@@ -188,8 +194,10 @@ class _Recorder:
         failed = outcome["failed"]
         if self._measures:
             self._stats.update(seconds, rows, queued, queued + seconds, waiting)
-            if failed:
-                self._stats.record_error(failed)
+        else:
+            self._stats.count(rows)
+        if failed:
+            self._stats.record_error(failed)
         if failed:
             _log.warning("%d items of a batch of %d rows failed", failed, rows)
         if self._debug:

@@ -12,5 +12,8 @@ class MonotonicClock:
 
     @staticmethod
     def wait(condition, seconds):
-        """Wait on a held condition until notified; None waits for ever."""
-        condition.wait(seconds)
+        """Wait on a held condition until notified; None waits for ever, and more than a day a day.
+
+        Whoever waits looks again afterwards, and threading refuses times of centuries.
+        """
+        condition.wait(None if seconds is None else min(seconds, 86400.0))

@@ -2,7 +2,7 @@
 
 Every entry that was admitted is answered exactly once: with its rows, with what the function
 raised, or with the named exception that says why it was never run. Futures are completed outside
-the lock, because their callbacks are the caller's code.
+the lock; their callbacks, which are the caller's code, are run by a thread of their own.
 
 Threads hold the Core and never its owner, so an owner that is dropped ends them (`abandon`).
 """
@@ -15,12 +15,13 @@ import math
 import threading
 from time import perf_counter
 
+from spinney.batching.callbacks import Callbacks
 from spinney.batching.clock import MonotonicClock
 from spinney.batching.lanes import Lanes
 from spinney.batching.lifetime import Lifetime
 from spinney.batching.runner import run_entries
 from spinney.batching.threads import expire, keep_an_eye_on, start_thread, work
-from spinney.exceptions import EngineShutDownError, RequestExpiredError
+from spinney.exceptions import EngineShutDownError, InvalidInputError, RequestExpiredError
 
 _log = logging.getLogger("spinney.batching")
 
@@ -34,6 +35,7 @@ class Core(Lifetime):
         self.policy = policy
         self.clock = clock or MonotonicClock()
         self.name = name
+        self.callbacks = Callbacks(name)
         self.function = None
         self.paused = False
         self.counts = dict.fromkeys((*_COUNTS, "batches", "batched_rows", "queue_max_seen"), 0)
@@ -47,7 +49,9 @@ class Core(Lifetime):
         keep_an_eye_on(self)
 
     def _make_locks(self):
-        self.lock = threading.Lock()
+        # Reentrant only so that a thread can tell that it holds it: a signal handler that finds it
+        # held by the thread that it interrupted must neither wait nor go on.
+        self.lock = threading.RLock()
         self._ready = threading.Condition(self.lock)  # idle workers
         self._delay = threading.Condition(self.lock)  # workers before a retry
         self._space = threading.Condition(self.lock)  # callers that wait for a place
@@ -68,9 +72,17 @@ class Core(Lifetime):
         self._swept_at = -math.inf
 
     def start(self, function):
-        """Start the worker threads. Does nothing where they run; after stop() starts anew."""
+        """Start the worker threads. Does nothing where they run; after stop() starts anew.
+
+        Raises InvalidInputError where they run another function.
+        """
         with self.lock:
             if self.state == "running":
+                if function != self.function:
+                    raise InvalidInputError(
+                        f"the {self.name} runs already, with {self.function!r}; stop() it before "
+                        f"it is started with {function!r}"
+                    )
                 return False
             if self.state == "stopping":
                 raise EngineShutDownError(f"the {self.name} is stopping; start it after stop()")
@@ -79,6 +91,7 @@ class Core(Lifetime):
             self.paused = False
             self._stop_at = math.inf
             self.state = "running"
+            self.callbacks.open()
             self._ready.notify_all()
         return True
 
@@ -100,6 +113,11 @@ class Core(Lifetime):
         space_wait: seconds to wait for a place. arrived: when the request was made, by the clock.
         entry.deadline holds the seconds that the request has, and becomes the time it ends.
         """
+        if self.lock._is_owned():
+            raise RuntimeError(
+                f"the {self.name} was asked by a signal handler or destructor that interrupted it; "
+                "have another thread ask"
+            )
         dropped = []
         try:
             with self.lock:
@@ -113,6 +131,8 @@ class Core(Lifetime):
                     self._start_threads()  # in a forked child
                 entry.arrival = now if arrived is None or not 0 < arrived <= now else arrived
                 entry.deadline += entry.arrival
+                if self.policy.workers:
+                    entry.callbacks = self.callbacks
                 self.lanes.add(entry, level)
                 counts = self.counts
                 counts["submitted"] += 1
@@ -149,13 +169,16 @@ class Core(Lifetime):
 
     def _wake_expirer(self, deadline):
         """Have the expiring thread look at that time. Lock held."""
-        self._wakes_at = deadline
         if self.policy.workers == 0:
             return
         if self._expirer is None:
-            self._expirer = start_thread(expire, self, "expiry")
-        else:
-            self._tick.notify_all()
+            try:
+                self._expirer = start_thread(expire, self, "expiry")
+            except RuntimeError:  # the next request tries again; workers run nothing that is late
+                _log.warning("the %s has no thread for what expires", self.name)
+                return
+        self._wakes_at = deadline
+        self._tick.notify_all()
 
     def seconds_to_batch(self, now):
         """0.0 where a batch is due, seconds until one is, or None where nothing is. Lock held."""
@@ -227,20 +250,25 @@ class Core(Lifetime):
         finally:
             seconds = perf_counter() - started
             with self.lock:
-                self.running.pop(id(taken), None)
+                in_time = self.running.pop(id(taken), None) is not None
         with self.lock:
             for name, number in outcome.items():
                 self.counts[name] += number
             if outcome["failed"]:
                 if self.policy.halves:
                     self.policy.shrink()
-            else:
+            elif in_time:
                 self.policy.learn(rows, seconds, self.lanes.first()[1])
             waiting = self.lanes.waiting
         if self._observe is not None:
             self._observe(seconds, rows, queued, waiting, outcome)
         if self.policy.gc_rows and rows > self.policy.gc_rows:
             gc.collect(0)
+
+    def function_for(self, batch):
+        """What to call for entries that _take gave, or None where stop() has failed them."""
+        with self.lock:
+            return self.function if id(batch) in self.running else None
 
     def run_pending(self):
         """Run on the caller's thread every batch that is due now; how many there were."""
@@ -283,11 +311,16 @@ class Core(Lifetime):
         return None if following is None else max(0.0, following - now)
 
     def _fail_expired(self, entries):
+        """How many were failed by this; others were cancelled, or failed by stop()."""
+        failed = 0
         for entry in entries:
             limit = (entry.deadline - entry.arrival) * 1e3
             error = RequestExpiredError(f"the request expired: not run within its {limit:g} ms")
-            if not entry.fail(error) and entry.future.cancelled() is True:
+            if entry.fail(error):
+                failed += 1
+            elif entry.future.cancelled() is True:
                 entry.claim()  # tells those who wait on it that it was cancelled
+        return failed
 
     def set_paused(self, paused):
         with self.lock:

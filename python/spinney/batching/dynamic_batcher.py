@@ -104,8 +104,10 @@ class DynamicBatcher:
         """Take no more requests, run those queued, and after timeout seconds fail what is left.
 
         Those fail with EngineShutDownError, also the ones whose call goes on; nothing hangs. None
-        waits as long as it takes. May be called from any thread and twice. True where everything
-        was run.
+        waits as long as it takes. Callbacks are waited for within that time as well. May be called
+        from any thread and twice. True where everything was run; False at once where it is called
+        by batch_processor, or by a signal handler that interrupted the batcher's own code: then it
+        is only begun.
         """
         return self._core.stop(checked_seconds("timeout", timeout))
 
@@ -165,6 +167,7 @@ class DynamicBatcher:
             "refused_requests": counts["refused"],
             "submitted_requests": counts["submitted"],
             "current_queue_size": waiting,
+            "waiting_callbacks": core.callbacks.waiting,
             "max_observed_queue_size": counts["queue_max_seen"],
             "avg_batch_size": counts["batched_rows"] / batches,
             "avg_batch_wait_time_ms": wait_sum / batches * 1e3,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import os
@@ -42,26 +43,33 @@ class HealthWatch:
         self._core = core
         self._config = config
         self._memory = memory
-        self._stop = threading.Event()
+        self._before_relief = None
+        self._forget()
+
+    def _forget(self):
         self._thread = None
+        self._ends = threading.Lock()
 
     def start(self):
-        if self._thread is None or self._stop.is_set():
-            self._stop = threading.Event()
+        if self._thread is None:
+            self._ends = threading.Lock()
+            self._ends.acquire()
             self._thread = threading.Thread(
-                target=self._watch, args=(self._stop,), name="spinney-health", daemon=True
+                target=self._watch, args=(self._ends,), name="spinney-health", daemon=True
             )
             self._thread.start()
 
     def stop(self):
-        self._stop.set()
+        """May be called twice, and in a signal handler: nothing here waits for a lock."""
+        self._thread = None
+        with contextlib.suppress(RuntimeError):  # it was released before
+            self._ends.release()
 
     def after_fork(self):
-        self._stop = threading.Event()
-        self._thread = None
+        self._forget()
 
-    def _watch(self, stop):
-        while not stop.wait(self._config.health_check_interval):
+    def _watch(self, ends):
+        while not ends.acquire(timeout=self._config.health_check_interval):
             if self._core.state == "stopped":
                 return
             try:
@@ -87,15 +95,25 @@ class HealthWatch:
         queue = _level(queued, config.queue_warning_threshold, config.queue_critical_threshold)
         self._tell("memory", memory, f"{percent or 0:.0f} % of the memory limit is used")
         self._tell("queue", queue, f"{queued} items are queued")
-        if memory == "critical":
-            if config.enable_memory_optimization:
-                gc.collect()
-            core.set_limit(max(1, core.policy.limit // 2))
-        elif queue == "critical":
-            core.set_limit(core.policy.max_rows)
+        self._relieve(memory, queue)
         if config.item_timeout is not None and longest > config.item_timeout:
             _log.warning("a batch has run for %.1f s, longer than item_timeout", longest)
         return dict(self.levels)
+
+    def _relieve(self, memory, queue):
+        core = self._core
+        if memory == "critical":
+            if self._config.enable_memory_optimization:
+                gc.collect()
+            if self._before_relief is None:
+                self._before_relief = core.policy.limit
+            core.set_limit(max(1, core.policy.limit // 2))
+            return
+        if memory == "ok" and self._before_relief is not None:
+            before, self._before_relief = self._before_relief, None
+            core.set_limit(max(before, core.policy.limit))
+        if queue == "critical":
+            core.set_limit(core.policy.max_rows)
 
     def _tell(self, what, level, text):
         before, self.levels[what] = self.levels[what], level

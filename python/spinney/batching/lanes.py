@@ -12,15 +12,18 @@ from itertools import count
 
 
 class _Lane:
-    __slots__ = ("heap", "rows")
+    __slots__ = ("heap", "rows", "waiting")
 
     def __init__(self):
         self.heap = []
-        self.rows = 0
+        self.rows = self.waiting = 0
 
 
 class Lanes:
-    """Invariant: `waiting` and `rows` count the entries with `waits` true, each in one lane."""
+    """Invariant: `waiting` and `rows` count the entries with `waits` true, each in one lane.
+
+    Heaps also hold entries that wait no more, but never many: those keep rows and answers alive.
+    """
 
     def __init__(self, aging):
         self.aging = aging
@@ -38,12 +41,10 @@ class Lanes:
         ticket = next(self._ticket)
         heappush(lane.heap, (entry.key, ticket, entry))
         lane.rows += entry.rows
+        lane.waiting += 1
         self.waiting += 1
         if entry.deadline < float("inf"):
             heappush(self._deadlines, (entry.deadline, ticket, entry))
-            if len(self._deadlines) > 2 * self.waiting + 64:
-                self._deadlines = [held for held in self._deadlines if held[2].waits]
-                heapify(self._deadlines)
 
     def first(self):
         """(most urgent entry, rows waiting that could share its call), or (None, 0)."""
@@ -88,6 +89,7 @@ class Lanes:
                 cancelled.append(entry)
             heappop(lane.heap)
             self._leave(entry, lane)
+        self._tidy()
         return taken, expired, cancelled
 
     def expire(self, now):
@@ -98,6 +100,8 @@ class Lanes:
             if entry.waits:
                 self._leave(entry, self._lanes[entry.signature])
                 expired.append(entry)
+        if expired:
+            self._tidy()
         return expired
 
     def next_deadline(self):
@@ -114,6 +118,8 @@ class Lanes:
                 if entry.waits and entry.future is not None and entry.future.cancelled() is True:
                     self._leave(entry, lane)
                     dropped.append(entry)
+        if dropped:
+            self._tidy()
         return dropped
 
     def clear(self):
@@ -131,4 +137,19 @@ class Lanes:
     def _leave(self, entry, lane):
         entry.waits = False
         lane.rows -= entry.rows
+        lane.waiting -= 1
         self.waiting -= 1
+
+    def _tidy(self):
+        """Rebuild heaps that are mostly of entries that wait no more."""
+        if len(self._deadlines) > 2 * self.waiting:
+            self._deadlines = _waiting_only(self._deadlines)
+        for lane in self._lanes.values():
+            if len(lane.heap) > 2 * lane.waiting + 8:
+                lane.heap = _waiting_only(lane.heap)
+
+
+def _waiting_only(heap):
+    kept = [held for held in heap if held[2].waits]
+    heapify(kept)
+    return kept

@@ -17,9 +17,13 @@ class Lifetime:
     def stop(self, timeout):
         """Refuse new entries, run what is queued, and fail what is left after timeout seconds.
 
-        True where everything queued was run. From a worker's own callback it only starts the
-        stopping: that worker goes on, and ends when the queue is empty or the time is over.
+        True where everything queued was run. Called by the function that a worker runs, it only
+        starts the stopping: that worker goes on, and ends when the queue is empty or the time is
+        over. So too in a signal handler that has interrupted the core itself: another thread stops.
         """
+        if self.lock._is_owned():
+            start_new_thread(self.stop, (timeout,))
+            return False
         mine = is_a_worker_of(self)
         with self.lock:
             if self.state == "stopped":
@@ -37,7 +41,9 @@ class Lifetime:
         if self.policy.workers == 0 and not fresh and timeout > 0:
             self.run_pending()
         try:
-            return self._end()
+            drained = self._end()
+            self.callbacks.wait(self.clock, self._stop_at)
+            return drained
         finally:
             with self.lock:
                 self._stoppers -= 1
@@ -55,7 +61,7 @@ class Lifetime:
             self._threads = self._idle = 0
             self._expirer = None
             self._wakes_at = math.inf
-            open_late = [e for e in late if e.future is not None and e.future.done() is not True]
+            open_late = [entry for entry in late if entry.future.done() is not True]
             self._drained = not left and not open_late
             self._notify_all()
         failed = 0
@@ -72,6 +78,7 @@ class Lifetime:
         with self.lock:
             self.counts["shut_down"] += failed + cut_off
             self.counts["cancelled"] += len(left) - failed
+        self.callbacks.close()
         return self._drained
 
     def _notify_all(self):
@@ -111,6 +118,7 @@ class Lifetime:
         entries = [entry for entry in entries if entry.waits]
         entries += [entry for batch, _ in list(self.running.values()) for entry in batch]
         self._make_locks()
+        self.callbacks.after_fork()
         self._generation += 1
         self._forget()
         if self.state == "stopping":
@@ -118,7 +126,8 @@ class Lifetime:
         if self.on_fork is not None:
             self.on_fork()
         for entry in entries:
-            if entry.future is not None and hasattr(entry.future, "_condition"):
+            entry.callbacks = None
+            if hasattr(entry.future, "_condition"):
                 entry.future._condition = threading.Condition()  # a thread may have held it
             entry.fail(
                 EngineShutDownError("the process forked; the parent answers its own requests")

@@ -36,11 +36,12 @@ class Policy:
     def of(cls, config):
         """The policy of a BatchProcessorConfig."""
         adaptive = config.processing_strategy is BatchProcessingStrategy.ADAPTIVE
+        greedy = config.processing_strategy is BatchProcessingStrategy.GREEDY
         memory = config.max_batch_memory_mb
         return cls(
             max_rows=config.max_batch_size,
             min_rows=config.min_batch_size,
-            limit=config.initial_batch_size,
+            limit=config.max_batch_size if greedy else config.initial_batch_size,
             wait=config.batch_timeout,
             strategy=config.processing_strategy,
             adapts=adaptive and config.enable_adaptive_batching,
@@ -58,8 +59,7 @@ class Policy:
 
     @property
     def rows_of_a_batch(self):
-        greedy = self.strategy is BatchProcessingStrategy.GREEDY
-        return self.max_rows if greedy else self.limit
+        return self.limit
 
     @property
     def rows_worth_waiting_for(self):

@@ -60,6 +60,7 @@ class Entry:
     __slots__ = (
         "arrival",
         "bytes",
+        "callbacks",
         "deadline",
         "future",
         "item",
@@ -78,12 +79,11 @@ class Entry:
         self.arrival = self.key = 0.0
         self.deadline = math.inf
         self.waits = False
+        self.callbacks = None  # who runs the future's callbacks; None: whoever completes it
 
     def claim(self):
         """Mark the future as running. False where its caller has cancelled or answered it."""
         future = self.future
-        if future is None:
-            return True
         if future.done() is True and not future.cancelled():
             return False
         try:
@@ -93,24 +93,48 @@ class Entry:
 
     def answer(self, value):
         """Complete the future. False where stop() ran out of time and answered first."""
-        return self.future is None or _settle(self.future.set_result, value)
+        return self._settle("set_result", value)
 
     def fail(self, error):
-        return self.future is None or _settle(self.future.set_exception, error)
+        return self._settle("set_exception", error)
+
+    def _settle(self, how, value):
+        functions = ()
+        try:
+            if self.callbacks is None or not isinstance(self.future, Future):
+                getattr(self.future, how)(value)
+            else:
+                functions = _settle_silently(self.future, how, value)
+        except InvalidStateError:
+            return False
+        except BaseException:  # out of a callback; the requests beside this one need their answers
+            _log.exception("a callback of a future raised")
+        if functions:
+            self.callbacks.run(self.future, functions)
+        return True
 
 
-def _settle(settle, value):
-    try:
-        settle(value)
-    except InvalidStateError:
-        return False
-    except BaseException:  # out of a callback; the requests beside this one need their answers
-        _log.exception("a callback of a future raised")
-    return True
+def _settle_silently(future, how, value):
+    """Complete a future of the standard library; its callbacks, which are still to be called.
+
+    Raises InvalidStateError where it is done: whoever cancelled it calls its callbacks.
+    """
+    with future._condition:  # reentrant, and held by whoever adds a callback or cancels
+        if future.done():
+            raise InvalidStateError
+        functions, future._done_callbacks = future._done_callbacks, []
+        getattr(future, how)(value)
+    return functions
+
+
+def refuse_masks(array):
+    if isinstance(array, np.ma.MaskedArray):
+        raise InvalidInputError("masked arrays lose their masks when they are stacked; fill them")
 
 
 def rows_of(features):
     """Features as an array of rows, at least two-dimensional; refuses what has no rows."""
+    refuse_masks(features)
     array = features if type(features) is np.ndarray else _as_array(features)
     if array.ndim == 1:
         array = array.reshape(1, -1)
@@ -131,6 +155,7 @@ def _as_array(features):
 
 
 def array_entry(array, future):
+    refuse_masks(array)
     return Entry(array, len(array), array.nbytes, (array.shape[1:], array.dtype), future)
 
 

@@ -17,10 +17,14 @@ _log = logging.getLogger("spinney.batching")
 
 
 def run_entries(core, entries):
-    """Answer every entry; counts of answered, failed and expired."""
+    """Answer every entry; counts of answered, failed and expired.
+
+    Nothing more is called once stop() has failed the entries: by then the core may have been
+    started with another function.
+    """
     outcome = {"answered": 0, "failed": 0, "expired": 0, "shut_down": 0}
     policy = core.policy
-    failed = _attempt(core, entries, outcome)
+    failed = _attempt(core, entries, entries, outcome)
     tries = policy.retries if policy.idempotent else 0
     while failed and tries:
         again = [entry for entry, error in failed if not isinstance(error, ModelFailedError)]
@@ -28,23 +32,26 @@ def run_entries(core, entries):
             break
         tries -= 1
         kept = [held for held in failed if isinstance(held[1], ModelFailedError)]
-        failed = kept + _attempt(core, again, outcome)
+        failed = kept + _attempt(core, entries, again, outcome)
     for entry, error in failed:
         outcome["failed"] += entry.fail(error)
     return outcome
 
 
-def _attempt(core, entries, outcome):
-    """One round over the entries. What failed, as (entry, error)."""
+def _attempt(core, batch, entries, outcome):
+    """One round over entries of a batch. What failed, as (entry, error)."""
     alone = entries[0].signature is None
     groups = [[entry] for entry in reversed(entries)] if alone else [entries]
     failed = []
     while groups:
+        function = core.function_for(batch)
+        if function is None:
+            return []
         group = _not_expired(core, groups.pop(), outcome)
         if not group:
             continue
         try:
-            answers = call_batch(core.function, group, core.policy.max_rows)
+            answers = call_batch(function, group, core.policy.max_rows)
         except BaseException as error:
             error.__traceback__ = _own_frames(error.__traceback__)
             wrong_rows = isinstance(error, ModelFailedError)  # halving could make it look right
@@ -71,6 +78,5 @@ def _not_expired(core, group, outcome):
     late = [entry for entry in group if entry.deadline <= now]
     if not late:
         return group
-    outcome["expired"] += len(late)
-    core._fail_expired(late)
+    outcome["expired"] += core._fail_expired(late)
     return [entry for entry in group if entry.deadline > now]

@@ -38,6 +38,12 @@ class BatchStats:
             self.total_processed += batch_size
             self.total_batches += 1
 
+    def count(self, batch_size):
+        """One batch of which no times are kept."""
+        with self._lock:
+            self.total_processed += batch_size
+            self.total_batches += 1
+
     def record_error(self, count=1):
         with self._lock:
             self.total_errors += count

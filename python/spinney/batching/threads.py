@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import threading
+import time
 import weakref
 
 _log = logging.getLogger("spinney.batching")
@@ -66,8 +67,9 @@ def _after_fork():
 
 
 def _at_exit():
+    until = time.monotonic() + 1.0  # for all of them together
     for core in list(_cores):
-        core.stop(1.0)
+        core.stop(max(0.0, until - time.monotonic()))
 
 
 if hasattr(os, "register_at_fork"):
