@@ -10,3 +10,7 @@
 #define NO_IMPORT_ARRAY
 #endif
 #include <numpy/arrayobject.h>
+
+#if NPY_ABI_VERSION < 0x02000000  // numpy 1, which Python 3.8 has
+#define PyDataType_ELSIZE(descr) ((descr)->elsize)
+#endif
