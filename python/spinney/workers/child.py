@@ -2,12 +2,13 @@
 
 Started as a script by an interpreter that has read no environment variables (python -I), so that
 it holds nothing of the serving process but what it was sent. It imports numpy and what the model
-itself needs; of Spinney, only the four modules beside it.
+itself needs; of Spinney, only the five modules beside it.
 """
 
 import ctypes
 import fcntl
 import importlib.util
+import io
 import json
 import os
 import resource
@@ -111,9 +112,8 @@ class Server:
         allow = (
             unpickle.TrustAll() if message["trusted"] else unpickle.AllowList(message["allowed"])
         )
-        with open(fd, "rb") as file:
+        with io.BytesIO(read_all(fd)) as file:
             try:
-                file.seek(0)
                 self.model = unpickle.load_file(file, allow)
             except unpickle.Forbidden as error:
                 file.seek(0)
@@ -144,6 +144,18 @@ class Server:
         answer, self.answer = self.answer, None
         answer.write(self.buffers["out"])
         return {"ok": True, "answer": answer.head}
+
+
+def read_all(fd):
+    """The bytes of a file, which is closed. Its offset is shared with every process that has it,
+    among them workers that read it at the same time, so it is neither used nor moved."""
+    parts = []
+    try:
+        while part := os.pread(fd, 1 << 24, sum(map(len, parts))):
+            parts.append(part)
+    finally:
+        os.close(fd)
+    return b"".join(parts)
 
 
 def call(method, rows, codec):
@@ -262,6 +274,7 @@ def main():
     sys.argv[1:] = []
     os.dup2(2, 1)  # what the model prints goes where its complaints go, and at once
     sys.stdout.reconfigure(line_buffering=True)
+    beside("guard")
     Server(channel, (beside("channel"), beside("codec"), beside("unpickle"))).run()
 
 

@@ -113,7 +113,7 @@ class _Reader:
     def __init__(self, buffer, copy):
         self.buffer = buffer
         self.copy = copy
-        self.parts = 0
+        self.parts = self.bytes = 0
 
     def value(self, head, depth):
         self.parts += 1
@@ -137,6 +137,9 @@ class _Reader:
         at, size = head["at"], head["bytes"]
         if type(at) is not int or type(size) is not int or at < 0 or size < 0:
             raise CodecError("a place is no number")
+        self.bytes += size
+        if self.bytes > 2 * len(self.buffer):  # its parts, and its description
+            raise CodecError("its parts overlap, and would take more memory than they were sent in")
         if at % ALIGNMENT or at + size > len(self.buffer):
             raise CodecError(f"bytes {at} to {at + size} lie outside its {len(self.buffer)} bytes")
         if size == 0:
@@ -153,7 +156,9 @@ class _Reader:
             raise CodecError(f"shape {shape} of {dtype} does not take {head['bytes']} bytes")
         raw = self.raw(head)
         raw = raw.copy() if self.copy else raw
-        if dtype.itemsize == 0:
+        if dtype.itemsize == 0:  # text of no characters, which numpy gives a width when it is made
+            if _product(shape) > len(self.buffer):
+                raise CodecError(f"shape {shape} of empty text is larger than all that was sent")
             return np.zeros(shape, dtype)
         if head["order"] == "F":
             array = raw.view(dtype).reshape(shape[::-1]).T

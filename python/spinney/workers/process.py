@@ -259,6 +259,8 @@ class Process:
 
     def end(self):
         """End the process and its group at once, from any thread; whoever waits sees it die."""
+        if self._process.returncode is not None:  # reaped: its number may be another's by now
+            return
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):

@@ -30,10 +30,11 @@ def _queue():
     global _requests
     with _lock:
         if _requests is None:
-            _requests = queue.SimpleQueue()
+            requests = queue.SimpleQueue()
             threading.Thread(
-                target=_serve, args=(_requests,), name="spinney-worker-spawner", daemon=True
-            ).start()
+                target=_serve, args=(requests,), name="spinney-worker-spawner", daemon=True
+            ).start()  # may find no thread: then the next caller tries again
+            _requests = requests
         return _requests
 
 

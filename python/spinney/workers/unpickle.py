@@ -31,6 +31,11 @@ import pickle
 import re
 import zlib
 
+if __package__:
+    from spinney.workers.guard import guarded
+else:  # in a worker process, which has the modules of this folder without their package
+    from _spinney_worker_guard import guarded
+
 DATA = {
     "builtins": "set frozenset bytearray complex slice range list dict tuple object int float str "
     "bytes bool",
@@ -65,27 +70,13 @@ SKLEARN_DATA = {
     "sklearn.neighbors._ball_tree": "BallTree BallTree32 BallTree64 newObj",
 }
 # Packages whose names would let a file run anything, so that listing them means trusted=True.
-_NEVER = {
-    "builtins",
-    "code",
-    "codeop",
-    "commands",
-    "ctypes",
-    "importlib",
-    "multiprocessing",
-    "nt",
-    "os",
-    "pickle",
-    "posix",
-    "pty",
-    "runpy",
-    "shutil",
-    "socket",
-    "subprocess",
-    "sys",
-    "timeit",
-    "webbrowser",
-}
+_NEVER = set(
+    "_io _pickle _posixsubprocess _thread asyncio bdb builtins cProfile cloudpickle code codeop "
+    "commands copyreg ctypes dill distutils doctest ensurepip gc imp importlib inspect io joblib "
+    "marshal multiprocessing nt operator os pdb pickle pip pkgutil posix profile pty pydoc runpy "
+    "setuptools shelve shutil signal socket subprocess sys tempfile threading timeit "
+    "trace types unittest venv webbrowser zipimport".split()
+)
 _FOR_UNPICKLING = re.compile(
     r"(newObj|__pyx_unpickle_\w+|_?_?\w+_ctor|_?reconstruct\w*|_?rebuild\w*)"
 )
@@ -144,7 +135,7 @@ class AllowList:
             return _attribute(importlib.import_module(module), name)
         if full in self._exact:
             return _attribute(importlib.import_module(module), name)
-        if self._in_packages(module):
+        if self._in_packages(module) and "__main__" not in module.split("."):
             found = _attribute(importlib.import_module(module), name)
             if self._belongs(found, name):
                 return found
@@ -239,7 +230,7 @@ def _attribute(module, name):
     return found
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(guarded(pickle._Unpickler)):
     def __init__(self, file, allow):
         super().__init__(file)
         self._allow = allow
@@ -249,6 +240,12 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, pid):
         raise pickle.UnpicklingError("it refers to objects outside the file")
+
+
+def _unpickler(file, allow):
+    if isinstance(allow, TrustAll):  # no guard, and several times faster
+        return pickle.Unpickler(file)
+    return _Unpickler(file, allow)
 
 
 def _renamed(module, name):
@@ -264,7 +261,7 @@ def load_file(file, allow):
     """The object in a pickle or joblib file, compressed or not, by names that `allow` resolves."""
     data = _decompressed(file)
     if b"NumpyArrayWrapper" not in data.getvalue():
-        return _Unpickler(data, allow).load()
+        return _unpickler(data, allow).load()
     return _load_joblib(data, allow)
 
 
@@ -305,11 +302,14 @@ def _load_joblib(data, allow):
         def read_array(self, unpickler, *args, **kwargs):
             if not self.dtype.hasobject:
                 return super().read_array(unpickler, *args, **kwargs)
-            array = _Unpickler(unpickler.file_handle, allow).load()
+            array = _unpickler(unpickler.file_handle, allow).load()
             array.shape = self.shape if self.order != "F" else self.shape[::-1]
             return array.transpose() if self.order == "F" else array
 
-    class Unpickler(numpy_pickle.NumpyUnpickler):
+    trusted = isinstance(allow, TrustAll)
+    base = numpy_pickle.NumpyUnpickler
+
+    class Unpickler(base if trusted else guarded(base)):
         def find_class(self, module, name):
             if name == "NumpyArrayWrapper" and module == "joblib.numpy_pickle":
                 return ArrayWrapper
@@ -319,6 +319,6 @@ def _load_joblib(data, allow):
             raise pickle.UnpicklingError("it refers to objects outside the file")
 
     options = {"mmap_mode": None}
-    if "ensure_native_byte_order" in inspect.signature(Unpickler.__init__).parameters:
+    if "ensure_native_byte_order" in inspect.signature(base.__init__).parameters:
         options["ensure_native_byte_order"] = True
     return Unpickler("", data, **options).load()

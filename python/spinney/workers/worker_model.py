@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import numbers
+import operator
 import os
+import stat
 import threading
 import time
 import weakref
@@ -77,14 +80,18 @@ class WorkerModel(PythonModel):
             ("batch_timeout_s", batch_timeout_s),
             ("load_timeout_s", load_timeout_s),
             ("result_limit_mb", result_limit_mb),
+            ("memory_limit_mb", 1 if memory_limit_mb is None else memory_limit_mb),
         ):
-            if not value > 0:
-                raise InvalidInputError(f"{name} is {value!r}; give more than 0")
+            if isinstance(value, bool) or not isinstance(value, numbers.Real) or not value > 0:
+                raise InvalidInputError(f"{name} is {value!r}; give a number above 0")
+        if num_threads is not None:
+            num_threads = _whole("num_threads", num_threads)
+        environment = _checked_environment(environment)
         self._trusted = bool(trusted)
         self._batch_timeout_s = float(batch_timeout_s)
         self._load_timeout_s = float(load_timeout_s)
         self._limits = {
-            "num_threads": usable_cpus() if num_threads is None else int(num_threads),
+            "num_threads": usable_cpus() if num_threads is None else num_threads,
             "threads_given": num_threads is not None,
             "memory_limit_mb": memory_limit_mb,
             "result_limit_mb": result_limit_mb,
@@ -265,12 +272,45 @@ def _open(source):
         return sealed_bytes(source), None
     path = os.fspath(source)
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # Not to wait for whoever writes into a pipe; for files it means nothing.
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         raise ModelNotFoundError(f"there is no file {path!r}") from None
     except OSError as error:
         raise ModelIOError(f"{path!r} cannot be read: {error.strerror}") from error
-    return fd, _stamp(os.fstat(fd))
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(fd)
+        raise ModelIOError(f"{path!r} is no regular file; give the path of a pickle, or its bytes")
+    return fd, _stamp(status)
+
+
+def _whole(name, value):
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = 0
+    if isinstance(value, bool) or not 1 <= number <= 4096:
+        raise InvalidInputError(f"{name} is {value!r}; give a whole number from 1 to 4096, or None")
+    return number
+
+
+def _checked_environment(environment):
+    if environment is None:
+        return None
+    try:
+        pairs = dict(environment)
+    except (TypeError, ValueError):
+        raise InvalidInputError(
+            f"environment is {environment!r:.80}; give a dict of names and values"
+        ) from None
+    for name, value in pairs.items():
+        good = isinstance(name, str) and isinstance(value, str) and "\0" not in name + value
+        if not good or not name or "=" in name:
+            raise InvalidInputError(
+                f"environment has {name!r}: {value!r:.80}; names and values are text"
+            )
+    return pairs
 
 
 def _stamp(status):
