@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 import operator
+import os
 import threading
+import weakref
 
 from spinney._core import CacheBase
 from spinney.exceptions import InvalidInputError
+
+_caches = weakref.WeakSet()
 
 
 class _Flight:
     """One run of a get_or_set function, and what those who wait for it get."""
 
-    __slots__ = ("done", "error", "has_value", "thread", "value")
+    __slots__ = ("done", "error", "has_value", "stale", "thread", "value")
 
     def __init__(self):
         self.done = threading.Event()
@@ -21,6 +25,7 @@ class _Flight:
         self.error = None
         self.value = None
         self.has_value = False
+        self.stale = False  # invalidated while it ran: those who wait get its value, no others
 
 
 class LRUTTLCache(CacheBase):
@@ -63,10 +68,14 @@ class LRUTTLCache(CacheBase):
         self.ttl_seconds = ttl_seconds
         self.cleanup_interval = cleanup_interval
         self.private = bool(private)
-        self._flights = {}
-        self._waiting = {}  # thread -> the flight that it waits for
+        self._forget_flights()
         self._shared = 0
         self._configure(size, ttl, interval, self.private, clock)
+        _caches.add(self)
+
+    def _forget_flights(self):
+        self._flights = {}
+        self._waiting = {}  # thread -> the flight that it waits for
 
     def get_or_set(self, key, function):
         """The key's value, or what function() gives, which is then kept.
@@ -74,7 +83,9 @@ class LRUTTLCache(CacheBase):
         However many threads ask for a key at once, function runs once, on one of their threads, and
         all of them get what it gives. If it raises, all of them get that exception, and nothing is
         kept: the next caller runs it again. A function that asks for its own key gets a
-        RuntimeError, because it would wait for itself; so do two that wait for each other.
+        RuntimeError, because it would wait for itself; so do two that wait for each other. What
+        function gives is not kept if the key was invalidated, or all cleared, while it ran: those
+        who asked before that get it, and whoever asks afterwards has it run again.
         """
         while True:
             found, value = self.get(key)
@@ -107,7 +118,7 @@ class LRUTTLCache(CacheBase):
             flight.done.wait()
             self._shared += 1
         finally:
-            del self._waiting[thread]
+            self._waiting.pop(thread, None)
 
     def _lead(self, key, function, flight):
         try:
@@ -115,7 +126,10 @@ class LRUTTLCache(CacheBase):
             found, value = self.get(key)
             if not found:
                 value = function()
-                self.set(key, value)
+                if not flight.stale:
+                    self.set(key, value)
+                    if flight.stale:  # since just now
+                        super().invalidate(key)
             if not self.private:
                 flight.value, flight.has_value = value, True
             return value
@@ -124,9 +138,25 @@ class LRUTTLCache(CacheBase):
             raise
         finally:
             try:
-                self._flights.pop(key, None)
+                if self._flights.get(key) is flight:
+                    self._flights.pop(key, None)
             finally:
                 flight.done.set()
+
+    def invalidate(self, key):
+        """Drops the key's entry; True if there was a fresh one."""
+        flight = self._flights.pop(key, None)
+        if flight is not None:
+            flight.stale = True
+        return super().invalidate(key)
+
+    def clear(self):
+        """Drops everything."""
+        for key in list(self._flights):
+            flight = self._flights.pop(key, None)
+            if flight is not None:
+                flight.stale = True
+        super().clear()
 
     def get_stats(self):
         """Counts since the cache was made, as a dict.
@@ -170,3 +200,13 @@ def _whole_number(name, value):
     if not 1 <= number < 2**62:
         raise InvalidInputError(f"{name} is {number}; give at least 1")
     return number
+
+
+def _after_fork():
+    """The threads that ran functions are the parent's: nobody waits for them in the child."""
+    for cache in list(_caches):
+        cache._forget_flights()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

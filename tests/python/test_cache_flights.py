@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 
@@ -111,3 +113,56 @@ def test_get_or_set_of_private_arrays():
     made = cache.get_or_set(b"k", lambda: np.arange(3))
     again = cache.get_or_set(b"k", lambda: 1 / 0)
     assert np.array_equal(made, again) and made is not again
+
+
+def _under_way(cache, key):
+    """A thread that is computing key: (thread, the event that lets it go on, what it got)."""
+    begun, go, got = threading.Event(), threading.Event(), []
+
+    def compute():
+        begun.set()
+        go.wait(20)
+        return "old"
+
+    thread = threading.Thread(target=lambda: got.append(cache.get_or_set(key, compute)))
+    thread.start()
+    assert begun.wait(5)
+    return thread, go, got
+
+
+@pytest.mark.parametrize("private", [False, True])
+@pytest.mark.parametrize("drop", [lambda cache: cache.invalidate("k"), lambda cache: cache.clear()])
+def test_what_was_invalidated_while_it_was_computed_is_not_kept(drop, private):
+    cache = LRUTTLCache(private=private)
+    thread, go, got = _under_way(cache, "k")
+    drop(cache)
+    assert cache.get_or_set("k", lambda: "new") == "new"  # waits for no stale answer
+    go.set()
+    thread.join()
+    assert got == ["old"]
+    assert cache.get("k") == (True, "new")
+    assert not cache._flights
+
+
+def test_an_invalidated_answer_is_not_kept_either_where_nobody_asks_meanwhile():
+    cache = LRUTTLCache()
+    thread, go, _ = _under_way(cache, "k")
+    assert cache.invalidate("k") is False
+    go.set()
+    thread.join()
+    assert cache.get("k") == (False, None)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_waits_for_no_thread_of_its_parent():
+    cache = LRUTTLCache()
+    thread, go, _ = _under_way(cache, "k")
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(10)
+        os._exit(0 if cache.get_or_set("k", lambda: "mine") == "mine" else 1)
+    try:
+        assert os.waitpid(pid, 0)[1] == 0
+    finally:
+        go.set()
+        thread.join()
