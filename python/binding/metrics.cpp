@@ -5,6 +5,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -40,9 +41,17 @@ nb::dict describe(const HistogramSnapshot& read) {
   return out;
 }
 
+constexpr int64_t kRowsMax = int64_t{1} << 40;  // sums of them fit for longer than anyone records
+constexpr double kSecondsMax = 1e9;
+
 void update(InferenceWindow& window, double inference_time, int64_t batch_size,
             double preprocessing_time, double quantization_time) {
   if (batch_size < 0) throw nb::value_error("batch_size is below 0");
+  if (batch_size > kRowsMax) throw nb::value_error("batch_size is above 2**40");
+  for (double* time : {&inference_time, &preprocessing_time, &quantization_time}) {
+    // Recording must not fail the call that is recorded, and one NaN would be every average.
+    *time = *time >= 0 ? std::min(*time, kSecondsMax) : 0;
+  }
   window.add({inference_time, preprocessing_time, quantization_time, batch_size, 0});
 }
 
@@ -108,7 +117,9 @@ void define_window(nb::module_& module) {
       .def(nb::init<size_t>(), "calls_max"_a)
       .def("update_inference", &update, "inference_time"_a, "batch_size"_a,
            "preprocessing_time"_a = 0.0, "quantization_time"_a = 0.0,
-           "One call: its times in seconds and its rows.")
+           "One call: its times in seconds and its rows. A time below 0, or NaN, counts as 0, and "
+           "one\n"
+           "above 10**9 as that.")
       .def(
           "record_error", [](InferenceWindow& w) { ++w.errors; }, "One failed call.")
       .def(

@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import re
+import sys
 import threading
 import time
 import weakref
@@ -341,3 +342,55 @@ def test_recording_is_cheap():
             update(0.001, 1)
         best = min(best, (time.perf_counter() - begin) / 1000)
     assert best < 2e-6  # about 0.1 us on an idle machine
+
+
+@pytest.mark.parametrize("interval", [0, -1, float("nan"), float("inf"), "often"])
+def test_a_sampling_thread_neither_spins_nor_dies_of_its_interval(interval):
+    with pytest.raises(InvalidInputError, match="interval"):
+        MetricsManager(interval=interval)
+
+
+def test_a_source_that_gives_no_dict_spoils_nothing(caplog):
+    manager = MetricsManager()
+    manager.add_source("broken", lambda: None)
+    manager.add_source("sound", lambda: {"answer": 42})
+    assert "spinney_sound_answer 42" in manager.to_prometheus()
+    assert manager.get_metrics()["broken"] == {}
+    assert "broken" in caplog.text
+
+
+def test_errors_of_many_threads_are_all_counted_and_kinds_are_bounded():
+    manager = MetricsManager()
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+
+        def fail():
+            for _ in range(5000):
+                manager.record_error("late")
+
+        threads = [threading.Thread(target=fail) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    for i in range(1000):
+        manager.record_error(f"message {i}")
+    kinds = manager.get_metrics()["errors_by_kind"]
+    assert kinds["late"] == 20000
+    assert len(kinds) <= 257
+    assert sum(kinds.values()) == manager.total_errors == 21000
+
+
+def test_no_time_spoils_the_averages():
+    metrics = PerformanceMetrics()
+    with pytest.raises(ValueError, match="batch_size"):
+        metrics.update_inference(0.1, 2**62)
+    metrics.update_inference(-0.5, 1)  # the clock was set back
+    metrics.update_inference(math.nan, 1)
+    metrics.update_inference(0.75, 1)
+    assert metrics.get_metrics()["avg_inference_time_ms"] == 250.0
+    metrics.update_inference(math.inf, 1)
+    assert all(math.isfinite(n) for n in metrics.get_metrics().values() if isinstance(n, float))

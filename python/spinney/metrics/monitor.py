@@ -10,7 +10,15 @@ import threading
 import time
 import weakref
 
-from spinney._core import CpuMeter, LatencyHistogram, PrometheusText, read_process, usable_cpus
+from spinney._core import (
+    CpuMeter,
+    InferenceWindow,
+    LatencyHistogram,
+    PrometheusText,
+    read_process,
+    usable_cpus,
+)
+from spinney.exceptions import InvalidInputError
 from spinney.metrics import names
 from spinney.metrics.garbage import GarbageWatch
 from spinney.metrics.leaks import BYTES_PER_SECOND_MIN, LeakWatch
@@ -18,6 +26,7 @@ from spinney.metrics.performance import PerformanceMetrics
 from spinney.metrics.watermarks import Watermark
 
 _log = logging.getLogger("spinney")
+_KINDS_MAX = 256
 
 
 class MetricsManager(PerformanceMetrics):
@@ -42,7 +51,7 @@ class MetricsManager(PerformanceMetrics):
         labels=None,
     ):
         super().__init__(window_size)
-        self.interval = float(interval)
+        self.interval = _seconds("interval", interval)
         self.labels = dict(labels or {})
         self._stages = {}
         self._errors = {}
@@ -66,9 +75,15 @@ class MetricsManager(PerformanceMetrics):
         stage.record(seconds)
 
     def record_error(self, kind="error"):
-        """One failed call. kind: what failed, by which errors_by_kind counts."""
+        """One failed call. kind: what failed, by which errors_by_kind counts: a class of errors and
+        no message. Beyond 256 kinds, further ones count as "other"."""
         super().record_error()
-        self._errors[kind] = self._errors.get(kind, 0) + 1
+        counter = self._errors.get(kind)
+        if counter is None:
+            if len(self._errors) >= _KINDS_MAX:
+                kind = "other"
+            counter = self._errors.setdefault(kind, InferenceWindow(1))
+        counter.record_error()  # counts without a lock, and loses none
 
     def add_source(self, name, read, bytes_of=None):
         """A dict of more numbers, read() each time metrics are asked for, under this name.
@@ -139,13 +154,15 @@ class MetricsManager(PerformanceMetrics):
             descriptors_count=process["descriptors"],
             uptime_seconds=time.monotonic() - self._started,
             process=process,
-            errors_by_kind=dict(self._errors),
+            errors_by_kind={
+                kind: each._counts()["errors"] for kind, each in list(self._errors.items())
+            },
             stages={name: _in_ms(stage.read()) for name, stage in list(self._stages.items())},
         )
         metrics.update(self._garbage.read())
         metrics.update(self._leaks.read())
         for name, (read, _) in list(self._sources.items()):
-            metrics[name] = _guarded(name, read, {})
+            metrics[name] = _guarded(name, lambda read=read: dict(read()), {})
         return metrics
 
     to_dict = get_metrics
@@ -190,6 +207,17 @@ def _watch(manager, wake):
         del found
         if wake.wait(interval):
             return
+
+
+def _seconds(name, value):
+    """Above 0 and at most a day, for a thread that waits so long and looks again."""
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = math.nan
+    if not 0 < seconds <= 86400:
+        raise InvalidInputError(f"{name} is {value!r}; give seconds, above 0 and up to 86400")
+    return seconds
 
 
 def _guarded(name, read, otherwise):
