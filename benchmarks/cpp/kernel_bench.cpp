@@ -79,17 +79,19 @@ size_t shared_bytes(const kernel::SharedTables& tables) {
   return ranker ? ranker->bytes() : 0;
 }
 
-// What K1 does for a block of 64 rows with AVX-512, and the loads that bound it: a node's two
-// for four blocks and one more for each; a step's two for two blocks and three more for each.
+// What K1 does for a block of 64 rows with AVX-512, four of them at once, which share the loads of
+// nodes: a node's two, a step's two and a bottom's six. For each block alone a node loads one
+// column, a step one and two slots, a bottom three.
 void print_work(const Forest& forest, kernel::SharedTables& tables) {
   if (!kernel::BlocksLayout::check(forest).ok()) return;
   const auto ranker = tables.ranker();
   if (!ranker.ok()) return;
   const auto layout = kernel::BlocksLayout::make(forest, **ranker, {});
-  std::printf("%-22s %.0f nodes, %.0f steps, %.0f planes of leaves: %.0f loads\n",
-              "a block of rows", layout->nodes_evaluated, layout->steps_evaluated,
-              layout->planes_fetched,
-              1.5 * layout->nodes_evaluated + 4 * layout->steps_evaluated + layout->planes_fetched +
+  const auto steps = static_cast<double>(layout->steps.size());
+  const auto bottoms = static_cast<double>(layout->bottoms.size());
+  std::printf("%-22s %.0f nodes, %.0f steps, %.0f bottoms, %.0f planes of leaves: %.0f loads\n",
+              "a block of rows", layout->nodes_evaluated, steps, bottoms, layout->planes_fetched,
+              1.5 * layout->nodes_evaluated + 3.5 * steps + 4.5 * bottoms + layout->planes_fetched +
                   static_cast<double>(forest.n_trees()));
 }
 

@@ -28,6 +28,7 @@ struct GroupView {
   size_t segment_count;
   const uint8_t* trees;
   const Step* steps;
+  const Bottom* bottoms;
   const Leaves* leaves;
   size_t tree_count;
   const uint8_t* planes;

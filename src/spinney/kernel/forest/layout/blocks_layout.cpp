@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <deque>
 #include <numeric>
 
+#include "spinney/kernel/forest/layout/block_programs.h"
 #include "spinney/kernel/forest/layout/integer_leaves.h"
 #include "spinney/kernel/forest/layout/tree_shape.h"
 
@@ -13,29 +13,15 @@ namespace {
 
 constexpr size_t kLeavesMax = 256;
 
-constexpr uint16_t slot_offset(size_t slot) { return static_cast<uint16_t>(slot * 8); }
-
-constexpr uint32_t kNoResult = UINT32_MAX;
-
-// What a step reads: a leaf's number, or the result of the step of that index.
-struct Operand {
-  bool is_leaf = true;
-  uint32_t index = 0;
-};
-
-// A step before it has its slots.
-struct Draft {
-  rank::NodeTest test;
-  Operand left, right;
-  double time = 0;
-  uint32_t result = kNoResult;  // a root's: which of the group's trees it finishes
-};
-
 class Builder {
  public:
   Builder(const Forest& forest, const rank::Ranker& ranker, const LayoutOptions& options,
           BlocksLayout& layout)
-      : forest_(forest), ranker_(ranker), options_(options), layout_(layout) {}
+      : forest_(forest),
+        ranker_(ranker),
+        options_(options),
+        layout_(layout),
+        programs_(forest, ranker, options.rank_flip, layout) {}
 
   void build() {
     layout_.code_bytes = code_bytes_for(forest_);
@@ -50,9 +36,6 @@ class Builder {
   }
 
  private:
-  uint32_t in_each_byte(uint8_t rank) const {
-    return static_cast<uint32_t>(rank ^ options_.rank_flip) * 0x01010101u;
-  }
   uint32_t target(uint32_t tree) const {
     return forest_.settings().leaf_width == 1 ? forest_.tree_target[tree] : 0;
   }
@@ -71,26 +54,32 @@ class Builder {
                            padded <= options_.step_cost * (shape.leaves - 1);
       depths[i] = perfect ? static_cast<int>(shape.depth) : 0;
     }
-    for (int depth = 0; depth <= kPerfectDepthMax; ++depth) {
-      Segment segment{depth, 0, depth == 0 ? layout_.steps.size() : layout_.trees.size()};
+    add_programs(trees, depths);
+    for (int depth = 1; depth <= kPerfectDepthMax; ++depth) {
+      Segment segment{depth, 0, layout_.trees.size()};
       for (size_t i = 0; i < trees.size(); ++i) {
         if (depths[i] != depth) continue;
         order_leaves(trees[i], depth);
-        if (depth == 0)
-          add_program(trees[i], i);
-        else
-          add_perfect(trees[i], i, depth);
+        add_perfect(trees[i], i, depth);
         ++segment.count;
         rows_of_leaves_[i] = leaf_rows_;
       }
-      if (segment.count == 0) continue;
-      if (depth == 0) schedule_programs();
-      if (depth == 0) segment.count = static_cast<uint32_t>(layout_.steps.size() - segment.begin);
-      layout_.segments.push_back(segment);
+      if (segment.count > 0) layout_.segments.push_back(segment);
     }
     group.segment_count = static_cast<uint32_t>(layout_.segments.size()) - group.first_segment;
     for (size_t i = 0; i < trees.size(); ++i) add_leaves(rows_of_leaves_[i]);
     layout_.groups.push_back(group);
+  }
+
+  void add_programs(std::span<const uint32_t> trees, const int* depths) {
+    programs_.begin_group();
+    for (size_t i = 0; i < trees.size(); ++i) {
+      if (depths[i] != 0) continue;
+      order_leaves(trees[i], 0);
+      programs_.add(trees[i], i);
+      rows_of_leaves_[i] = leaf_rows_;
+    }
+    programs_.finish();
   }
 
   // Leaf rows by leaf number: from left to right, repeated where a perfect tree pads.
@@ -122,92 +111,11 @@ class Builder {
     const Node& node = tree[static_cast<size_t>(at)];
     if (node.is_leaf()) return;  // the padding's tests, all zero, may go either way
     const rank::NodeTest test = ranker_.test(node);
-    ranks[heap] = in_each_byte(test.rank);
+    ranks[heap] = spread_rank(test.rank, options_.rank_flip);
     columns[heap] = slot_offset(test.column);
     if (2 * heap >= end) return;
     fill_perfect(tree, node.left, 2 * heap, end, ranks, columns);
     fill_perfect(tree, node.right, 2 * heap + 1, end, ranks, columns);
-  }
-
-  // Leaves of each subtree, and the temporaries that its steps need.
-  void measure(std::span<const Node> tree, uint32_t at) {
-    const Node& node = tree[at];
-    if (node.is_leaf()) {
-      subtree_leaves_[at] = 1;
-      subtree_needs_[at] = 0;
-      return;
-    }
-    const auto left = static_cast<uint32_t>(node.left), right = static_cast<uint32_t>(node.right);
-    measure(tree, left);
-    measure(tree, right);
-    subtree_leaves_[at] = static_cast<uint16_t>(subtree_leaves_[left] + subtree_leaves_[right]);
-    const uint16_t l = subtree_needs_[left], r = subtree_needs_[right];
-    subtree_needs_[at] = static_cast<uint16_t>(std::max(1, l == r ? l + 1 : std::max(l, r)));
-  }
-
-  // Appends a tree's steps, children first, with steps and leaves in place of slots.
-  void add_program(uint32_t tree, size_t result) {
-    const std::span<const Node> nodes = forest_.tree(tree);
-    const size_t first = drafts_.size();
-    subtree_leaves_.resize(nodes.size());
-    subtree_needs_.resize(nodes.size());
-    measure(nodes, 0);
-    const Operand root = add_steps(nodes, 0, 0);
-    if (drafts_.size() == first) drafts_.push_back({{}, root, root, 0, kNoResult});
-    drafts_.back().result = static_cast<uint32_t>(result);
-    const auto count = static_cast<double>(drafts_.size() - first);
-    for (size_t i = first; i < drafts_.size(); ++i)
-      drafts_[i].time = (static_cast<double>(i - first) + 0.5) / count;
-  }
-
-  // The child that needs more temporaries goes first, so that 256 leaves need at most 8 (Sethi and
-  // Ullman, 1970).
-  Operand add_steps(std::span<const Node> tree, uint32_t at, size_t first_leaf) {
-    const Node& node = tree[at];
-    if (node.is_leaf()) return {true, static_cast<uint32_t>(first_leaf)};
-    const auto l = static_cast<uint32_t>(node.left), r = static_cast<uint32_t>(node.right);
-    const size_t right_leaf = first_leaf + subtree_leaves_[l];
-    Operand left, right;
-    if (subtree_needs_[l] >= subtree_needs_[r]) {
-      left = add_steps(tree, l, first_leaf);
-      right = add_steps(tree, r, right_leaf);
-    } else {
-      right = add_steps(tree, r, right_leaf);
-      left = add_steps(tree, l, first_leaf);
-    }
-    drafts_.push_back({ranker_.test(node), left, right, 0, kNoResult});
-    return {false, static_cast<uint32_t>(drafts_.size() - 1)};
-  }
-
-  // A step reads what an earlier one stored, and a load that comes right after its store waits for
-  // it or, worse, is undone: so the steps of a group's programs are interleaved, each tree's spread
-  // evenly over the whole.
-  void schedule_programs() {
-    std::vector<uint32_t> order(drafts_.size());
-    std::iota(order.begin(), order.end(), 0u);
-    std::stable_sort(order.begin(), order.end(),
-                     [&](uint32_t a, uint32_t b) { return drafts_[a].time < drafts_[b].time; });
-    std::vector<uint16_t> slot_of(drafts_.size());
-    std::deque<uint16_t> free;  // the longest free is taken first
-    for (size_t i = 0; i < kTemporarySlots; ++i) free.push_back(slot_offset(kFirstTemporary + i));
-    const auto take = [&](Operand operand) {
-      if (operand.is_leaf) return slot_offset(kFirstConstant + operand.index);
-      free.push_back(slot_of[operand.index]);
-      return slot_of[operand.index];
-    };
-    for (const uint32_t i : order) {
-      const Draft& draft = drafts_[i];
-      Step step{in_each_byte(draft.test.rank), slot_offset(draft.test.column), take(draft.left),
-                take(draft.right), slot_offset(draft.result)};
-      if (draft.result == kNoResult) {
-        step.to = free.front();
-        free.pop_front();
-      }
-      slot_of[i] = step.to;
-      layout_.steps.push_back(step);
-    }
-    layout_.steps_evaluated += static_cast<double>(drafts_.size());
-    drafts_.clear();
   }
 
   void add_leaves(const std::vector<uint32_t>& rows) {
@@ -247,8 +155,7 @@ class Builder {
   BlocksLayout& layout_;
   std::vector<uint32_t> leaf_rows_;
   std::vector<uint32_t> rows_of_leaves_[kGroupTrees];
-  std::vector<uint16_t> subtree_leaves_, subtree_needs_;
-  std::vector<Draft> drafts_;
+  ProgramBuilder programs_;
 };
 
 }  // namespace
@@ -276,7 +183,8 @@ std::unique_ptr<BlocksLayout> BlocksLayout::make(const Forest& forest, const ran
 
 size_t BlocksLayout::bytes() const {
   return groups.size() * sizeof(Group) + segments.size() * sizeof(Segment) + trees.size() +
-         steps.size() * sizeof(Step) + leaves.size() * sizeof(Leaves) + planes.size();
+         steps.size() * sizeof(Step) + bottoms.size() * sizeof(Bottom) +
+         leaves.size() * sizeof(Leaves) + planes.size();
 }
 
 }  // namespace spinney::kernel

@@ -26,13 +26,24 @@ inline constexpr int kPerfectDepthMax = 8;
 // then temporaries. Offsets of slots and columns are in units of 8 bytes.
 inline constexpr size_t kFirstConstant = kGroupTrees;
 inline constexpr size_t kFirstTemporary = kFirstConstant + 256;
-inline constexpr size_t kTemporarySlots = kGroupTrees * 8;
+// Programs run interleaved, some trees at a time, of which each needs at most 8 temporaries at
+// once, and their bottoms some at a time.
+inline constexpr size_t kInterleavedTrees = 16, kBottomsAtOnce = 16;
+inline constexpr size_t kTemporarySlots = kInterleavedTrees * 8 + kBottomsAtOnce;
 inline constexpr size_t kSlots = kFirstTemporary + kTemporarySlots;
 
 // slot[to] = column >= rank ? slot[right] : slot[left], byte by byte.
 struct Step {
   uint32_t ranks;  // the rank in each of four bytes, as a broadcast wants it
   uint16_t column, left, right, to;
+};
+
+// The lowest two levels of a program, below which there are only leaves: slot[to] is the number of
+// the leaf. A child that is a leaf itself repeats the test of the node.
+struct Bottom {
+  uint32_t ranks[3];           // as in Step: of the node, then of its left and right child
+  uint32_t left_at, right_at;  // first leaves of either side, in each of four bytes
+  uint16_t columns[3], to;
 };
 
 constexpr int code_offset(size_t code_bytes) { return code_bytes == 1 ? 128 : 32768; }
@@ -49,10 +60,11 @@ struct LayoutOptions {
   double step_cost = 3.0;
 };
 
+inline constexpr int kBottoms = -1, kSteps = 0;
 struct Segment {
-  int depth = 0;  // of `count` perfect trees; 0: a program of `count` steps
+  int depth = kSteps;  // of `count` perfect trees; or `count` steps or bottoms of programs
   uint32_t count = 0;
-  size_t begin = 0;  // in BlocksLayout::trees, or in steps
+  size_t begin = 0;  // in BlocksLayout::trees, steps or bottoms
 };
 
 struct Group {
@@ -80,13 +92,14 @@ struct BlocksLayout {
   std::vector<Segment> segments;
   AlignedVector<uint8_t> trees;
   std::vector<Step> steps;
+  std::vector<Bottom> bottoms;
   std::vector<Leaves> leaves;  // per tree
   // Leaf values that are small integers (a quantized forest's) lie in 1 or 2 bytes, more by
   // code_offset(), and are added as integers: sums are exact in any order. 0: values as they are.
   size_t code_bytes = 0;
   AlignedVector<uint8_t> planes;
-  double nodes_evaluated = 0, steps_evaluated = 0, planes_fetched = 0;  // for the cost model
-  double sixteens_fetched = 0;  // the same planes, by their pieces of 16 leaves
+  double nodes_evaluated = 0, planes_fetched = 0;  // for the cost model
+  double sixteens_fetched = 0;                     // the same planes, by their pieces of 16 leaves
 };
 
 }  // namespace spinney::kernel
