@@ -253,8 +253,6 @@ def test_input_quantization(saved):
         assert engine.load_model(saved[2])
         rows = engine.quantizer.quantize_dequantize(saved[0])
         np.testing.assert_array_equal(engine.predict(saved[0])[1], saved[1].predict(rows))
-    with pytest.raises(spinney.SpinneyError, match="enable_model_quantization"):
-        InferenceEngine({"enable_quantization": True, "enable_model_quantization": True})
 
 
 def test_what_has_no_back_end_says_what_to_do(saved, caplog):

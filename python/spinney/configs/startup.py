@@ -13,7 +13,6 @@ from spinney.exceptions import UnsupportedOptionError
 # Option -> True where leaving it out would change answers, or let through what it was set to stop.
 NOT_CONNECTED = {
     "enable_memory_optimization": False,
-    "enable_model_quantization": True,
     "optimization_mode": False,
     "onnx_opset": False,
 }

@@ -27,7 +27,6 @@ _log = logging.getLogger("spinney.engine")
 _NORMAL = BatchPriority.NORMAL
 _LEVELS = {level: int(level.value) for level in BatchPriority}
 _FULL = 1  # what spinney._core.Engine.enter() answers; 2 is throttled
-_NOTHING = ()
 NO_MODEL = "no model is loaded; call load_model first"
 SHUT_DOWN = "the engine is shut down"
 
@@ -88,9 +87,9 @@ class InferenceEngine(Loads):
 
     @preprocessor.setter
     def preprocessor(self, preprocessor):
-        preparation = self._parts.preparation
-        preparation.preprocessor = preprocessor
-        self._parts.prepare = preparation or None
+        parts = self._parts
+        parts.preparation.preprocessor = preprocessor
+        parts.scale = parts.preparation.scale
 
     @property
     def quantizer(self):
@@ -111,8 +110,10 @@ class InferenceEngine(Loads):
         result: what the trained object's own predict gives, or its predict_proba with
             return_probabilities.
         metadata: inference_time_ms, total_time_ms, batch_size, compiled_model_used; cached and
-            cache_hit where the answer was kept from an equal request. A refused request has
-            throttled: True and retry_after, in seconds.
+            cache_hit where the answer was kept from an equal request; model_quantization (the
+            number format) of a quantized model, quantization_max_error and
+            quantization_mean_error of quantized rows. A refused request has throttled: True and
+            retry_after, in seconds.
         """
         started = perf_counter()
         served = self._served
@@ -133,10 +134,17 @@ class InferenceEngine(Loads):
         return outcome
 
     def _answer(self, served, parts, features, started):
-        before = _NOTHING
-        if parts.prepare is not None:
+        scaling = quantizing = 0.0
+        more = served.notes
+        if parts.scale is not None or parts.quantize is not None:
             try:
-                features, *before = parts.prepare(features)
+                if parts.scale is not None:
+                    features = parts.scale(features)
+                    scaling = perf_counter() - started
+                if parts.quantize is not None:
+                    features, loss = parts.quantize(features)
+                    quantizing = perf_counter() - started - scaling
+                    more = loss if more is None else {**more, **loss}
             except Exception as error:
                 parts.failed(error)
                 return False, None, failure(error)
@@ -149,23 +157,23 @@ class InferenceEngine(Loads):
                 if found:
                     if parts.record is not None:
                         parts.metrics.record_cache_hit()
-                    return success(result, 0.0, started, True)
+                    return success(result, 0.0, started, True, more)
         inside = perf_counter()
         try:
             result = served.predict(features)
         except Exception as error:
-            return self._predict_again(served, parts, features, error, started)
+            return self._predict_again(served, parts, features, error, started, more)
         took = perf_counter() - inside
         if key is not None:
             answers.computed(took)
             answers.put(key, result)
         if parts.record is not None:
-            parts.record(took, rows_of(result), *before)
+            parts.record(took, rows_of(result), scaling, quantizing)
             if key is not None:
                 parts.metrics.record_cache_miss()
-        return success(result, took, started, False)
+        return success(result, took, started, False, more)
 
-    def _predict_again(self, served, parts, features, error, started):
+    def _predict_again(self, served, parts, features, error, started, more):
         """The way for one flat row, and for what cannot be predicted."""
         try:
             row = served.flat_row(features)
@@ -180,7 +188,7 @@ class InferenceEngine(Loads):
         took = perf_counter() - inside
         if parts.record is not None:
             parts.record(took, rows_of(result))
-        return success(result, took, started, False)
+        return success(result, took, started, False, more)
 
     def _refused(self, entry):
         return False, None, failure(self._refusal(entry))
@@ -233,10 +241,12 @@ class InferenceEngine(Loads):
         parts = self._parts
         keep = key = None
         try:
+            if parts.scale is not None:
+                features = parts.scale(features)
+            if parts.quantize is not None:
+                features = parts.quantize(features)[0]
             if parts.batcher is not None:
                 return parts.batch(features, level, timeout_ms)
-            if parts.prepare is not None:
-                features = parts.prepare(features)[0]
             if parts.answers is not None:
                 features, key = parts.answers.key(served, features)
                 if key is not None:

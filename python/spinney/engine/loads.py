@@ -28,6 +28,7 @@ class Loads:
         trusted=None,
         allowed_classes=None,
         in_process=None,
+        calibration=None,
     ) -> bool:
         """Load a model file (or fitted object, or function) and serve it. True if it worked.
 
@@ -41,6 +42,9 @@ class Loads:
             model: requests in flight finish on the old one, none fails. Another version of a name
             is kept beside; without a version the one loaded last is meant.
         trusted, allowed_classes, in_process: as in spinney.load; None takes the configuration's.
+        calibration: rows, as the model takes them, on which enable_model_quantization measures
+            what it costs; without them quantization_config.max_error is held against what is
+            proven. A model that cannot be quantized, or would err by more, is not loaded.
 
         On failure the reason is logged and kept in last_error; models loaded before stay.
         """
@@ -60,7 +64,7 @@ class Loads:
                     "allowed_classes": _or(allowed_classes, self.config.allowed_classes),
                     "in_process": _or(in_process, self.config.in_process),
                 }
-                served = ServedModel(model_path, wanted, self.config, permissions)
+                served = ServedModel(model_path, wanted, self.config, permissions, calibration)
                 served.name = DEFAULT if name is None else str(name)
                 served.version = _or(version, self.config.model_version)
                 self._warm_up(served)

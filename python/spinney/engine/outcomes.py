@@ -13,7 +13,7 @@ def rows_of(result):
     return len(result) if type(result) is not list else len(result[0])
 
 
-def success(result, took, started, cached):
+def success(result, took, started, cached, more=None):
     metadata = {
         "inference_time_ms": took * 1e3,
         "total_time_ms": (perf_counter() - started) * 1e3,
@@ -22,6 +22,8 @@ def success(result, took, started, cached):
     }
     if cached:
         metadata["cached"] = metadata["cache_hit"] = True
+    if more is not None:
+        metadata.update(more)
     return True, result, metadata
 
 

@@ -39,7 +39,7 @@ class Parts:
         self.answers = None
         preparation = Preparation(config) if before is None else before.preparation
         self.preparation = preparation
-        self.prepare = preparation or None
+        self.scale, self.quantize = preparation.scale, preparation.quantize
         self.debug = config.debug_mode
         if config.enable_request_deduplication and config.max_cache_entries:
             self.answers = Answers(config)
@@ -114,8 +114,6 @@ class Parts:
         from spinney.batching import PredictionRequest
         from spinney.exceptions import QueueFullError
 
-        if self.prepare is not None:
-            features = self.prepare(features)[0]
         request = PredictionRequest(
             id=next(self._ids),
             features=features,

@@ -11,6 +11,7 @@ from spinney._core import Model
 from spinney.configs import ModelType
 from spinney.exceptions import InvalidInputError, ModelFailedError, UnsupportedModelError
 from spinney.loading import load
+from spinney.quantization import quantize_for_engine
 
 _TYPES = {
     "sklearn": ModelType.SKLEARN,
@@ -37,11 +38,15 @@ class ServedModel:
     predict(rows): the answer on this thread. submit: the queue, see spinney._core.Served.
     """
 
-    def __init__(self, source, wanted, config, permissions):
+    def __init__(self, source, wanted, config, permissions, calibration=None):
         self.token = next(_loads)
         self.name = self.version = self.submit = self.handle = None
         self.engine_version = ""
-        self.model = _load(source, wanted, permissions)
+        model = _load(source, wanted, permissions)
+        self.model, self.quantized = quantize_for_engine(model, config, calibration)
+        self.notes = None  # what every answer's metadata says besides
+        if self.quantized is not None:
+            self.notes = {"model_quantization": self.quantized.dtype}
         self.native = isinstance(self.model, Model)
         self.model_type = self._checked_type(wanted)
         self.kind = "proba" if config.return_probabilities else "predict"
@@ -74,7 +79,9 @@ class ServedModel:
 
     def _describe(self):
         model = self.model
+        found = {} if self.quantized is None else {"quantization": self.quantized.to_dict()}
         return {
+            **found,
             "model_type": self.model_type.name,
             **model.source,
             "n_features": model.n_features,
