@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 import sys
 import textwrap
@@ -308,3 +309,14 @@ def test_stop_in_a_signal_handler_does_not_lock_up():
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr.decode()
     assert done.stdout.decode().strip() == "[False] [[1.0, 1.0]]"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_health_is_watched_in_a_forked_child_too():
+    with BatchProcessor() as processor:
+        processor.start(lambda rows: rows)
+        pid = os.fork()
+        if pid == 0:
+            processor.enqueue_predict(ROW).result(timeout=10)
+            os._exit(0 if any(t.name == "spinney-health" for t in threading.enumerate()) else 1)
+        assert os.waitpid(pid, 0)[1] == 0

@@ -14,7 +14,7 @@ import pytest
 
 import spinney
 import worker_models
-from spinney.workers import WorkerModel, codec, spawner, unpickle
+from spinney.workers import WorkerModel, codec, spawner, surface, unpickle
 
 ONE = ["worker_models.Sum"]
 
@@ -203,3 +203,20 @@ def test_after_a_thread_was_refused_workers_start_again(monkeypatch):
     trial.start()
     trial.join(20)
     assert done == [0]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"dtype": "S2000000000", "values": ["a", "b"]},
+        {"dtype": "V8", "values": [0]},
+        {"dtype": ["f8"], "values": [0]},
+        {"dtype": "<f8", "values": ["x"]},
+        {"dtype": "<f8", "values": 3},
+        {"values": [1]},
+        [{"dtype": "O"}],
+    ],
+)
+def test_classes_that_make_no_sense_are_refused(said):
+    with pytest.raises(spinney.PythonModelError, match="classes_ makes no sense"):
+        surface._classes(said)

@@ -64,6 +64,8 @@ class BatchProcessor:
             health.after_fork()
 
         self._core.on_fork = after_fork
+        if config.enable_health_monitoring:
+            self._core.on_fresh_start = health.start
         self._finalizer = weakref.finalize(self, _let_go, self._core, self._health)
         self._finalizer.atexit = False
 

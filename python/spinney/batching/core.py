@@ -44,7 +44,7 @@ class Core(Lifetime):
         self._generation = 0
         self._make_locks()
         self._forget()
-        self.on_fork = None
+        self.on_fork = self.on_fresh_start = None
         self.state = "new"
         keep_an_eye_on(self)
 
@@ -129,6 +129,8 @@ class Core(Lifetime):
                     raise EngineShutDownError(f"the {self.name} is stopped")
                 if self.state == "running" and not self._threads:
                     self._start_threads()  # in a forked child
+                    if self.on_fresh_start is not None:
+                        self.on_fresh_start()
                 entry.arrival = now if arrived is None or not 0 < arrived <= now else arrived
                 entry.deadline += entry.arrival
                 if self.policy.workers:

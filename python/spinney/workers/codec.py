@@ -21,6 +21,11 @@ TEXT_POINTS = 0x110000
 _PLAIN = re.compile(r"[<>|=]?(?:[?b]1?|[biufcSU]\d{1,9}|[mM]8(?:\[\d{0,6}[a-zA-Z]{1,2}\])?)")
 
 
+def is_plain(dtype):
+    """Whether the text of a dtype is of numbers, text, bytes or dates, and no more."""
+    return isinstance(dtype, str) and _PLAIN.fullmatch(dtype) is not None
+
+
 class CodecError(ValueError):
     """A value that cannot cross, or a description that contradicts itself or its bytes."""
 
@@ -148,7 +153,7 @@ class _Reader:
 
     def array(self, head):
         kind = head["dtype"]
-        if not isinstance(kind, str) or not _PLAIN.fullmatch(kind):
+        if not is_plain(kind):
             raise CodecError(f"dtype {kind!r} is not one that may be sent")
         shape = _shape(head["shape"])
         dtype = np.dtype(kind)

@@ -8,8 +8,9 @@ import numpy as np
 
 from spinney.exceptions import InvalidInputError, PythonModelError, UnsupportedModelError
 from spinney.inputs import prepare
-from spinney.workers.codec import Frame, Sparse
+from spinney.workers.codec import Frame, Sparse, is_plain
 
+_LABEL_BYTES_MAX = 1 << 28
 _METHODS = ("predict", "predict_proba", "decision_function", "score_samples")
 
 
@@ -177,7 +178,18 @@ def _classes(described):
         return None
     if isinstance(described, list):
         return [_classes(part) for part in described]
-    array = np.array(described["values"], dtype=described["dtype"])
+    try:
+        values, kind = described["values"], described["dtype"]
+        if kind != "object" and not is_plain(kind):
+            raise ValueError(f"dtype {kind!r} is not one that may be sent")
+        dtype = np.dtype(kind)
+        if dtype.itemsize * len(values) > _LABEL_BYTES_MAX:
+            raise ValueError(f"they take more than {_LABEL_BYTES_MAX} bytes")
+        array = np.array(values, dtype=dtype)
+    except (TypeError, ValueError, KeyError, OverflowError) as error:
+        raise PythonModelError(
+            f"what the object says of its classes_ makes no sense: {error}"
+        ) from error
     array.setflags(write=False)
     return array
 
