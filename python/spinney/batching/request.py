@@ -24,6 +24,8 @@ _FUTURE_METHODS = (
     "set_running_or_notify_cancel",
 )
 
+_OPEN = ("PENDING", "RUNNING")  # states of the standard library's futures
+
 LEVELS_MAX = 64  # a greater priority counts as this one
 
 
@@ -120,7 +122,7 @@ def _settle_silently(future, how, value):
     Raises InvalidStateError where it is done: whoever cancelled it calls its callbacks.
     """
     with future._condition:  # reentrant, and held by whoever adds a callback or cancels
-        if future.done():
+        if future._state not in _OPEN:
             raise InvalidStateError
         functions, future._done_callbacks = future._done_callbacks, []
         getattr(future, how)(value)
