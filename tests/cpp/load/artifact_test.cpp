@@ -178,7 +178,8 @@ TEST(Artifact, IsTheSameWhoeverWritesIt) {
 
 // A new field must be listed in artifact_fields.h (and set in describe() above); then adjust these.
 TEST(Artifact, KnowsEveryField) {
-  EXPECT_EQ(sizeof(Description) - sizeof(Description::scorer) - sizeof(Output), 240u);
+  EXPECT_EQ(sizeof(Description) - sizeof(Description::scorer) - sizeof(Output), 328u);
+  EXPECT_EQ(sizeof(Quantization), 80u);
   EXPECT_EQ(sizeof(Output), 120u);
   EXPECT_EQ(sizeof(Labels), 72u);
   EXPECT_EQ(sizeof(ForestSettings), 40u);
