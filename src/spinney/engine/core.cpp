@@ -20,7 +20,8 @@ Core::Core(EngineOptions options) : options_(std::move(options)) {
 
 Core::~Core() {
   unwatch_forks(this);
-  if (threads_ && forked_.load()) (void)threads_.release();  // threads of the parent
+  if (threads_ && forked_.load()) [[maybe_unused]]
+    auto* parents = threads_.release();
 }
 
 Status Core::load(const std::string& name, const std::string& version,
@@ -223,7 +224,7 @@ void Core::after_fork(bool in_child) noexcept {
     new (&shared_.mailbox) response::Mailbox;
     shared_.timer_wakes_ns.store(kNever);
     threads_running_.store(0);
-    (void)threads_.release();  // these threads do not exist here
+    [[maybe_unused]] auto* parents = threads_.release();  // which do not exist here
     if (!stopped_) forked_.store(true, std::memory_order_release);
   } else {
     directory_mutex_.unlock();

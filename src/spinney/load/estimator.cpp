@@ -1,5 +1,6 @@
 #include "spinney/load/estimator.h"
 
+#include <algorithm>
 #include <array>
 #include <new>
 #include <stdexcept>
@@ -92,14 +93,18 @@ std::string native_names() {
 }
 
 Error no_native_path(const Record& record) {
-  std::string message = record.full_name() + " has no native reader.";
+  std::string message = record.full_name();
+  message += " has no native reader.";
   const std::string permission =
       "spinney.load does that if it is told what may be unpickled: allowed_classes=['" +
       record.full_name() + "', …], or trusted=True.";
-  for (const Wrapper& wrapper : kWrappers)
-    if (record.name == wrapper.name)
-      return unsupported(message + " Instead, " + std::string(wrapper.advice) +
-                         ". Or have a Python worker process run it as it is; " + permission);
+  const auto* wrapper = std::find_if(std::begin(kWrappers), std::end(kWrappers),
+                                     [&](const Wrapper& w) { return record.name == w.name; });
+  if (wrapper != std::end(kWrappers))
+    return unsupported(message.append(" Instead, ")
+                           .append(wrapper->advice)
+                           .append(". Or have a Python worker process run it as it is; ")
+                           .append(permission));
   return unsupported(message + " Classes that have one: " + native_names() +
                      ". Other objects have to be unpickled and run by a Python worker process; " +
                      permission);

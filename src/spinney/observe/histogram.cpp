@@ -12,8 +12,10 @@ double HistogramSnapshot::quantile(double share) const {
   if (rank >= count_) return static_cast<double>(max_);
   uint64_t seen = 0;
   size_t bucket = 0;
-  for (; bucket < buckets_.size(); ++bucket)
-    if ((seen += buckets_[bucket]) >= rank) break;
+  for (; bucket < buckets_.size(); ++bucket) {
+    seen += buckets_[bucket];
+    if (seen >= rank) break;
+  }
   const uint64_t begin = bucket_begin(bucket);
   const uint64_t last = bucket_begin(bucket + 1) - 1;
   const double middle = static_cast<double>(begin) + static_cast<double>(last - begin) / 2;

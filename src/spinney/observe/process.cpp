@@ -63,10 +63,11 @@ GroupUse read_version_2(const std::string& root, const std::string& path) {
   use.periods = field_of(stat, "nr_periods");
   use.throttled = field_of(stat, "nr_throttled");
   use.throttled_ns = static_cast<int64_t>(field_of(stat, "throttled_usec")) * 1000;
-  double quota = 0, period = 0;
-  if (std::sscanf(read_text(cpu + "/cpu.max").c_str(), "%lf %lf", &quota, &period) == 2 &&
-      period > 0)
-    use.cpus = quota / period;
+  const std::string limit = read_text(cpu + "/cpu.max");  // "max 100000" where there is none
+  char* rest = nullptr;
+  const double quota = std::strtod(limit.c_str(), &rest);
+  const double period = std::strtod(rest, nullptr);
+  if (quota > 0 && period > 0) use.cpus = quota / period;
   const std::string memory = group_folder(root, path, "memory.current");
   use.memory_bytes = limit_of(read_text(memory + "/memory.current"));
   use.memory_bytes_max = limit_of(read_text(memory + "/memory.max"));
@@ -101,11 +102,10 @@ ProcessUse read_process() {
   if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time) == 0)
     use.cpu_ns = int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
   const auto page = static_cast<size_t>(std::max(1L, sysconf(_SC_PAGESIZE)));
-  unsigned long long size = 0, resident = 0;
-  if (std::sscanf(read_text("/proc/self/statm").c_str(), "%llu %llu", &size, &resident) == 2) {
-    use.virtual_bytes = static_cast<size_t>(size) * page;
-    use.resident_bytes = static_cast<size_t>(resident) * page;
-  }
+  const std::string pages = read_text("/proc/self/statm");
+  char* rest = nullptr;
+  use.virtual_bytes = static_cast<size_t>(std::strtoull(pages.c_str(), &rest, 10)) * page;
+  use.resident_bytes = static_cast<size_t>(std::strtoull(rest, nullptr, 10)) * page;
   use.threads = static_cast<size_t>(field_of(read_text("/proc/self/status"), "Threads:"));
   use.descriptors = count_entries("/proc/self/fd");
   rlimit limit{};

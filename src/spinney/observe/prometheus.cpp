@@ -47,7 +47,7 @@ void PrometheusText::add_labels(const Labels& labels) {
     text_.append(escaped(value, true)).append("\"");
     before = ",";
   }
-  text_ += "}";
+  text_ += '}';
 }
 
 void PrometheusText::add_number(double value) {
