@@ -1,8 +1,10 @@
 #include "binding/engine.h"
 
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 
 #include <chrono>
 #include <functional>
@@ -10,6 +12,7 @@
 #include <string>
 #include <utility>
 
+#include "binding/engine_report.h"
 #include "binding/errors.h"
 #include "binding/python_backend.h"
 #include "binding/served.h"
@@ -139,8 +142,7 @@ class PyEngine {
     return nb::make_tuple(out, lost_rows);
   }
 
-  nb::dict stats() const;
-  nb::list models() const;
+  const engine::Engine& engine() const { return *engine_; }
 
  private:
   ServedPtr make_served(const std::string& name, const std::string& version) {
@@ -171,49 +173,6 @@ class PyEngine {
   std::shared_ptr<Gate> gate_;
   std::shared_ptr<BatchLog> batches_ = std::make_shared<BatchLog>();
 };
-
-nb::dict counts(const engine::RequestCounts& from) {
-  nb::dict refused;
-  for (size_t i = 1; i < kRefusals; ++i)
-    if (from.refused[i]) refused[name_of(static_cast<Refusal>(i))] = from.refused[i];
-  nb::dict out;
-  out["submitted"] = from.submitted;
-  out["refused"] = refused;
-  out["admitted"] = from.admitted;
-  out["answered"] = from.answered;
-  out["failed"] = from.failed;
-  out["expired"] = from.expired;
-  out["cancelled"] = from.cancelled;
-  out["shed"] = from.shed;
-  out["shut_down"] = from.shut_down;
-  out["shared"] = from.shared;
-  return out;
-}
-
-nb::dict PyEngine::stats() const {
-  const engine::EngineStats stats = engine_->stats();
-  nb::dict out = counts(stats.requests);
-  out["in_flight"] = stats.in_flight;
-  out["workers"] = stats.workers;
-  return out;
-}
-
-nb::list PyEngine::models() const {
-  nb::list out;
-  for (const engine::ModelStatus& status : engine_->models()) {
-    nb::dict one = counts(status.requests);
-    one["name"] = status.name;
-    one["version"] = status.version;
-    one["batches"] = status.batches;
-    one["batch_rows"] = status.batch_rows;
-    one["queued_rows"] = status.queued_rows;
-    one["batch_size"] = status.batch_size;
-    one["cost_row_ns"] = status.cost_row_ns;
-    one["cost_batch_ns"] = status.cost_batch_ns;
-    out.append(one);
-  }
-  return out;
-}
 
 bool in_main_interpreter() {
 #if PY_VERSION_HEX >= 0x03090000
@@ -265,8 +224,14 @@ void define_engine(nb::module_& module) {
       .def("stop", &PyEngine::stop, "seconds"_a)
       .def("abandon", &PyEngine::abandon)
       .def("take_batches", &PyEngine::take_batches)
-      .def("stats", &PyEngine::stats)
-      .def("models", &PyEngine::models);
+      .def("stats", [](const PyEngine& self) { return stats_of(self.engine()); })
+      .def("models", [](const PyEngine& self) { return models_of(self.engine()); })
+      .def(
+          "prometheus",
+          [](const PyEngine& self, const observe::Labels& labels) {
+            return prometheus_of(self.engine(), labels);
+          },
+          "labels"_a);
 }
 
 }  // namespace spinney::binding

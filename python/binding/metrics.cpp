@@ -22,24 +22,8 @@ namespace spinney::binding {
 namespace {
 
 using observe::Histogram;
-using observe::HistogramSnapshot;
 
 double seconds(double ns) { return ns * 1e-9; }
-
-nb::dict describe(const HistogramSnapshot& read) {
-  nb::dict out;
-  out["count"] = read.count();
-  out["sum"] = seconds(static_cast<double>(read.sum()));
-  out["mean"] = seconds(read.mean());
-  out["min"] = seconds(static_cast<double>(read.min()));
-  out["max"] = seconds(static_cast<double>(read.max()));
-  out["p50"] = seconds(read.quantile(0.5));
-  out["p90"] = seconds(read.quantile(0.9));
-  out["p95"] = seconds(read.quantile(0.95));
-  out["p99"] = seconds(read.quantile(0.99));
-  out["p999"] = seconds(read.quantile(0.999));
-  return out;
-}
 
 constexpr int64_t kRowsMax = int64_t{1} << 40;  // sums of them fit for longer than anyone records
 constexpr double kSecondsMax = 1e9;
@@ -70,7 +54,7 @@ nb::dict counts(const InferenceWindow& window) {
   out["errors"] = window.errors;
   out["hits"] = window.hits;
   out["misses"] = window.misses;
-  out["lifetime"] = describe(window.inference.read());
+  out["lifetime"] = describe_histogram(window.inference.read(), 1e-9);
   return out;
 }
 
@@ -127,6 +111,13 @@ void define_window(nb::module_& module) {
       .def(
           "record_cache_miss", [](InferenceWindow& w) { ++w.misses; },
           "One look into the cache that found nothing.")
+      .def(
+          "record_lookups",
+          [](InferenceWindow& w, uint64_t hits, uint64_t misses) {
+            w.hits += hits;
+            w.misses += misses;
+          },
+          "hits"_a, "misses"_a, "Many looks into a cache that counted them itself.")
       .def("_counts", &counts)
       .def("_reset", &InferenceWindow::reset)
       .def("_column",
@@ -157,7 +148,7 @@ void define_histogram(nb::module_& module) {
           [](Histogram& h, double duration) { h.record_signed(InferenceWindow::to_ns(duration)); },
           "seconds"_a, "One duration, in seconds.")
       .def(
-          "read", [](const Histogram& h) { return describe(h.read()); },
+          "read", [](const Histogram& h) { return describe_histogram(h.read(), 1e-9); },
           "count, sum, mean, min, max, p50, p90, p95, p99 and p999, in seconds.")
       .def("reset", &Histogram::reset, "Forgets everything.")
       .def("_write",
@@ -166,6 +157,21 @@ void define_histogram(nb::module_& module) {
 }
 
 }  // namespace
+
+nb::dict describe_histogram(const observe::HistogramSnapshot& read, double scale) {
+  nb::dict out;
+  out["count"] = read.count();
+  out["sum"] = static_cast<double>(read.sum()) * scale;
+  out["mean"] = read.mean() * scale;
+  out["min"] = static_cast<double>(read.min()) * scale;
+  out["max"] = static_cast<double>(read.max()) * scale;
+  out["p50"] = static_cast<double>(read.quantile(0.5)) * scale;
+  out["p90"] = static_cast<double>(read.quantile(0.9)) * scale;
+  out["p95"] = static_cast<double>(read.quantile(0.95)) * scale;
+  out["p99"] = static_cast<double>(read.quantile(0.99)) * scale;
+  out["p999"] = static_cast<double>(read.quantile(0.999)) * scale;
+  return out;
+}
 
 void define_metrics(nb::module_& module) {
   nb::class_<observe::PrometheusText>(module, "PrometheusText",

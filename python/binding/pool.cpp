@@ -103,9 +103,35 @@ PyObject* buffer_bytes(PyObject*, PyObject*) {
   return PyLong_FromSize_t(python_pool().stats().in_use_bytes);
 }
 
+// pool_stats() -> dict of the pool that rows, answers and ranks of the core come from.
+PyObject* pool_stats(PyObject*, PyObject*) {
+  const memory::PoolStats stats = memory::process_pool().stats();
+  return Py_BuildValue("{s:K,s:K,s:n,s:n,s:n,s:n}", "acquired",
+                       static_cast<unsigned long long>(stats.acquired), "reused",
+                       static_cast<unsigned long long>(stats.reused), "in_use_buffers",
+                       static_cast<Py_ssize_t>(stats.in_use_buffers), "in_use_bytes",
+                       static_cast<Py_ssize_t>(stats.in_use_bytes), "idle_buffers",
+                       static_cast<Py_ssize_t>(stats.idle_buffers), "idle_bytes",
+                       static_cast<Py_ssize_t>(stats.idle_bytes));
+}
+
+// trim_pool(idle_bytes) -> bytes that went back to the system.
+PyObject* trim_pool(PyObject*, PyObject* idle_bytes) {
+  const size_t most = PyLong_AsSize_t(idle_bytes);
+  if (most == static_cast<size_t>(-1) && PyErr_Occurred()) return nullptr;
+  size_t went = 0;
+  {
+    const nb::gil_scoped_release release;
+    went = memory::process_pool().trim(most);
+  }
+  return PyLong_FromSize_t(went);
+}
+
 PyMethodDef kFunctions[] = {{"lend_buffer", lend_buffer, METH_VARARGS, nullptr},
                             {"wipe_buffer", wipe_buffer, METH_O, nullptr},
                             {"buffer_bytes", buffer_bytes, METH_NOARGS, nullptr},
+                            {"pool_stats", pool_stats, METH_NOARGS, nullptr},
+                            {"trim_pool", trim_pool, METH_O, nullptr},
                             {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace

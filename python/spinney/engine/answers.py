@@ -32,7 +32,9 @@ class Answers:
             max_size=config.max_cache_entries, ttl_seconds=config.cache_ttl_seconds, **own
         )
         self._prefixes = {}
+        self.ttl_seconds = config.cache_ttl_seconds
         self.rested = 0
+        self._counted = [0, 0]
         self._rest = 0
         self._forget()
 
@@ -107,6 +109,29 @@ class Answers:
 
     def clear(self):
         self.cache.clear()
+
+    def cleanup(self):
+        """Expired answers leave now; a stand-in for the cache need not know how."""
+        cleanup = getattr(self.cache, "cleanup", None)
+        if cleanup is not None:
+            cleanup()
+
+    def shrink(self, entries):
+        """The oldest leave until so many are left."""
+        if self._copies:
+            self.cache.clear()
+        else:
+            self.cache.shrink(entries)
+
+    def fresh_counts(self):
+        """(hits, misses) since the last call."""
+        stats = self.cache.get_stats()
+        counted = self._counted
+        self._counted = now = [stats.get(name, 0) for name in ("hits", "misses")]
+        return [max(0, int(after) - before) for before, after in zip(counted, now)]
+
+    def bytes(self):
+        return self.cache.get_stats().get("memory_usage_bytes", 0)
 
     def stats(self):
         return {

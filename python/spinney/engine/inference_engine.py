@@ -14,7 +14,7 @@ from spinney.engine.future import PredictionFuture
 from spinney.engine.loads import Loads
 from spinney.engine.outcomes import failure, level_of, outcome_of, rows_of, success
 from spinney.engine.parts import Parts, unused_details
-from spinney.engine.report import collect, report
+from spinney.engine.report import prometheus, report
 from spinney.exceptions import (
     EngineShutDownError,
     InvalidInputError,
@@ -155,8 +155,6 @@ class InferenceEngine(Loads):
             if key is not None:
                 found, result = answers.get(key)
                 if found:
-                    if parts.record is not None:
-                        parts.metrics.record_cache_hit()
                     return success(result, 0.0, started, True, more)
         inside = perf_counter()
         try:
@@ -169,8 +167,6 @@ class InferenceEngine(Loads):
             answers.put(key, result)
         if parts.record is not None:
             parts.record(took, rows_of(result), scaling, quantizing)
-            if key is not None:
-                parts.metrics.record_cache_miss()
         return success(result, took, started, False, more)
 
     def _predict_again(self, served, parts, features, error, started, more):
@@ -251,9 +247,6 @@ class InferenceEngine(Loads):
                 features, key = parts.answers.key(served, features)
                 if key is not None:
                     found, result = parts.answers.get(key)
-                    if parts.record is not None:
-                        count = parts.metrics
-                        (count.record_cache_hit if found else count.record_cache_miss)()
                     if found:
                         return _core.settled_future(result)
                     keep = parts.answers.put
@@ -316,11 +309,7 @@ class InferenceEngine(Loads):
 
     def get_prometheus_metrics(self):
         """The same as the text that Prometheus scrapes; empty without enable_monitoring."""
-        metrics = self._parts.metrics
-        if metrics is None:
-            return ""
-        collect(self._parts)
-        return metrics.to_prometheus()
+        return prometheus(self)
 
     def shutdown(self, timeout=5.0):
         """Answer what is queued within timeout seconds, fail the rest, let go of the models.

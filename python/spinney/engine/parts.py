@@ -11,6 +11,7 @@ from spinney.engine.answers import Answers
 from spinney.engine.collaborators import collaborator, is_replaced
 from spinney.engine.load_watch import LoadWatch
 from spinney.engine.preparation import Preparation
+from spinney.engine.upkeep import Upkeep
 
 QUEUE_OPTIONS = {
     "batch_timeout",
@@ -49,6 +50,7 @@ class Parts:
         self.batcher = self._batcher()
         self.window = min(_WINDOW, config.max_concurrent_requests or _WINDOW)
         self.watch = LoadWatch(config, self.core, self.trim) if LoadWatch.needed(config) else None
+        self.upkeep = Upkeep(self.answers, self.memory_pool, config.enable_memory_optimization)
         if before is not None:
             for served in (s for versions in engine._named.values() for s in versions.values()):
                 served.enter(self.core, {**self.model_options(), "warm_up": False})
@@ -58,9 +60,12 @@ class Parts:
         metrics = collaborator("MetricsManager")(
             window_size=config.monitoring_window, interval=config.monitoring_interval
         )
+        # Parts of the memory, so that the watch for leaks can tell which of them grows.
         metrics.add_source("memory_pool", self.memory_pool.get_stats, self._pool_bytes)
+        metrics.add_source("core_pool", _core.pool_stats, _core_pool_bytes)
         if self.answers is not None:
-            metrics.add_source("cache", self.answers.stats)
+            metrics.add_source("cache", self.answers.stats, self.answers.bytes)
+        metrics.add_source("served_models", *_models_of(self._engine))
         metrics.start()
         return metrics
 
@@ -128,12 +133,14 @@ class Parts:
     def trim(self):
         """Free what can be made again."""
         if self.answers is not None:
-            self.answers.clear()
+            self.answers.shrink(0)
         self.memory_pool.clear()
+        _core.trim_pool(0)
 
     def stop(self, seconds):
         if self.watch is not None:
             self.watch.stop()
+        self.upkeep.stop()
         if self.batcher is not None:
             self.batcher.stop()
         self.core.stop(seconds)
@@ -144,6 +151,25 @@ class Parts:
     def abandon(self):
         """In a forked child, where none of its threads runs."""
         self.core.abandon()
+
+
+def _core_pool_bytes():
+    stats = _core.pool_stats()
+    return stats["idle_bytes"] + stats["in_use_bytes"]
+
+
+def _models_of(engine):
+    """(how many models there are and their bytes, these bytes), while the engine lives."""
+
+    def models():
+        found = engine()
+        named = {} if found is None else found._named
+        return [served for versions in named.values() for served in versions.values()]
+
+    def used():
+        return sum(served.bytes for served in models())
+
+    return (lambda: {"count": len(models()), "memory_usage_bytes": used()}), used
 
 
 def _detail(config):

@@ -6,14 +6,20 @@ import gc
 import time
 
 from spinney._core import read_process
+from spinney.metrics.monitor import in_ms
 
 _started = (time.monotonic(), time.process_time())
 
 
 def collect(parts):
-    """Count the batches of the queue, which workers noted; rows of those that they lost."""
+    """Count what others noted meanwhile: workers their batches, and the cache its lookups.
+
+    Gives the rows of batches that were not kept.
+    """
     batches, lost_rows = parts.core.take_batches()
     if parts.record is not None:
+        if parts.answers is not None:
+            parts.metrics.record_lookups(*parts.answers.fresh_counts())
         for seconds, rows in batches:
             parts.record(seconds, rows)
     return lost_rows
@@ -47,9 +53,26 @@ def report(engine):
     return found
 
 
+def prometheus(engine):
+    """The same as Prometheus scrapes it, with histograms of the queue's stages of each model."""
+    parts = engine._parts
+    metrics = parts.metrics
+    if metrics is None:
+        return ""
+    collect(parts)
+    text = metrics.to_prometheus()
+    if not isinstance(text, str):  # a stand-in of a test
+        return text
+    labels = [(str(key), str(value)) for key, value in metrics.labels.items()]
+    return text + parts.core.prometheus(labels)
+
+
 def _model(one):
     """The queue's figures of a model, under the version that its user gave."""
-    return {**one, "version": one["version"].rpartition("#")[0]}
+    stages = {name: in_ms(read) for name, read in one["stages"].items() if name != "batch_rows"}
+    if stages:
+        stages["batch_rows"] = one["stages"]["batch_rows"]
+    return {**one, "version": one["version"].rpartition("#")[0], "stages": stages}
 
 
 def _batcher(parts, models, queue):

@@ -52,6 +52,8 @@ class ServedModel:
         self.kind = "proba" if config.return_probabilities else "predict"
         self.predict = self._predictor(config)
         self.info = self._describe()
+        known = self.model.info() if self.native else {}
+        self.bytes = known.get("model_bytes", 0) + known.get("plan_bytes", 0)
 
     @property
     def n_features(self):

@@ -157,7 +157,7 @@ class MetricsManager(PerformanceMetrics):
             errors_by_kind={
                 kind: each._counts()["errors"] for kind, each in list(self._errors.items())
             },
-            stages={name: _in_ms(stage.read()) for name, stage in list(self._stages.items())},
+            stages={name: in_ms(stage.read()) for name, stage in list(self._stages.items())},
         )
         metrics.update(self._garbage.read())
         metrics.update(self._leaks.read())
@@ -228,7 +228,8 @@ def _guarded(name, read, otherwise):
         return otherwise
 
 
-def _in_ms(read):
+def in_ms(read):
+    """A histogram's numbers in seconds, under the names of metrics."""
     out = {"count": read["count"]}
     for name in ("mean", "min", "max", "p50", "p90", "p95", "p99", "p999"):
         out[f"{name}_ms"] = 1e3 * read[name]

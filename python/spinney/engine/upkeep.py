@@ -1,0 +1,65 @@
+"""A thread that lets go of what nobody needs any more: expired answers, buffers of a past burst."""
+
+from __future__ import annotations
+
+import logging
+from threading import Event, Thread, current_thread
+
+from spinney._core import pool_stats, trim_pool
+
+_log = logging.getLogger("spinney.engine")
+
+_OFTEST_S, _SELDOMEST_S = 0.05, 30.0
+TRIM_S = 5.0  # a pool is left alone that was used in so many seconds
+IDLE_BYTES = 1 << 20  # what a pool may keep while nothing uses it
+
+
+class Upkeep:
+    """Every tenth of the cache's lifetime, 30 seconds at the longest, until stopped.
+
+    Expired answers leave the cache then, overwritten with zeros, though nobody asks for anything.
+    With trim_pools, the buffers that a burst left behind go back to the system once nothing took
+    any for five seconds.
+    """
+
+    def __init__(self, answers, memory_pool, trim_pools):
+        self._answers, self._memory_pool = answers, memory_pool
+        self._interval = TRIM_S if trim_pools else _SELDOMEST_S
+        if answers is not None:
+            soon = answers.ttl_seconds / 10
+            self._interval = min(self._interval, max(soon, _OFTEST_S))
+        self._trim_pools = trim_pools
+        self._taken, self._quiet = -1, 0.0
+        self._stopped = Event()
+        self._thread = Thread(target=self._run, name="spinney-upkeep", daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        while not self._stopped.wait(self._interval):
+            try:
+                self.look(self._interval)
+            except Exception:
+                _log.exception("the upkeep of an engine failed")
+
+    def look(self, seconds):
+        """seconds: since the last look."""
+        if self._answers is not None:
+            self._answers.cleanup()
+        if self._trim_pools:
+            self._look_at_pools(seconds)
+
+    def _look_at_pools(self, seconds):
+        stats = pool_stats()
+        taken = stats["acquired"] + self._memory_pool.get_stats().get("lent", 0)
+        self._quiet = 0.0 if taken != self._taken else self._quiet + seconds
+        self._taken = taken
+        if self._quiet >= TRIM_S:
+            self._quiet = 0.0
+            if stats["idle_bytes"] > IDLE_BYTES:
+                trim_pool(IDLE_BYTES)
+            self._memory_pool.clear()
+
+    def stop(self):
+        self._stopped.set()
+        if self._thread is not current_thread():
+            self._thread.join(1.0)

@@ -1,0 +1,125 @@
+"""What an engine says of itself, and what it lets go of without being asked."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+
+import numpy as np
+import pytest
+
+from spinney import InferenceEngine, _core
+from spinney.engine.upkeep import IDLE_BYTES, TRIM_S, Upkeep
+from spinney.memory_pool import MemoryPool
+
+
+def wait_for(condition, seconds=10.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def test_stages_of_the_queue(model, training_data):
+    x = training_data[0]
+    with InferenceEngine({"enable_request_deduplication": False}) as engine:
+        assert engine.load_model(model, name="fraud", version="7")
+        futures = [engine.enqueue_prediction(row) for row in x[:200]]
+        for future in futures:
+            future.result(timeout=10)
+        metrics = engine.get_performance_metrics()
+        (one,) = metrics["models"]
+        stages = one["stages"]
+        assert one["version"] == "7"
+        assert stages["queue_wait"]["count"] == stages["total"]["count"] == 200
+        assert stages["run"]["count"] == stages["batch_rows"]["count"] == one["batches"]
+        assert stages["batch_rows"]["sum"] == 200
+        assert 0 < stages["run"]["p50_ms"] <= stages["total"]["max_ms"] < 10_000
+        text = engine.get_prometheus_metrics()
+        label = 'model="fraud",version="7",stage="queue_wait"'
+        assert f"spinney_queue_stage_seconds_count{{{label}}} 200" in text
+        assert 'spinney_batch_rows_sum{model="fraud",version="7"} 200' in text
+        families = re.findall(r"^# TYPE (\S+)", text, re.M)
+        assert len(families) == len(set(families))
+
+
+def test_parts_of_the_memory_are_known(model, training_data):
+    x = training_data[0]
+    with InferenceEngine() as engine:
+        assert engine.load_model(model)
+        engine.predict(x)
+        engine.memory_pool.return_buffer(engine.memory_pool.get_buffer((1000,)))
+        metrics = engine.get_performance_metrics()
+        assert metrics["memory_leak_suspected"] is False and metrics["memory_growing"] == {}
+        told = model.info()
+        assert metrics["served_models"]["memory_usage_bytes"] == (
+            told["model_bytes"] + told["plan_bytes"]
+        )
+        assert metrics["memory_pool"]["memory_usage_bytes"] == 4000
+        assert metrics["cache"]["memory_usage_bytes"] > x.nbytes
+        assert metrics["core_pool"]["acquired"] >= 0
+        followed = set(engine._parts.metrics._sources)
+        assert {"memory_pool", "core_pool", "cache", "served_models"} <= followed
+
+
+@pytest.mark.parametrize("monitoring", [True, False])
+def test_expired_answers_leave_while_nobody_asks(model, training_data, monitoring):
+    config = {"cache_ttl_seconds": 0.2, "enable_monitoring": monitoring}
+    with InferenceEngine(config) as engine:
+        assert engine.load_model(model)
+        engine.predict(training_data[0][:1])
+        cache = engine._parts.answers.cache
+        assert len(cache) == 1
+        wait_for(lambda: len(cache) == 0)
+        stats = engine.get_performance_metrics()["cache"]
+        assert stats["expirations"] == 1 and stats["memory_usage_bytes"] == 0
+
+
+def test_a_high_watermark_trims_once_and_says_so(model, training_data, caplog):
+    with caplog.at_level(logging.WARNING), InferenceEngine(
+        {"memory_high_watermark_mb": 1}
+    ) as engine:
+        assert engine.load_model(model)
+        wait_for(lambda: "memory_high_watermark_mb" in caplog.text)
+        engine.predict(training_data[0][:1])
+        engine.memory_pool.return_buffer(engine.memory_pool.get_buffer((1000,)))
+        engine._parts.watch._trimmed = False  # as if memory had been low meanwhile
+        engine._parts.watch.look()
+        assert len(engine._parts.answers.cache) == 0
+        assert engine.memory_pool.get_stats()["total_buffers"] == 0
+        assert caplog.text.count("memory_high_watermark_mb") == 2
+
+
+def test_pools_are_trimmed_after_a_burst():
+    pool = MemoryPool()
+    upkeep = Upkeep(None, pool, True)
+    upkeep.stop()
+    pool.return_buffer(pool.get_buffer((1 << 20,)))
+    upkeep.look(TRIM_S)  # there was a burst
+    assert pool.get_stats()["total_buffers"] == 1
+    upkeep.look(TRIM_S / 2)
+    assert pool.get_stats()["total_buffers"] == 1
+    upkeep.look(TRIM_S / 2)
+    assert pool.get_stats()["total_buffers"] == 0
+
+
+def test_what_the_core_kept_goes_back(model, training_data):
+    big = np.tile(training_data[0], (40, 1))
+    _core.trim_pool(0)
+    with InferenceEngine({"enable_request_deduplication": False}) as engine:
+        assert engine.load_model(model)
+        engine.enqueue_prediction(big).result(timeout=30)
+        kept = _core.pool_stats()
+        assert kept["acquired"] > 0
+    assert _core.pool_stats()["idle_bytes"] <= IDLE_BYTES  # shutdown trims
+
+
+def test_no_thread_is_left(model):
+    import threading
+
+    before = threading.active_count()
+    for _ in range(3):
+        with InferenceEngine() as engine:
+            engine.load_model(model)
+    assert threading.active_count() == before
