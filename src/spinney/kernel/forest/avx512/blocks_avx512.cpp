@@ -53,7 +53,7 @@ Result<std::unique_ptr<ForestEvaluator>> avx512::make_blocks(const Forest& fores
       .name = "blocks.avx512",
       .together = kTogether,
       .vector_rows = 64,
-      .layout = {.rank_flip = 0, .step_cost = 2.8},
+      .layout = {.rank_flip = 0, .step_cost = 2.2},
       .costs = {.column = 18,
                 .node = 0.34,
                 .paired_node = 0.27,

@@ -39,7 +39,7 @@ Result<std::unique_ptr<ForestEvaluator>> avx512vbmi::make_blocks(const Forest& f
       .name = "blocks.avx512vbmi",
       .together = kTogether,
       .vector_rows = 64,
-      .layout = {.rank_flip = 0, .step_cost = 3.0},
+      .layout = {.rank_flip = 0, .step_cost = 2.2},
       .costs = {.column = 18,
                 .node = 0.34,
                 .paired_node = 0.27,

@@ -57,7 +57,7 @@ struct LayoutOptions {
   uint8_t rank_flip = 0;
   // A program is used where its steps, each this many times the cost of a perfect tree's node, are
   // cheaper than padding.
-  double step_cost = 3.0;
+  double step_cost = 2.2;
 };
 
 inline constexpr int kBottoms = -1, kSteps = 0;
