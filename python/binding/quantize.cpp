@@ -200,7 +200,8 @@ nb::object dequantize_tensor(nb::handle codes, float scale, int zero, nb::handle
   return out;
 }
 
-nb::object dequantize_channels(nb::handle codes, nb::handle scales, nb::handle zeros, int axis) {
+nb::object dequantize_channels(nb::handle codes, nb::handle scales, nb::handle zeros, int axis,
+                               nb::handle given) {
   Storage storage{};
   PyArrayObject* in = codes_array(codes, storage);
   const ChannelShape shape = shape_of(in, axis);
@@ -209,7 +210,7 @@ nb::object dequantize_channels(nb::handle codes, nb::handle scales, nb::handle z
   const ChannelAffine affine =
       channel_affine(carray(scales, NPY_FLOAT, "scales"), carray(zeros, NPY_INT32, "zeros"),
                      shape.channels, whole.low, whole.high, storage);
-  const nb::object out = own(like(in, NPY_FLOAT));
+  const nb::object out = floats_like(in, given);
   auto* to = static_cast<float*>(data_of(out));
   run(size(in), [&] {
     quantize::dequantize_channels(quantize::kernels(), PyArray_DATA(in), shape, affine, storage,
@@ -236,26 +237,51 @@ nb::list channel_ranges(nb::handle x, int axis) {
   return list;
 }
 
-// (scales, zeros, nans, infinities) for the ranges of an array's channels.
-nb::tuple channel_parameters(nb::handle x, int axis, int low, int high, bool symmetric) {
-  PyArrayObject* in = carray(x, NPY_FLOAT, "x");
-  const ChannelShape shape = shape_of(in, axis);
+// Parameters for the ranges of an array's channels, as arrays that Python keeps.
+struct Fitted {
+  nb::object scales, zeros;
+  size_t nans = 0, infinities = 0;
+};
+
+Fitted fit_channels(PyArrayObject* in, const ChannelShape& shape, quantize::CodeRange codes,
+                    bool symmetric) {
   std::vector<quantize::Range> ranges;
   run(size(in), [&] { ranges = channel_ranges(quantize::kernels(), floats(in), shape); });
   npy_intp channels = static_cast<npy_intp>(shape.channels);
-  const nb::object scales = nb::steal(PyArray_SimpleNew(1, &channels, NPY_FLOAT));
-  const nb::object zeros = nb::steal(PyArray_SimpleNew(1, &channels, NPY_INT32));
-  if (!scales.is_valid() || !zeros.is_valid()) throw nb::python_error();
-  size_t nans = 0, infinities = 0;
+  Fitted fitted{nb::steal(PyArray_SimpleNew(1, &channels, NPY_FLOAT)),
+                nb::steal(PyArray_SimpleNew(1, &channels, NPY_INT32))};
+  if (!fitted.scales.is_valid() || !fitted.zeros.is_valid()) throw nb::python_error();
   for (size_t c = 0; c < shape.channels; ++c) {
-    const Affine affine =
-        quantize::affine_for(ranges[c].min, ranges[c].max, {low, high}, symmetric);
-    static_cast<float*>(data_of(scales))[c] = affine.scale;
-    static_cast<int32_t*>(data_of(zeros))[c] = affine.zero;
-    nans += ranges[c].nans;
-    infinities += ranges[c].infinities;
+    const Affine affine = quantize::affine_for(ranges[c].min, ranges[c].max, codes, symmetric);
+    static_cast<float*>(data_of(fitted.scales))[c] = affine.scale;
+    static_cast<int32_t*>(data_of(fitted.zeros))[c] = affine.zero;
+    fitted.nans += ranges[c].nans;
+    fitted.infinities += ranges[c].infinities;
   }
-  return nb::make_tuple(scales, zeros, nans, infinities);
+  return fitted;
+}
+
+nb::tuple channel_parameters(nb::handle x, int axis, int low, int high, bool symmetric) {
+  PyArrayObject* in = carray(x, NPY_FLOAT, "x");
+  const Fitted fitted = fit_channels(in, shape_of(in, axis), {low, high}, symmetric);
+  return nb::make_tuple(fitted.scales, fitted.zeros, fitted.nans, fitted.infinities);
+}
+
+nb::tuple quantize_channels_dynamic(nb::handle x, int axis, int storage_number, int low, int high,
+                                    bool symmetric) {
+  PyArrayObject* in = carray(x, NPY_FLOAT, "x");
+  const Storage storage = storage_of(storage_number);
+  checked(1, low, low, high, storage);
+  const ChannelShape shape = shape_of(in, axis);
+  const nb::object out = own(codes_like(in, storage));
+  const Fitted fitted = fit_channels(in, shape, {low, high}, symmetric);
+  const ChannelAffine affine{static_cast<const float*>(data_of(fitted.scales)),
+                             static_cast<const int32_t*>(data_of(fitted.zeros)), low, high};
+  run(size(in), [&] {
+    quantize::quantize_channels(quantize::kernels(), floats(in), shape, affine, storage,
+                                data_of(out));
+  });
+  return nb::make_tuple(out, fitted.scales, fitted.zeros, fitted.nans, fitted.infinities);
 }
 
 nb::tuple affine_parameters(float min, float max, int low, int high, bool symmetric) {
@@ -292,9 +318,9 @@ nb::object to_half(nb::handle x) {
   return out;
 }
 
-nb::object from_half(nb::handle x) {
+nb::object from_half(nb::handle x, nb::handle given) {
   PyArrayObject* in = carray(x, NPY_HALF, "x");
-  const nb::object out = own(like(in, NPY_FLOAT));
+  const nb::object out = floats_like(in, given);
   auto* to = static_cast<float*>(data_of(out));
   run(size(in), [&] {
     quantize::kernels().from_half(static_cast<const uint16_t*>(PyArray_DATA(in)), size(in), to);
@@ -316,17 +342,21 @@ void define_quantize(nb::module_& m) {
   m.def("dequantize_tensor", &dequantize_tensor, "codes"_a, "scale"_a, "zero"_a,
         "out"_a.none() = nb::none(), "float32 values of codes.");
   m.def("dequantize_channels", &dequantize_channels, "codes"_a, "scales"_a, "zeros"_a, "axis"_a,
-        "float32 values of codes with a scale per channel.");
+        "out"_a.none() = nb::none(), "float32 values of codes with a scale per channel.");
   m.def("array_range", &array_range, "x"_a, "(min, max, nans, infinities) of the finite values.");
   m.def("channel_ranges", &channel_ranges, "x"_a, "axis"_a, "array_range of each channel.");
   m.def("channel_parameters", &channel_parameters, "x"_a, "axis"_a, "low"_a, "high"_a,
         "symmetric"_a, "(scales, zero_points, nans, infinities) for the channels' ranges.");
+  m.def("quantize_channels_dynamic", &quantize_channels_dynamic, "x"_a, "axis"_a, "storage"_a,
+        "low"_a, "high"_a, "symmetric"_a,
+        "(codes, scales, zero_points, nans, infinities), scales made for the channels' ranges.");
   m.def("affine_parameters", &affine_parameters, "min"_a, "max"_a, "low"_a, "high"_a, "symmetric"_a,
         "(scale, zero_point) for values from min to max.");
   m.def("array_difference", &array_difference, "a"_a, "b"_a,
         "(largest, mean) absolute difference of the values that are finite in both.");
   m.def("to_half", &to_half, "x"_a, "x in float16, ties to even, infinity beyond 65,504.");
-  m.def("from_half", &from_half, "x"_a, "float16 values in float32, exactly.");
+  m.def("from_half", &from_half, "x"_a, "out"_a.none() = nb::none(),
+        "float16 values in float32, exactly.");
 }
 
 }  // namespace spinney::binding

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import index
 from threading import local
 
 import numpy as np
@@ -20,18 +21,34 @@ class Floats:
         self._local = local()
 
     def of(self, data):
-        """data itself where it is C-contiguous float32, else a converted copy; see release."""
-        x = data if isinstance(data, np.ndarray) else np.asarray(data)
+        """(x, ours): data itself where it is C-contiguous float32, else a converted copy.
+
+        ours: whether x is memory that this object made, which release must be given back and
+        nobody else may keep. Memory that data lends (a Series, an array.array) is never ours.
+        Masked values become NaN.
+        """
+        if isinstance(data, np.ma.MaskedArray):
+            return _unmasked(data), True
+        x = data if isinstance(data, np.ndarray) else _as_array(data)
         if x.dtype.kind not in "fiub":
             raise InvalidInputError(f"an array of {x.dtype} cannot be quantized; give real numbers")
-        if x.dtype is FLOAT32 and x.flags.c_contiguous and x.flags.aligned:
-            return x
+        if x.dtype == FLOAT32 and x.flags.c_contiguous and x.flags.aligned:
+            return x, False
         with np.errstate(over="ignore", invalid="ignore"):
             if not 0 < x.size * 4 <= self._buffer_size:
-                return np.array(x, dtype=np.float32, order="C")
+                return np.array(x, dtype=np.float32, order="C"), True
             part = self._buffer()[: x.size].reshape(x.shape)
             np.copyto(part, x, casting="unsafe")
-            return part
+            return part, True
+
+    def copy_of(self, data):
+        """A float32 array that may be kept: it is not in the buffer, which the next call reuses."""
+        x, ours = self.of(data)
+        if not ours or self._buffer_size == 0:
+            return x
+        kept = x.copy()
+        x.fill(0)
+        return kept
 
     def _buffer(self):
         buffer = getattr(self._local, "buffer", None)
@@ -39,18 +56,40 @@ class Floats:
             buffer = self._local.buffer = np.zeros(self._buffer_size // 4, np.float32)
         return buffer
 
-    @staticmethod
-    def release(x, data):
-        """Zero a copy that of(data) made."""
-        if x is not data and not (isinstance(data, np.ndarray) and np.may_share_memory(x, data)):
-            x.fill(0)
+
+def release(x, ours):
+    """Zero a copy that Floats.of made."""
+    if ours:
+        x.fill(0)
+
+
+def _as_array(data):
+    try:
+        return np.asarray(data)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(
+            f"a {type(data).__name__} that numpy cannot make an array of: {error}"
+        ) from error
+
+
+def _unmasked(data):
+    if data.dtype.kind not in "fiub":
+        raise InvalidInputError(f"an array of {data.dtype} cannot be quantized; give real numbers")
+    with np.errstate(over="ignore", invalid="ignore"):
+        x = np.array(data.data, dtype=np.float32, order="C")
+    x[np.ma.getmaskarray(data)] = np.nan
+    return x
 
 
 def axis_of(ndim, channel_dim, per_channel):
     """The axis of the channels, or None: channel_dim, or axis 1 where channels are asked for."""
     if channel_dim is None:
         return 1 if per_channel and ndim > 1 else None
-    axis = channel_dim + ndim if channel_dim < 0 else channel_dim
+    try:
+        axis = index(channel_dim)
+    except TypeError:
+        raise InvalidInputError(f"channel_dim is {channel_dim!r}; give an integer") from None
+    axis += ndim if axis < 0 else 0
     if not 0 <= axis < ndim:
         raise InvalidInputError(f"channel_dim is {channel_dim} and the array has {ndim} dimensions")
     return axis

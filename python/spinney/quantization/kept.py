@@ -34,8 +34,13 @@ class KeptParameters:
         its own, or with layer_name for that layer. At most calibration_samples rows (elements of
         the first axis) are looked at, evenly taken from all that there are.
         """
-        arrays = [data] if isinstance(data, np.ndarray) else list(data)
-        arrays = [np.atleast_1d(self._floats.of(array)) for array in arrays]
+        try:
+            arrays = [data] if isinstance(data, np.ndarray) else list(data)
+        except TypeError:
+            raise InvalidInputError(
+                f"calibration takes a list of arrays, not a {type(data).__name__}"
+            ) from None
+        arrays = [np.atleast_1d(self._floats.copy_of(array)) for array in arrays]
         arrays = [array for array in arrays if array.size]
         if not arrays:
             raise InvalidInputError("calibration needs at least one array that is not empty")
@@ -106,7 +111,7 @@ class KeptParameters:
         """Configuration and parameters as plain data (JSON holds it), for load_parameters."""
         with self._lock:
             layers = {name: p for name, p in self._fixed.items() if name is not None}
-            names = [name for name in self._last if name is not None]
+            names = [name for name in list(self._last) if name is not None]
         for name in names:
             layers.setdefault(name, self._current(name))
         shared = self._fixed_for(None) or self._current(None)
@@ -114,7 +119,7 @@ class KeptParameters:
             "version": 1,
             "config": self.config.to_dict(),
             "parameters": None if shared is None else shared.to_dict(),
-            "layers": {name: found.to_dict() for name, found in layers.items()},
+            "layers": {name: found.to_dict() for name, found in layers.items() if found},
         }
 
     def load_parameters(self, parameters):

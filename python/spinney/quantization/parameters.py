@@ -9,6 +9,7 @@ import numpy as np
 from spinney import _core
 from spinney.configs import QuantizationType
 from spinney.exceptions import InvalidInputError
+from spinney.quantization.floats import axis_of
 
 # The core's numbers of the dtypes that codes are stored in.
 STORAGES = {"int8": 0, "uint8": 1, "int16": 2, "uint16": 3}
@@ -55,11 +56,11 @@ class Parameters:
             x, storage, self.low, self.high, self.scale, self.zero_point, self.channel_dim
         )
 
-    def dequantize(self, codes):
-        """The float32 values of a C-contiguous array of codes."""
+    def dequantize(self, codes, out=None):
+        """The float32 values of a C-contiguous array of codes, in out or in new memory."""
         if self.channel_dim is None:
-            return _core.dequantize_tensor(codes, self.scale, self.zero_point)
-        return _core.dequantize_channels(codes, self.scale, self.zero_point, self.channel_dim)
+            return _core.dequantize_tensor(codes, self.scale, self.zero_point, out)
+        return _core.dequantize_channels(codes, self.scale, self.zero_point, self.channel_dim, out)
 
     def to_dict(self):
         """Numbers, strings and lists only, so that JSON holds it."""
@@ -119,7 +120,7 @@ def parameters_for(ranges, channel_dim, storage, bits, symmetric):
 def check_axis(parameters, channel_dim, ndim):
     if channel_dim is None:
         return
-    axis = channel_dim + ndim if channel_dim < 0 else channel_dim
+    axis = axis_of(ndim, channel_dim, False)
     if axis != parameters.channel_dim:
         raise InvalidInputError(
             f"channel_dim is {channel_dim}, but the parameters are for {parameters.channel_dim}"

@@ -13,7 +13,7 @@ from spinney.exceptions import InvalidInputError
 from spinney.quantization.cache import ContentCache
 from spinney.quantization.calibration import array_ranges
 from spinney.quantization.counts import Counts, refuse
-from spinney.quantization.floats import FLOAT32, Floats, axis_of
+from spinney.quantization.floats import FLOAT32, Floats, axis_of, release
 from spinney.quantization.kept import KeptParameters
 from spinney.quantization.layers import CODES, HALF, layer_format, layer_kind, matches
 from spinney.quantization.parameters import (
@@ -67,7 +67,7 @@ class Quantizer(KeptParameters):
         if integers:
             self._codes = code_range(self._storage, config.num_bits)
         self._plain = not (config.use_percentile or config.outlier_threshold is not None)
-        if integers and self._plain and not self._per_channel and mode not in _KEPT:
+        if integers and self._plain and mode not in _KEPT:
             self._fast = (STORAGES[self._storage], *self._codes, self._symmetric)
 
     # Quantizing
@@ -88,7 +88,8 @@ class Quantizer(KeptParameters):
             cache = self._cache
             if cache is None or not cache.active():
                 return self._quantize_plainly(data, validate)
-        kind, x, layer = self._prepare(data, layer_name)
+        kind, layer = layer_kind(self.config, layer_name), layer_name
+        x, ours = self._floats.of(data)
         try:
             if kind is not CODES:
                 return self._as_floats(kind, x, validate, data)
@@ -96,24 +97,30 @@ class Quantizer(KeptParameters):
             self._remember(layer, parameters)
             return codes
         finally:
-            self._floats.release(x, data)
+            release(x, ours)
 
     def _quantize_plainly(self, data, validate):
         """One range, one scale, no rules: the way of a single row."""
-        x = data
+        x, ours = data, False
         if type(x) is not np.ndarray or x.dtype is not FLOAT32 or not x.flags.c_contiguous:
-            x = self._floats.of(data)
-        codes, scale, zero, nans, infinities = _core.quantize_dynamic(x, *self._fast)
+            x, ours = self._floats.of(data)
+        if self._per_channel and x.ndim > 1:
+            codes, scale, zero, nans, infinities = _core.quantize_channels_dynamic(
+                x, 1, *self._fast
+            )
+            last = (scale, zero, 1)
+        else:
+            codes, scale, zero, nans, infinities = _core.quantize_dynamic(x, *self._fast)
+            last = (scale, zero)
+        release(x, ours)
         if nans or infinities:
             self._counts.outside(0, nans, infinities)
             if validate:
                 refuse(self.config, nans, infinities)
-        self._local.last = last = (scale, zero)
+        self._local.last = last
         self._last[None] = last
         self._counts.quantize_calls += 1
         self._counts.values += codes.size
-        if x is not data:
-            self._floats.release(x, data)
         return codes
 
     def dequantize(self, data, channel_dim=None, layer_name=None, out=None):
@@ -128,17 +135,15 @@ class Quantizer(KeptParameters):
         codes = np.asarray(data, order="C")
         self._counts.dequantize_calls += 1
         if codes.dtype == np.float16:
-            return _into(out, _core.from_half(codes))
+            return _core.from_half(codes, out)
         if codes.dtype.kind == "f":
             return _into(out, codes.astype(np.float32))
         if layer_name is None and channel_dim is None and codes.dtype == self._storage:
             last = self._local.__dict__.get("last")
-            if type(last) is tuple:
+            if type(last) is tuple and len(last) == 2:
                 return _core.dequantize_tensor(codes, *last, out)
         known = self._known(codes, channel_dim, layer_name)
-        if known.channel_dim is None:
-            return _core.dequantize_tensor(codes, known.scale, known.zero_point, out)
-        return _into(out, known.dequantize(codes))
+        return known.dequantize(codes, out)
 
     def _known(self, codes, channel_dim, layer_name):
         parameters = self._current(layer_name)
@@ -158,7 +163,8 @@ class Quantizer(KeptParameters):
 
         With optimize_memory and one scale for all, codes are held of 65,536 values at a time.
         """
-        kind, x, layer = self._prepare(data, layer_name)
+        kind, layer = layer_kind(self.config, layer_name), layer_name
+        x, ours = self._floats.of(data)
         try:
             if kind is not CODES:
                 return self.dequantize(self._as_floats(kind, x, validate, data))
@@ -173,7 +179,7 @@ class Quantizer(KeptParameters):
             self._counts.dequantize_calls += 1
             return result
         finally:
-            self._floats.release(x, data)
+            release(x, ours)
 
     def _through_blocks(self, x, parameters, validate):
         if parameters.channel_dim is not None:
@@ -256,11 +262,13 @@ class Quantizer(KeptParameters):
 
         A float and an int; or a float32 and an int32 array with a number for each channel.
         """
-        kind, x, _ = self._prepare(data, layer_name)
-        if kind is not CODES:
+        if layer_kind(self.config, layer_name) is not CODES:
             return 1.0, 0
-        axis = self._axis(x, channel_dim)
-        made, nans, infinities = self._fitting(x, axis)
+        x, ours = self._floats.of(data)
+        try:
+            made, nans, infinities = self._fitting(x, self._axis(x, channel_dim))
+        finally:
+            release(x, ours)
         refuse(self.config, nans, infinities)
         return made.scale, made.zero_point
 
@@ -334,9 +342,6 @@ class Quantizer(KeptParameters):
 
     # Input
 
-    def _prepare(self, data, layer):
-        return layer_kind(self.config, layer), self._floats.of(data), layer
-
     def _as_floats(self, kind, x, validate, data):
         _, _, nans, infinities = _core.array_range(x)
         self._count(x, (0, nans, infinities), validate)
@@ -349,7 +354,7 @@ class Quantizer(KeptParameters):
 
 
 def _into(out, values):
-    """values, written to out where there is one."""
+    """Floats that were never codes, written to out where there is one."""
     if out is None:
         return values
     if not (isinstance(out, np.ndarray) and out.dtype == FLOAT32 and out.shape == values.shape):
