@@ -20,6 +20,13 @@ double shrunk(double y, double power) {
   return std::expm1(std::log1p(power * y) / power);
 }
 
+// What a line that rises so much over a width has risen at a distance. Slopes between denormals
+// are infinite; then the share comes first.
+double along(double rise, double distance, double width) {
+  const double slope = rise / width;
+  return std::isinf(slope) ? rise * (distance / width) : slope * distance;
+}
+
 // A polynomial with n coefficients, the highest power's first.
 template <size_t n>
 double polynomial(const double (&coefficients)[n], double x) {
@@ -102,12 +109,12 @@ double quantile_place(double x, std::span<const double> quantiles, double near) 
                                         quantiles.begin() - 1);
   const auto first = static_cast<size_t>(std::lower_bound(quantiles.begin(), quantiles.end(), x) -
                                          quantiles.begin());
-  const double rise =
-      (reference(last + 1) - reference(last)) / (quantiles[last + 1] - quantiles[last]);
-  const double from_left = rise * (x - quantiles[last]) + reference(last);
-  const double fall =
-      (reference(first) - reference(first - 1)) / (quantiles[first] - quantiles[first - 1]);
-  const double from_right = reference(first) - fall * (quantiles[first] - x);
+  const double from_left =
+      reference(last) + along(reference(last + 1) - reference(last), x - quantiles[last],
+                              quantiles[last + 1] - quantiles[last]);
+  const double from_right =
+      reference(first) - along(reference(first) - reference(first - 1), quantiles[first] - x,
+                               quantiles[first] - quantiles[first - 1]);
   return 0.5 * (from_left + from_right);
 }
 

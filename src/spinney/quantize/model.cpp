@@ -26,6 +26,21 @@ struct Extent {
   double magnitude() const { return std::max(std::fabs(low), std::fabs(high)); }
 };
 
+// A floating-point type: its largest number, smallest step, and relative error times two.
+struct Precision {
+  double largest, step, epsilon;
+};
+
+template <typename T>
+Precision precision() {
+  using Limits = std::numeric_limits<T>;
+  return {Limits::max(), Limits::denorm_min(), Limits::epsilon()};
+}
+
+Precision precision_of(NumberType type) {
+  return type == NumberType::kFloat32 ? precision<float>() : precision<double>();
+}
+
 // Codes one forest. Each tree's leaves lie around a middle of their own, so that the scale, shared
 // by all trees of an output, need only span the widest tree.
 class ForestCoder {
@@ -48,7 +63,7 @@ class ForestCoder {
     leaf_errors_.assign(n, 0);
     code_sums_.assign(n, 0);
     ForestParts parts = code_trees();
-    finish(quantization);
+    SPINNEY_TRY(finish(quantization));
     const double largest = *std::max_element(code_sums_.begin(), code_sums_.end());
     parts.settings.accumulator =
         largest <= kExactFloat ? NumberType::kFloat32 : NumberType::kFloat64;
@@ -120,7 +135,7 @@ class ForestCoder {
     }
   }
 
-  void finish(Quantization& quantization) const {
+  Status finish(Quantization& quantization) const {
     const ForestSettings& settings = forest_.settings();
     const size_t n = settings.n_outputs;
     std::vector<double> middles(n, 0), sizes(n, 0), trees(n, 0);
@@ -134,15 +149,24 @@ class ForestCoder {
       }
     // The library's own sum of n terms is off by up to n epsilons of their sizes, and the coded
     // one by a few.
-    const double epsilon = settings.accumulator == NumberType::kFloat32
-                               ? std::numeric_limits<float>::epsilon()
-                               : std::numeric_limits<double>::epsilon();
+    const Precision precision = precision_of(settings.accumulator);
+    const double divisor = std::fabs(settings.divisor);
     for (size_t k = 0; k < n; ++k) {
-      const double rounding = (trees[k] + 4) * epsilon * sizes[k];
+      // A sum that may overflow has no error that a number bounds, nor has what is divided by less
+      // than one.
+      const double most = sizes[k] * 2 * std::max(1.0, 1 / divisor);
+      if (!(most < precision.largest))
+        return unsupported("the leaves of output " + std::to_string(k) + " add up to as much as " +
+                           std::to_string(sizes[k]) + ", which is so large that the scores " +
+                           "themselves may overflow: no error can be proven");
+      // What is smaller than the smallest normal number is rounded to whole steps, not parts.
+      const double rounding =
+          (trees[k] + 4) * (precision.epsilon * sizes[k] + precision.step * (1 + divisor));
       quantization.scales.push_back(scales_[k] / settings.divisor);
       quantization.offsets.push_back((forest_.base[k] + middles[k]) / settings.divisor);
-      quantization.bounds.push_back((leaf_errors_[k] + rounding) / std::fabs(settings.divisor));
+      quantization.bounds.push_back((leaf_errors_[k] + rounding) / divisor);
     }
+    return {};
   }
 
   const Forest& forest_;

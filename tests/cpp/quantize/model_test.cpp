@@ -97,6 +97,57 @@ TEST(QuantizeModel, IsTheSameInBlocksRowByRowAndFromItsFile) {
     }
 }
 
+// The forest with its leaves times a factor, rounded to what the accumulator holds.
+Description scaled(const ForestShape& shape, double factor, double divisor) {
+  Description model = described(shape, 6);
+  const Forest& forest = std::get<Forest>(model.scorer);
+  ForestParts parts;
+  const auto copy = [](auto& to, const auto& from) { to.assign(from.begin(), from.end()); };
+  parts.settings = forest.settings();
+  parts.settings.divisor = divisor;
+  copy(parts.tree_begin, forest.tree_begin);
+  copy(parts.tree_target, forest.tree_target);
+  copy(parts.nodes, forest.nodes);
+  copy(parts.category_sets, forest.category_sets);
+  copy(parts.category_words, forest.category_words);
+  parts.base.assign(shape.n_outputs, 0);
+  for (const double leaf : forest.leaf_values) {
+    const double value = leaf * factor;
+    parts.leaf_values.push_back(
+        shape.accumulator == NumberType::kFloat32 ? static_cast<float>(value) : value);
+  }
+  model.scorer = *make_forest(std::move(parts));
+  return model;
+}
+
+TEST(QuantizeModel, TheBoundHoldsForTheSmallestNumbersAndAverages) {
+  for (const ForestShape& shape : shapes())
+    for (const double divisor : {1.0, 3.0, 7.0, 0.3, -2.0})
+      for (const double factor : {1.0, 40.0}) {
+        SCOPED_TRACE(shape.name + " / " + std::to_string(divisor));
+        const double step = shape.accumulator == NumberType::kFloat32 ? 0x1p-149 : 0x1p-1074;
+        const Description model = scaled(shape, factor * step, divisor);
+        const auto coded = quantize::quantize_model(model, CodeType::kInt16);
+        ASSERT_TRUE(coded.ok()) << coded.error().message;
+        const std::vector<float> values = random_rows(200, shape.n_features);
+        const Rows rows = dense_rows(values.data(), 200, shape.n_features);
+        const std::vector<double> before = scores_of(model, rows), after = scores_of(*coded, rows);
+        const std::vector<double>& bounds = coded->quantization->bounds;
+        for (size_t i = 0; i < before.size(); ++i)
+          ASSERT_LE(std::fabs(before[i] - after[i]), bounds[i % bounds.size()]) << before[i];
+      }
+}
+
+TEST(QuantizeModel, RefusesLeavesWhoseSumMayOverflow) {
+  for (const ForestShape& shape : shapes()) {
+    SCOPED_TRACE(shape.name);
+    const double large = shape.accumulator == NumberType::kFloat32 ? 0x1p126 : 0x1p1022;
+    const auto coded = quantize::quantize_model(scaled(shape, large, 1), CodeType::kInt8);
+    ASSERT_FALSE(coded.ok());
+    EXPECT_NE(coded.error().message.find("overflow"), std::string::npos) << coded.error().message;
+  }
+}
+
 TEST(QuantizeModel, LinearWeightsAsCodesAndHalves) {
   Linear linear;
   linear.n_features = 3;
