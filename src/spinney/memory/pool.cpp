@@ -176,7 +176,7 @@ bool Pool::keep(Block* block) noexcept {
   Shelf& home = shelves_[block->shelf];
   const bool fits =
       before <= options_.idle_bytes_max && capacity <= options_.idle_bytes_max - before;
-  if (!fits || !home.busy.try_lock()) {
+  if ((!fits && !make_room(*block)) || !home.busy.try_lock()) {
     idle_bytes_.fetch_sub(capacity, std::memory_order_relaxed);
     return false;
   }
@@ -184,6 +184,35 @@ bool Pool::keep(Block* block) noexcept {
   home.idle[block->size_class] = block;
   home.busy.unlock();
   return true;
+}
+
+// The block's bytes are among the idle ones already. Gives up buffers of other sizes, the largest
+// first: of its own shelf, and of one other at each call, so that every shelf has its turn.
+bool Pool::make_room(const Block& block) noexcept {
+  if (block.capacity > options_.idle_bytes_max) return false;
+  const size_t other = next_to_evict_.fetch_add(1, std::memory_order_relaxed) % n_shelves_;
+  for (const size_t shelf : {size_t{block.shelf}, other})
+    while (idle_bytes_.load(std::memory_order_relaxed) > options_.idle_bytes_max) {
+      Block* victim = take_largest(shelf, block.size_class);
+      if (!victim) break;
+      trimmed_.fetch_add(1, std::memory_order_relaxed);
+      discard(victim);
+    }
+  return idle_bytes_.load(std::memory_order_relaxed) <= options_.idle_bytes_max;
+}
+
+Pool::Block* Pool::take_largest(size_t shelf, size_t except) noexcept {
+  Shelf& at = shelves_[shelf];
+  if (!at.busy.try_lock()) return nullptr;
+  Block* block = nullptr;
+  for (size_t size_class = kClassesMax; size_class-- > 0 && !block;)
+    if (size_class != except && at.idle[size_class]) {
+      block = at.idle[size_class];
+      at.idle[size_class] = block->next;
+    }
+  at.busy.unlock();
+  if (block) idle_bytes_.fetch_sub(block->capacity, std::memory_order_relaxed);
+  return block;
 }
 
 void Pool::discard(Block* block) noexcept {

@@ -14,8 +14,10 @@
 // stays on the node that touched it first, and a thread that hands its buffers to others finds them
 // again. Nothing waits: a shelf that is busy is passed by, and the system's allocator serves.
 //
-// What is idle is bounded by PoolOptions::idle_bytes_max and given back by trim(); what is out is
-// bounded by in_use_bytes_max. A pool must outlive its buffers.
+// What is idle is bounded by PoolOptions::idle_bytes_max and given back by trim(); a pool that is
+// full gives up idle buffers of other sizes for the one that comes back, so that sizes no longer
+// asked for don't hold the place of those that are. What is out is bounded by in_use_bytes_max. A
+// pool must outlive its buffers.
 #pragma once
 
 #include <atomic>
@@ -112,6 +114,8 @@ class Pool {
   Block* make(size_t shelf, size_t size_class, size_t capacity);
   void put_back(void* data, size_t size) noexcept;
   bool keep(Block* block) noexcept;
+  bool make_room(const Block& block) noexcept;
+  Block* take_largest(size_t shelf, size_t except) noexcept;
   void discard(Block* block) noexcept;
   bool book(size_t capacity);
   size_t current_shelf() const;
@@ -120,6 +124,7 @@ class Pool {
   size_t n_shelves_;
   std::unique_ptr<Shelf[]> shelves_;
   std::atomic<uint64_t> refused_{0}, trimmed_{0};
+  std::atomic<size_t> next_to_evict_{0};  // a shelf
   std::atomic<size_t> in_use_bytes_{0}, idle_bytes_{0};
 };
 

@@ -151,6 +151,23 @@ TEST(Pool, BoundsWhatIsIdleAndWhatIsInUse) {
   EXPECT_EQ(pool.stats().refused, 3u);
 }
 
+TEST(Pool, SizesNoLongerAskedForMakeRoom) {
+  PoolOptions options;
+  options.idle_bytes_max = 1 << 20;
+  Pool pool(options);
+  std::vector<Buffer> held;
+  for (int i = 0; i < 16; ++i) held.push_back(pool.acquire(64 << 10).value());
+  std::thread([&] { held.clear(); }).join();
+  EXPECT_EQ(pool.stats().idle_bytes, 1u << 20);
+  std::thread([&] {  // whose shelf is another one
+    for (int i = 0; i < 1000; ++i) EXPECT_TRUE(pool.acquire(4096).ok());
+  })
+      .join();
+  EXPECT_GE(pool.stats().reused, 980u);
+  EXPECT_LE(pool.stats().discarded, 16u);
+  EXPECT_LE(pool.stats().idle_bytes, 1u << 20);
+}
+
 TEST(Pool, TrimsTheLargestFirst) {
   Pool pool;
   {
