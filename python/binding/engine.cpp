@@ -14,6 +14,7 @@
 
 #include "binding/engine_report.h"
 #include "binding/errors.h"
+#include "binding/interpreter_lock.h"
 #include "binding/python_backend.h"
 #include "binding/served.h"
 #include "spinney/cpu/affinity.h"
@@ -109,19 +110,19 @@ class PyEngine {
   }
 
   void unload(const Served& served) {
-    nb::gil_scoped_release release;
+    const Unlocked released;
     (void)engine_->unload(served.name, served.version);  // gone already is as good
   }
 
   Gate& gate() { return *gate_; }
 
   bool drain(double seconds) {
-    nb::gil_scoped_release release;
+    const Unlocked released;
     return engine_->drain(nanoseconds(seconds));
   }
 
   void stop(double seconds) {
-    nb::gil_scoped_release release;
+    const Unlocked released;
     engine_->stop(nanoseconds(seconds));
     dispatcher_->stop(std::chrono::steady_clock::now() + std::chrono::seconds(1));
   }
@@ -162,7 +163,7 @@ class PyEngine {
     served.deduplicate = options.single_flight;
     Status status;
     {
-      nb::gil_scoped_release release;
+      const Unlocked released;
       status = engine_->load(served.name, served.version, std::move(backend), options);
     }
     check(status);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "binding/interpreter_lock.h"
 #include "binding/model.h"
 
 namespace spinney::binding {
@@ -66,6 +67,9 @@ void settle(Future* future) {
   if (future->value || future->error) return;
   future->value = value.release();
   future->error = error.release();
+  // An error that is raised refers to the frames that hold this future. The collector sees what the
+  // future holds, but not what its promise does.
+  if (future->promise) future->promise->forget();
 }
 
 PyObject* raise_named(const char* module_name, const char* name) {
@@ -82,9 +86,11 @@ bool wait_until_done(Future* future, PyObject* timeout) {
   Promise::Time deadline;
   if (!read_deadline(timeout, bounded, deadline)) return false;
   for (;;) {
-    PyThreadState* state = PyEval_SaveThread();
-    const Promise::Wait outcome = future->promise->wait(bounded ? &deadline : nullptr);
-    PyEval_RestoreThread(state);
+    Promise::Wait outcome;
+    {
+      const Unlocked released;
+      outcome = future->promise->wait(bounded ? &deadline : nullptr);
+    }
     if (outcome == Promise::Wait::kDone || is_done(future)) return true;
     if (outcome == Promise::Wait::kInterrupted) {
       if (PyErr_CheckSignals() < 0) return false;

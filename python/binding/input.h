@@ -8,6 +8,7 @@
 #include <Python.h>
 
 #include "binding/errors.h"
+#include "binding/interpreter_lock.h"
 #include "binding/model.h"
 
 namespace spinney::binding {
@@ -44,15 +45,11 @@ bool run(const BoundModel& bound, const Input& input, Predict&& predict) {
       const Status status = predict(rows, first);
       return status.ok() || raise(status.error());
     }
-    PyThreadState* state = PyEval_SaveThread();
     Status status;
-    try {
+    {
+      const Unlocked released;
       status = predict(rows, first);
-    } catch (...) {
-      PyEval_RestoreThread(state);
-      throw;
     }
-    PyEval_RestoreThread(state);
     return status.ok() || raise(status.error());
   };
   if (input.kind == Input::Kind::kRows) return step(input.rows, 0);

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "binding/inference_window.h"
+#include "binding/interpreter_lock.h"
 #include "spinney/observe/process.h"
 #include "spinney/observe/prometheus.h"
 #include "spinney/observe/trend.h"
@@ -62,7 +63,7 @@ nb::dict process() {
   observe::ProcessUse use;
   observe::GroupUse group;
   {
-    nb::gil_scoped_release release;
+    const Unlocked released;
     use = observe::read_process();
     group = observe::read_group();
   }

@@ -16,6 +16,7 @@
 #include "binding/errors.h"
 #include "binding/future.h"
 #include "binding/info.h"
+#include "binding/interpreter_lock.h"
 #include "binding/metrics.h"
 #include "binding/model.h"
 #include "binding/pool.h"
@@ -61,7 +62,7 @@ template <typename Load>
 Bound bind(Load&& load) {
   std::optional<Result<Model>> loaded;
   {
-    nb::gil_scoped_release release;
+    const Unlocked released;
     loaded.emplace(load());
   }
   if (!loaded->ok()) fail(loaded->error());
@@ -103,7 +104,7 @@ void save(const BoundModel& bound, nb::handle path) {
   const std::string name = path_of(path);
   Status status;
   {
-    nb::gil_scoped_release release;
+    const Unlocked released;
     status = bound.model.save(name);
   }
   if (!status.ok()) fail(status.error());

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "binding/future.h"
+#include "binding/interpreter_lock.h"
 
 namespace nb = nanobind;
 
@@ -66,9 +67,10 @@ PyObject* serve(PyObject* self, PyObject* lane) {
 
 PyObject* stop(PyObject* self, PyObject*) {
   Dispatcher* dispatcher = nb::inst_ptr<Dispatcher>(self);
-  PyThreadState* state = PyEval_SaveThread();
-  dispatcher->stop(std::chrono::steady_clock::now() + std::chrono::seconds(1));
-  PyEval_RestoreThread(state);
+  {
+    const Unlocked released;
+    dispatcher->stop(std::chrono::steady_clock::now() + std::chrono::seconds(1));
+  }
   Py_RETURN_NONE;
 }
 

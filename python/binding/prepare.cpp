@@ -10,6 +10,7 @@
 #include <span>
 
 #include "binding/errors.h"
+#include "binding/interpreter_lock.h"
 #include "binding/numpy_api.h"
 #include "spinney/plan/workers.h"
 
@@ -48,7 +49,7 @@ template <typename Function>
 auto unlocked(Function&& function) {
   std::optional<decltype(function())> result;
   {
-    nb::gil_scoped_release release;
+    const Unlocked released;
     try {
       result.emplace(function());
     } catch (const std::bad_alloc&) {

@@ -50,6 +50,8 @@ class Promise {
   // False if it was answered already. The engine is told by drop().
   bool cancel();
   virtual void drop() {}
+  // The answer was taken and is not asked for again: objects of Python's that it was made of go.
+  virtual void forget() {}
 
   Phase phase() const { return static_cast<Phase>(word_.load(std::memory_order_acquire) & 3); }
   // Finished or cancelled, and no announcement to the future's condition is due.

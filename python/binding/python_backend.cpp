@@ -3,6 +3,7 @@
 #include <cstring>
 #include <string>
 
+#include "binding/interpreter_lock.h"
 #include "binding/model.h"
 #include "binding/numpy_api.h"
 #include "binding/served.h"
@@ -13,7 +14,7 @@ namespace {
 // The interpreter's lock, on a thread that Python did not start.
 class WithInterpreter {
  public:
-  WithInterpreter() : state_(PyGILState_Ensure()) {}
+  WithInterpreter() : state_(asleep_at_exit([] { return PyGILState_Ensure(); })) {}
   ~WithInterpreter() { PyGILState_Release(state_); }
   WithInterpreter(const WithInterpreter&) = delete;
 
@@ -35,9 +36,9 @@ PyObject* copy_rows(const Rows& rows) {
 Error take_exception(backend::BatchOutput& output) {
   PyObject *type, *value, *trace;
   PyErr_Fetch(&type, &value, &trace);
-  PyErr_NormalizeException(&type, &value, &trace);
+  asleep_at_exit([&] { PyErr_NormalizeException(&type, &value, &trace); });
   if (trace) PyException_SetTraceback(value, trace);
-  const Owned text(PyObject_Str(value));
+  const Owned text(asleep_at_exit([&] { return PyObject_Str(value); }));
   const char* bytes = text ? PyUnicode_AsUTF8(text.get()) : nullptr;
   std::string message = std::string(Py_TYPE(value)->tp_name) + ": " + (bytes ? bytes : "?");
   PyErr_Clear();
@@ -49,9 +50,11 @@ Error take_exception(backend::BatchOutput& output) {
 
 Status call(PyObject* function, const Rows& rows, backend::BatchOutput& output) {
   const Owned array(copy_rows(rows));
-  Owned answer(array ? PyObject_CallFunctionObjArgs(function, array.get(), nullptr) : nullptr);
+  if (!array) return take_exception(output);
+  Owned answer(
+      asleep_at_exit([&] { return PyObject_CallFunctionObjArgs(function, array.get(), nullptr); }));
   if (!answer) return take_exception(output);
-  const Py_ssize_t length = PySequence_Size(answer.get());
+  const Py_ssize_t length = asleep_at_exit([&] { return PySequence_Size(answer.get()); });
   if (length < 0) return take_exception(output);
   if (static_cast<size_t>(length) != rows.count)
     return Error{Code::kInternal, "the model gave " + std::to_string(length) + " answers to " +

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "binding/errors.h"
+#include "binding/interpreter_lock.h"
 #include "binding/model.h"
 #include "binding/numpy_api.h"
 #include "spinney/quantize/channels.h"
@@ -34,7 +35,7 @@ constexpr size_t kReleaseElements = 32768;
 template <typename Function>
 void run(size_t n, Function&& f) {
   if (n < kReleaseElements) return f();
-  nb::gil_scoped_release release;
+  const Unlocked released;
   f();
 }
 

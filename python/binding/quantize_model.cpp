@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "binding/errors.h"
+#include "binding/interpreter_lock.h"
 #include "binding/model.h"
 #include "binding/quantize.h"
 #include "spinney/quantize/model.h"
@@ -33,7 +34,7 @@ std::unique_ptr<BoundModel> quantize_model(const BoundModel& bound, const std::s
   const CodeType type = code_type(dtype);
   std::optional<Result<Model>> made;
   {
-    nb::gil_scoped_release release;
+    const Unlocked released;
     made.emplace(quantized(bound.model.description(), type));
   }
   if (!made->ok()) {

@@ -15,6 +15,7 @@
 #include "binding/answer.h"
 #include "binding/errors.h"
 #include "binding/future.h"
+#include "binding/future_object.h"
 #include "binding/input.h"
 #include "binding/numpy_api.h"
 
@@ -108,6 +109,9 @@ class RequestPromise final : public Promise {
     return value.release();
   }
 
+  // Another thread may still be in answer(), so that holds what it needs itself.
+  void forget() override { object_.reset(); }
+
   PyObject* timing() override {
     return Py_BuildValue("(dddnn)", double(times_[1] - times_[0]) * 1e-6,
                          double(times_[2] - times_[1]) * 1e-6, double(times_[2] - times_[0]) * 1e-6,
@@ -116,8 +120,12 @@ class RequestPromise final : public Promise {
 
  private:
   PyObject* raise_error() const {
-    if (auto* exception = static_cast<PyObject*>(object_.get())) {
-      PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception)), exception);
+    const std::shared_ptr<void> held = object_;
+    if (auto* exception = static_cast<PyObject*>(held.get())) {
+      const Owned make(helper("own_error"));
+      const Owned own(make ? PyObject_CallFunctionObjArgs(make.get(), exception, nullptr)
+                           : nullptr);
+      if (own) PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(own.get())), own.get());
       return nullptr;
     }
     raise(*error_, retry_after_ns_);
@@ -126,7 +134,8 @@ class RequestPromise final : public Promise {
 
   // A copy of this request's rows, so that they keep no other's alive.
   PyObject* own_part() const {
-    auto* whole = static_cast<PyObject*>(object_.get());
+    const std::shared_ptr<void> held = object_;
+    auto* whole = static_cast<PyObject*>(held.get());
     const auto first = static_cast<Py_ssize_t>(object_row_);
     Owned part(PySequence_GetSlice(whole, first, first + static_cast<Py_ssize_t>(rows_)));
     if (!part || !PyArray_Check(part.get())) return part.release();

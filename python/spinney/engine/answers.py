@@ -52,7 +52,7 @@ class Answers:
                 return features, None
             try:
                 features = np.asarray(features)
-            except ValueError:  # rows of several lengths, which predict refuses
+            except Exception:  # rows of several lengths and the like, which predict refuses
                 return features, None
         if features.nbytes > KEY_BYTES_MAX:
             return features, None

@@ -5,12 +5,21 @@ from __future__ import annotations
 import logging
 import os
 from concurrent.futures import Future, InvalidStateError
+from copy import copy
 from threading import Condition, Thread
 
 from spinney._core import FutureBase, _adopt_future_type, _forked
 from spinney.exceptions import EngineShutDownError
 
-__all__ = ["Condition", "PredictionFuture", "announce", "orphaned", "run_callbacks", "start_thread"]
+__all__ = [
+    "Condition",
+    "PredictionFuture",
+    "announce",
+    "orphaned",
+    "own_error",
+    "run_callbacks",
+    "start_thread",
+]
 
 _log = logging.getLogger("concurrent.futures")
 _LANES = ("spinney-conditions", "spinney-callbacks")
@@ -73,6 +82,20 @@ def run_callbacks(future, callbacks):
 
 def start_thread(dispatcher, lane):
     Thread(target=dispatcher.serve, args=(lane,), name=_LANES[lane], daemon=True).start()
+
+
+def own_error(error):
+    """A copy of an exception that a whole batch shares, for one future: raising adds to it the
+    frames of whoever asked. The exception itself where it cannot be copied.
+    """
+    try:
+        own = copy(error)
+    except Exception:
+        return error
+    if type(own) is not type(error):
+        return error
+    own.__cause__ = error.__cause__
+    return own.with_traceback(error.__traceback__)
 
 
 def orphaned():

@@ -11,7 +11,7 @@ from spinney import _core
 from spinney.configs import BatchPriority, EngineState, engine_config, startup_messages
 from spinney.engine import lifecycle
 from spinney.engine.future import PredictionFuture
-from spinney.engine.loads import Loads
+from spinney.engine.loads import NO_MODEL, Loads
 from spinney.engine.outcomes import failure, level_of, outcome_of, rows_of, success
 from spinney.engine.parts import Parts, unused_details
 from spinney.engine.report import prometheus, report
@@ -27,8 +27,9 @@ _log = logging.getLogger("spinney.engine")
 _NORMAL = BatchPriority.NORMAL
 _LEVELS = {level: int(level.value) for level in BatchPriority}
 _FULL = 1  # what spinney._core.Engine.enter() answers; 2 is throttled
-NO_MODEL = "no model is loaded; call load_model first"
+
 SHUT_DOWN = "the engine is shut down"
+FOREVER = 1e10
 
 
 class InferenceEngine(Loads):
@@ -198,7 +199,7 @@ class InferenceEngine(Loads):
             )
             error.retry_after = 0.001
             return error
-        if watch.over_memory:
+        if watch.throttle is None or watch.over_memory:
             error = ThrottledError(
                 f"the process uses more than memory_limit_gb ({self.config.memory_limit_gb:g})"
             )
@@ -241,7 +242,7 @@ class InferenceEngine(Loads):
                 features = parts.scale(features)
             if parts.quantize is not None:
                 features = parts.quantize(features)[0]
-            if parts.batcher is not None:
+            if parts.batcher is not None and served is self._served:
                 return parts.batch(features, level, timeout_ms)
             if parts.answers is not None:
                 features, key = parts.answers.key(served, features)
@@ -314,8 +315,10 @@ class InferenceEngine(Loads):
     def shutdown(self, timeout=5.0):
         """Answer what is queued within timeout seconds, fail the rest, let go of the models.
 
-        Later predictions fail. Safe from any thread, and more than once.
+        timeout: None waits for as long as it takes. Later predictions fail. Safe from any thread,
+        and more than once.
         """
+        seconds = FOREVER if timeout is None else max(0.0, float(timeout))
         with self.state_lock:
             if self.state is EngineState.STOPPED:
                 return
@@ -324,7 +327,7 @@ class InferenceEngine(Loads):
             models = list(self._named.values())
             self._named = {}
             self._forget_model()
-            self._parts.stop(max(0.0, timeout))
+            self._parts.stop(seconds)
             for versions in models:
                 for served in versions.values():
                     served.close()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import weakref
 
 from spinney._core import in_main_interpreter
 from spinney.exceptions import UnsupportedOptionError
 
+_log = logging.getLogger("spinney.engine")
 _engines = weakref.WeakSet()
 _EXIT_SECONDS = 1.0
 
@@ -25,12 +27,25 @@ def register(engine):
 
 def _shut_down_all():
     for engine in list(_engines):
-        engine.shutdown(_EXIT_SECONDS)
+        try:
+            _shut_down(engine)
+        except Exception:  # the others' turn all the same
+            _log.exception("shutting down an engine failed")
+
+
+def _shut_down(engine):
+    # A thread that loads a model which hangs keeps the lock for good.
+    if "_parts" in vars(engine) and engine.state_lock.acquire(timeout=_EXIT_SECONDS):
+        try:
+            engine.shutdown(_EXIT_SECONDS)
+        finally:
+            engine.state_lock.release()
 
 
 def _start_afresh():
     for engine in list(_engines):
-        engine._after_fork()
+        if "_parts" in vars(engine):  # else it is not made yet, or making it failed
+            engine._after_fork()
 
 
 atexit.register(_shut_down_all)

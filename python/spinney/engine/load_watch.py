@@ -6,7 +6,7 @@ import gc
 import logging
 import os
 import time
-from threading import Event, Thread
+from threading import Event, Thread, current_thread
 
 from spinney._core import usable_cpus
 
@@ -160,4 +160,5 @@ class LoadWatch:
 
     def stop(self):
         self._stopped.set()
-        self._thread.join(1.0)
+        if self._thread is not current_thread():  # which collects garbage, an engine perhaps
+            self._thread.join(1.0)

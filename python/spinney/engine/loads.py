@@ -8,10 +8,11 @@ import numpy as np
 
 from spinney.configs import EngineState
 from spinney.engine.served_model import ServedModel, named_type
-from spinney.exceptions import SpinneyError, UnsupportedModelError
+from spinney.exceptions import EngineShutDownError, SpinneyError, UnsupportedModelError
 
 _log = logging.getLogger("spinney.engine")
 DEFAULT = "default"
+NO_MODEL = "no model is loaded; call load_model first"
 
 
 class Loads:
@@ -69,6 +70,8 @@ class Loads:
                 served.version = _or(version, self.config.model_version)
                 self._warm_up(served)
                 served.enter(self._parts.core, self._parts.model_options())
+                if self.state is not EngineState.LOADING:
+                    raise EngineShutDownError("the engine was shut down meanwhile")
                 self._adopt(served)
             except Exception as error:
                 return self._load_failed(model_path, str(error) or type(error).__name__)
@@ -141,9 +144,12 @@ class Loads:
         if not named:
             return None, self._why_not
         if name is None:
+            served = self._served
+            if served is None:  # another thread is loading the first, or unloading the last
+                return None, NO_MODEL
             if version is None:
-                return self._served, None
-            name = self._served.name if self._served is not None else DEFAULT
+                return served, None
+            name = served.name
         versions = named.get(name)
         if versions is None:
             return None, f"there is no model {name!r}; there are {', '.join(map(repr, named))}"

@@ -44,7 +44,7 @@ def outcome_of(future, began, deadline):
         return False, None, failure(error)
     timing = future._timing() if type(future) is PredictionFuture else None
     took = 0.0 if timing is None else timing[1] * 1e-3
-    return success(result, took, began, timing is None and future.done())
+    return success(result, took, began, type(future) is PredictionFuture and timing is None)
 
 
 def level_of(priority):

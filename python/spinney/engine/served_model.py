@@ -129,7 +129,12 @@ class ServedModel:
                 return features
             row = self.flat_row(features) if type(features) in _FLAT else None
             return features if row is None else row
-        rows = np.asarray(features)
+        if np.ma.isMaskedArray(features):
+            raise InvalidInputError("masked arrays have no meaning to a Python model; fill them")
+        try:
+            rows = np.asarray(features)
+        except Exception as error:
+            raise InvalidInputError(f"expected rows of numbers: {error}") from error
         if rows.ndim == 1:
             rows = rows.reshape(1, -1)
         if rows.dtype.kind in "biu" or rows.dtype == np.float16:
@@ -140,7 +145,7 @@ class ServedModel:
         """One flat row of numbers as an array of one row, or None."""
         try:
             array = np.asarray(features)
-        except ValueError:  # rows of several lengths
+        except Exception:  # rows of several lengths
             return None
         width = self.n_features
         if array.ndim != 1 or array.dtype.kind not in "biuf" or width not in (None, len(array)):
