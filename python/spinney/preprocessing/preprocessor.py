@@ -98,10 +98,27 @@ class DataPreprocessor:
         return self
 
     def merge(self, other):
-        """Take in what another preprocessor of the same configuration has seen by partial_fit."""
-        with self._lock:
+        """Take in what another preprocessor of the same configuration has seen by partial_fit.
+
+        Both must have the same columns in the same order. Returns self.
+        """
+        if not isinstance(other, DataPreprocessor):
+            raise PreprocessingError(f"a {type(other).__name__} is no DataPreprocessor to merge")
+        # Always in the same order, so that two that merge each other do not wait forever.
+        first, second = sorted((self, other), key=id)
+        with first._lock, second._lock:
             if self._statistics is None or other._statistics is None:
                 raise PreprocessingError("both preprocessors must have seen rows before merging")
+            if self.get_feature_names() != other.get_feature_names():
+                raise PreprocessingError(
+                    f"the columns of one are {self.get_feature_names()}, "
+                    f"and of the other {other.get_feature_names()}"
+                )
+            differing = set(_changed(self.config, other.config)) - options.RUNTIME
+            if differing:
+                raise PreprocessingError(
+                    f"the configurations differ in {', '.join(sorted(differing))}"
+                )
             with raised_as(StatisticsError):
                 self._statistics.merge(other._statistics)
                 self._fitted = fitting.Fitted(self._statistics.program(), self._statistics)
@@ -114,7 +131,7 @@ class DataPreprocessor:
         """Rows through all steps.
 
         X: as many columns as were fitted on; a frame's are found by name. copy=False writes into X
-            where it is a writeable array of the answers' dtype, and gives X.
+            where it is a writeable array of the answers' dtype whose values lie apart, and gives X.
         Returns a new array (rows, columns) of `dtype`, or of the input's; Fortran order where the
         input has it. Fewer rows only with outlier_handling="remove".
         """
@@ -207,12 +224,7 @@ class DataPreprocessor:
         config = _config_of(config)
         with self._lock:
             before, self.config = self.config, config
-            changed = [
-                name
-                for name in config.option_names()
-                if getattr(config, name) != getattr(before, name)
-            ]
-            if not options.RUNTIME.issuperset(changed):
+            if not options.RUNTIME.issuperset(_changed(config, before)):
                 self._names = None
                 self._fitted = self._statistics = None
             self._arrange()
@@ -288,7 +300,7 @@ class DataPreprocessor:
 
     def _output(self, x, copy):
         dtype = self.config.dtype or x.dtype
-        if not copy and dtype == x.dtype and x.flags.writeable:
+        if not copy and dtype == x.dtype and x.flags.writeable and not _overlaps(x):
             return x
         fortran = x.flags.f_contiguous and not x.flags.c_contiguous
         return np.empty(x.shape, dtype=dtype, order="F" if fortran else "C")
@@ -341,6 +353,11 @@ def _config_of(config):
     )
 
 
+def _changed(a, b):
+    """Names of the options in which two configurations differ."""
+    return [name for name in a.option_names() if getattr(a, name) != getattr(b, name)]
+
+
 def _names_for(given, found, width):
     names = found if given is None else [str(name) for name in given]
     if names is not None and (len(names) != width or len(set(names)) != width):
@@ -348,6 +365,16 @@ def _names_for(given, found, width):
             f"expected {width} different feature names, one for each column, but got {names}"
         )
     return names
+
+
+def _overlaps(x):
+    """Whether values of an array may share memory, so that it cannot be written in place."""
+    reach = x.itemsize
+    for stride, n in sorted((abs(stride), n) for stride, n in zip(x.strides, x.shape)):
+        if n > 1 and stride < reach:
+            return True
+        reach += stride * max(0, n - 1)
+    return False
 
 
 def _applied(name, function, x):
