@@ -7,6 +7,7 @@ import heapq
 import json
 import logging
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,12 @@ from spinney.configs import (
     NOT_CONNECTED,
     BatchProcessorConfig,
     InferenceEngineConfig,
+    OptimizationMode,
     PreprocessorConfig,
     QuantizationConfig,
     startup_messages,
 )
+from spinney.configs.engine import PRESETS
 from spinney.configs.reference import with_tables
 from spinney.exceptions import (
     ConfigError,
@@ -329,3 +332,29 @@ def test_the_page_s_tables_are_the_classes_own():
         for name in cls.option_names():
             assert f"| `{name}` |" in text
             assert f"`{cls.env_prefix}{name.upper()}`" in text
+
+
+def test_an_optimization_mode_sets_what_is_not_given():
+    fast = InferenceEngineConfig(optimization_mode="FULL_UTILIZATION", max_cache_entries=7)
+    assert fast.set_cpu_affinity and not fast.enable_memory_optimization
+    assert fast.max_cache_entries == 7 and fast.warmup_iterations == 50
+    fast.optimization_mode = OptimizationMode.MEMORY_SAVING
+    assert not fast.set_cpu_affinity and fast.enable_memory_optimization
+    assert fast.max_cache_entries == 7 and fast.cache_ttl_seconds == 60
+    fast.optimization_mode = OptimizationMode.BALANCED
+    assert fast == InferenceEngineConfig(max_cache_entries=7)
+    careful = InferenceEngineConfig(optimization_mode="CONSERVATIVE")
+    assert careful.num_threads == 1 and careful.enable_throttling
+    assert InferenceEngineConfig.from_dict(careful.to_dict()) == careful
+    assert set(PRESETS) == set(OptimizationMode)
+    page = (Path(__file__).parents[2] / "docs" / "tuning.md").read_text()
+    for mode, chosen in PRESETS.items():
+        if chosen:
+            (line,) = [line for line in page.splitlines() if line.startswith(f"| `{mode.name}`")]
+            assert re.findall(r"`(\w+)=", line) == list(chosen)
+
+
+def test_what_this_version_cannot_do_is_said():
+    config = InferenceEngineConfig(enable_onnx=True, onnx_opset=17, enable_jit=True)
+    told = " ".join(startup_messages(config))
+    assert all(name in told for name in ("enable_onnx", "onnx_opset is 17", "enable_jit"))

@@ -12,6 +12,17 @@ from spinney.configs.preprocessor import PreprocessorConfig
 from spinney.configs.quantization import QuantizationConfig
 from spinney.exceptions import ConfigTypeError
 
+_FAST = {"enable_memory_optimization": False, "max_cache_entries": 10_000, "warmup_iterations": 50}
+# What each mode sets, of options that are not given themselves.
+PRESETS = {
+    OptimizationMode.BALANCED: {},
+    OptimizationMode.CONSERVATIVE: {"num_threads": 1, "enable_throttling": True},
+    OptimizationMode.PERFORMANCE: _FAST,
+    OptimizationMode.FULL_UTILIZATION: {**_FAST, "set_cpu_affinity": True},
+    OptimizationMode.MEMORY_SAVING: {"max_cache_entries": 100, "cache_ttl_seconds": 60},
+}
+_PRESET_OPTIONS = sorted({name for chosen in PRESETS.values() for name in chosen})
+
 
 @dataclass(eq=False, repr=False)
 class InferenceEngineConfig(Config):
@@ -98,7 +109,9 @@ class InferenceEngineConfig(Config):
         10.0, Real(0.0, 86400.0, above=True), "seconds between two looks at the resources"
     )
     enable_memory_optimization: bool = option(
-        True, Bool(), "reuse buffers from the pool; False takes and frees each time"
+        True,
+        Bool(),
+        "give the memory of pools back once a burst of requests is over; False keeps it",
     )
     memory_high_watermark_mb: float | None = option(
         None,
@@ -132,7 +145,9 @@ class InferenceEngineConfig(Config):
     )
 
     optimization_mode: OptimizationMode = option(
-        OptimizationMode.BALANCED, Named(OptimizationMode), "what the engine spends and saves"
+        OptimizationMode.BALANCED,
+        Named(OptimizationMode),
+        "what the engine spends and saves: values of other options unless they are given",
     )
     enable_jit: bool = option(False, Bool(), "compile the model to machine code at load")
     enable_onnx: bool = option(False, Bool(), "run ONNX models with ONNX Runtime")
@@ -142,6 +157,10 @@ class InferenceEngineConfig(Config):
     debug_mode: bool = option(False, Bool(), "log every request")
 
     def settle(self):
+        chosen = PRESETS[self.optimization_mode]
+        defaults = self.defaults()
+        for name in _PRESET_OPTIONS:
+            self._fit(name, chosen.get(name, defaults[name]))
         fit_batch_sizes(self)
         self._check(
             self.onnx_opset is None or self.enable_onnx,

@@ -11,11 +11,7 @@ from importlib.util import find_spec
 from spinney.exceptions import UnsupportedOptionError
 
 # Option -> True where leaving it out would change answers, or let through what it was set to stop.
-NOT_CONNECTED = {
-    "enable_memory_optimization": False,
-    "optimization_mode": False,
-    "onnx_opset": False,
-}
+NOT_CONNECTED = {}
 
 
 def startup_messages(config, not_connected=None):
@@ -47,6 +43,10 @@ def machine_messages(config):
             found.append("enable_onnx is True, but the package onnxruntime is not installed")
         else:
             found.append("enable_onnx is True, but this version has no back end for ONNX")
+        if config.onnx_opset is not None:
+            found.append(
+                f"onnx_opset is {config.onnx_opset}, but this version converts no model to ONNX"
+            )
     if config.enable_jit:
         found.append(
             "enable_jit is True, but this version compiles no model; the native kernels serve it"

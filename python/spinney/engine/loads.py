@@ -30,6 +30,7 @@ class Loads:
         allowed_classes=None,
         in_process=None,
         calibration=None,
+        idempotent=False,
     ) -> bool:
         """Load a model file (or fitted object, or function) and serve it. True if it worked.
 
@@ -43,6 +44,9 @@ class Loads:
             model: requests in flight finish on the old one, none fails. Another version of a name
             is kept beside; without a version the one loaded last is meant.
         trusted, allowed_classes, in_process: as in spinney.load; None takes the configuration's.
+        idempotent: of a model that runs in Python: that it may be asked again about the same rows.
+            Then a batch that fails is divided and asked again, so that only the rows at fault fail;
+            otherwise all requests of that batch do. Native models need no saying.
         calibration: rows, as the model takes them, on which enable_model_quantization measures
             what it costs; without them quantization_config.max_error is held against what is
             proven. A model that cannot be quantized, or would err by more, is not loaded.
@@ -66,6 +70,7 @@ class Loads:
                     "in_process": _or(in_process, self.config.in_process),
                 }
                 served = ServedModel(model_path, wanted, self.config, permissions, calibration)
+                served.idempotent = bool(idempotent)
                 served.name = DEFAULT if name is None else str(name)
                 served.version = _or(version, self.config.model_version)
                 self._warm_up(served)

@@ -42,6 +42,7 @@ class ServedModel:
         self.token = next(_loads)
         self.name = self.version = self.submit = self.handle = None
         self.engine_version = ""
+        self.idempotent = False  # may be asked again about rows of a batch that failed
         model = _load(source, wanted, permissions)
         self.model, self.quantized = quantize_for_engine(model, config, calibration)
         self.notes = None  # what every answer's metadata says besides
@@ -109,7 +110,7 @@ class ServedModel:
         else:
             width, at_once = self.n_features or 0, 1
             self.handle = core.load_function(
-                *place, self._answer_rows, width, at_once, False, options
+                *place, self._answer_rows, width, at_once, self.idempotent, options
             )
         self.submit = self.handle.submit
 
