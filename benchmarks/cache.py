@@ -17,6 +17,7 @@ import spinney
 import zoo
 from spinney._core import RankKey
 from spinney.cli.table import print_table
+from spinney.engine.rank_keys import worth
 from spinney.lru_ttl_cache import LRUTTLCache
 
 
@@ -88,6 +89,7 @@ def main():
             f"{time_us(one.tobytes):.2f}",
             f"{time_us(lambda: key.of(one)):.2f}",  # noqa: B023
             f"{time_us(lambda: model.predict(one)):.2f}",  # noqa: B023
+            "ranks" if worth(key, model, one) else "bytes",
         ]
         for scale in (0, 1e-6, 1e-4, 1e-2):
             seen = jittered(rows, scale)
@@ -95,7 +97,7 @@ def main():
             by_ranks = hit_rate([key.of(seen[i : i + 1]) for i in range(len(seen))])
             line.append(f"{by_bytes:.0%} / {by_ranks:.0%}")
         table.append(line)
-    headings = ["model", "features", "key bytes", "bytes µs", "ranks µs", "predict µs"]
+    headings = ["model", "features", "key bytes", "bytes µs", "ranks µs", "predict µs", "engine's"]
     headings += [f"found at noise {scale}" for scale in ("0", "1e-6", "1e-4", "1e-2")]
     print_table(headings, table, "Keys of one row: bytes / ranks")
 

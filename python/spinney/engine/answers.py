@@ -20,8 +20,10 @@ class Answers:
 
     Keys are the whole rows with dtype and shape, and the number of the model's very load, so that a
     reload starts anew. Values are copied on the way in and out, and both are overwritten with zeros
-    when they leave. Every 1,000 lookups the time spent on them is weighed against the predictions
-    that they saved; a cache that loses rests for 20,000 requests and then is tried again.
+    when they leave. A model that is costly beside a RankKey has such keys, which are equal only
+    where its answers are. Every 1,000 lookups the time spent on them is weighed against the
+    predictions that they saved; a cache that loses rests for 20,000 requests and then is tried
+    again.
     """
 
     def __init__(self, config):
@@ -65,6 +67,14 @@ class Answers:
                 self._prefixes = {}
             prefix = repr((kind[0], features.dtype.str, kind[2])).encode()
             self._prefixes[kind] = prefix
+        if served.rank_key is not None and features.ndim == 2 and features.dtype.char in "fd":
+            try:
+                ranks = served.rank_key.of(features)
+            except ValueError:  # rows that do not fit, which predict refuses
+                return features, None
+            if ranks is not None:
+                # Answers do not depend on the rows' own number type, nor do ranks.
+                return features, b"ranks %d %d " % (served.token, len(features)) + ranks
         return features, prefix + features.tobytes()
 
     def get(self, key):

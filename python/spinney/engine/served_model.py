@@ -9,6 +9,7 @@ import numpy as np
 
 from spinney._core import Model
 from spinney.configs import ModelType
+from spinney.engine.rank_keys import rank_key_for
 from spinney.exceptions import InvalidInputError, ModelFailedError, UnsupportedModelError
 from spinney.loading import load
 from spinney.quantization import quantize_for_engine
@@ -54,6 +55,10 @@ class ServedModel:
         self.predict = self._predictor(config)
         self.info = self._describe()
         known = self.model.info() if self.native else {}
+        self.rank_key = None
+        if self.native and config.enable_request_deduplication and config.max_cache_entries:
+            self.rank_key = rank_key_for(self.model)
+        self.info["cache_key"] = "bytes" if self.rank_key is None else "ranks"
         self.bytes = known.get("model_bytes", 0) + known.get("plan_bytes", 0)
 
     @property
