@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -228,3 +229,11 @@ def test_input_loss():
     assert loss["quantization_mean_error"] == pytest.approx(difference.mean())
     nothing = input_loss(np.float32([np.nan]), np.float32([0]))
     assert nothing == {"quantization_max_error": 0.0, "quantization_mean_error": 0.0}
+
+
+def test_seeds_of_the_artifact_fuzzer_are_models_still():
+    seeds = sorted((Path(__file__).parents[1] / "fuzz/corpus/artifact").glob("*.spinney"))
+    assert len(seeds) >= 6
+    for seed in seeds:
+        model = spinney.load(seed)
+        assert model.predict_raw(np.zeros((2, model.n_features), np.float32)).shape[0] == 2

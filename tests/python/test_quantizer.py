@@ -111,10 +111,10 @@ def test_other_dtypes_and_strides_are_rounded_to_float32_first(dtype, buffer_siz
 def test_the_conversion_buffer_is_kept_and_zeroed():
     quantizer = Quantizer({"buffer_size": 1 << 14, "enable_cache": False})
     quantizer.quantize(X.astype(np.float64))
-    buffer = quantizer._floats._local.buffer
+    buffer = quantizer._now._floats._local.buffer
     assert buffer.nbytes == 1 << 14 and not buffer.any()
     quantizer.quantize(X.astype(np.float64) * 2)
-    assert quantizer._floats._local.buffer is buffer and not buffer.any()
+    assert quantizer._now._floats._local.buffer is buffer and not buffer.any()
 
 
 def test_what_is_no_array_of_numbers_is_refused():

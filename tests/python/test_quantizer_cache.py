@@ -29,7 +29,7 @@ def test_the_cache_gives_equal_results_and_is_bounded():
     changed[-1, -1] += 1
     assert np.array_equal(quantizer.quantize(changed), plain.quantize(changed))
     assert quantizer.get_stats()["cache_hits"] == 20
-    kept = next(iter(quantizer._cache._entries.values()))[:2]
+    kept = next(iter(quantizer._now._cache._entries.values()))[:2]
     quantizer.clear_cache()
     assert quantizer.get_stats()["cache_size"] == 0 == quantizer.get_stats()["cache_bytes"]
     assert not kept[0].any() and not kept[1].any(), "what leaves the cache is zeroed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import sys
 import threading
 
 import numpy as np
@@ -37,7 +38,7 @@ def test_calibration_arrays_do_not_share_the_buffer():
     quantizer = Quantizer({"buffer_size": 4096, "quantization_mode": "CALIBRATED"})
     quantizer.calibrate([np.float64([100.0]), np.float64([1.0])])
     assert quantizer.scale() * 127 > 99
-    assert not quantizer._floats._buffer().any()
+    assert not quantizer._now._floats._buffer().any()
 
 
 @pytest.mark.parametrize("options", [{}, {"enable_cache": False}, {"per_channel": True}])
@@ -45,7 +46,7 @@ def test_the_buffer_is_zeroed_when_values_are_refused(options):
     quantizer = Quantizer({"buffer_size": 4096, "error_on_nan": True, **options})
     with pytest.raises(InvalidInputError):
         quantizer.quantize([1.0, np.nan])
-    assert not np.nan_to_num(quantizer._floats._buffer(), nan=1.0).any()
+    assert not np.nan_to_num(quantizer._now._floats._buffer(), nan=1.0).any()
     Quantizer({"buffer_size": 64}).compute_scale_and_zero_point([1.0, 2.0])
 
 
@@ -93,7 +94,7 @@ def test_parameters_are_exported_while_other_threads_add_layers():
     for i in range(3000):
         quantizer.quantize(row, layer_name=f"layer{i}")
         if i % 500 == 0:
-            quantizer._last = {}
+            quantizer._now._last = {}
     done.set()
     thread.join()
     assert not failures
@@ -125,3 +126,33 @@ def test_the_quick_way_of_channels_gives_what_the_slow_one_does(symmetric):
         assert np.array_equal(quick.scale(), slow.scale())
         assert np.array_equal(quick.zero_point(), slow.zero_point())
         assert np.array_equal(quick.dequantize(codes), slow.dequantize(codes))
+
+
+def test_calls_finish_under_the_configuration_with_which_they_began():
+    quantizer, row = Quantizer({"enable_cache": False}), np.float32([[1.0, 2.0]])
+    done, failures = threading.Event(), []
+
+    def work():
+        while not done.is_set():
+            try:
+                quantizer.quantize(row)
+                quantizer.quantize_dequantize(row, layer_name="a")
+            except Exception as error:
+                failures.append(error)
+                return
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for thread in threads:
+            thread.start()
+        for i in range(4000):
+            quantizer.update_config({"quantization_type": ["INT8", "FLOAT16", "UINT8"][i % 3]})
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+        sys.setswitchinterval(before)
+    assert not failures
+    assert quantizer.get_stats()["quantize_calls"] > 0

@@ -69,7 +69,7 @@ class KeptParameters:
                 self._fixed.pop(None, None)
             else:
                 self._fixed[layer_name] = made
-            self._counts.calibrations += 1
+            self.counts.calibrations += 1
         self._remember(layer_name, made)
 
     def _calibrated(self, values):
