@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 import time
 from unittest import mock
@@ -229,3 +230,41 @@ def test_answers_of_a_replaced_batcher_are_not_called_cached():
         assert engine.load_model(total, ModelType.CUSTOM)
         ((success, result, metadata),) = engine.predict_batch([np.ones((1, 2))], timeout=10)
         assert success and result == [2.0] and "cached" not in metadata
+
+
+@pytest.mark.parametrize("ending", ["shut down", "forgotten", "in a cycle", "requests waiting"])
+@pytest.mark.parametrize("custom", [True, False])
+def test_of_engines_that_ended_nothing_is_left(ending, custom, model):
+    """Neither objects nor threads nor descriptors."""
+
+    def kinds():
+        for _ in range(4):  # what a thread of an engine's still held stays for another round
+            gc.collect()
+        found = [type(one).__name__ for one in gc.get_objects()]
+        names = ("Parts", "MetricsManager", "InferenceEngine", "ServedModel", "LRUTTLCache")
+        return [found.count(name) for name in names]
+
+    def open_things():
+        return len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))
+
+    def live():
+        engine = InferenceEngine({"num_threads": 1})
+        assert engine.load_model(*((total, ModelType.CUSTOM) if custom else (model,)))
+        assert engine.predict(np.zeros((1, 10)))[0]
+        futures = [engine.enqueue_prediction(np.full((1, 10), i)) for i in range(3)]
+        if ending != "requests waiting":
+            assert all(len(future.result(10)) == 1 for future in futures)
+        if ending == "shut down":
+            engine.shutdown()
+        if ending == "in a cycle":
+            engine.itself = engine
+
+    live()
+    before, opened = kinds(), open_things()
+    for _ in range(5):
+        live()
+    assert kinds() == before
+    end = time.monotonic() + 10
+    while open_things() > opened and time.monotonic() < end:
+        time.sleep(0.01)
+    assert open_things() <= opened

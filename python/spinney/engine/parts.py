@@ -61,16 +61,13 @@ class Parts:
             window_size=config.monitoring_window, interval=config.monitoring_interval
         )
         # Parts of the memory, so that the watch for leaks can tell which of them grows.
-        metrics.add_source("memory_pool", self.memory_pool.get_stats, self._pool_bytes)
+        metrics.add_source("memory_pool", *_pool_of(self.memory_pool))
         metrics.add_source("core_pool", _core.pool_stats, _core_pool_bytes)
         if self.answers is not None:
             metrics.add_source("cache", self.answers.stats, self.answers.bytes)
         metrics.add_source("served_models", *_models_of(self._engine))
         metrics.start()
         return metrics
-
-    def _pool_bytes(self):
-        return self.memory_pool.get_stats().get("memory_usage_bytes", 0)
 
     def model_options(self):
         """Options of each model's queue, by the names of the core."""
@@ -151,6 +148,13 @@ class Parts:
     def abandon(self):
         """In a forked child, where none of its threads runs."""
         self.core.abandon()
+
+
+def _pool_of(pool):
+    """(a pool's figures, its bytes). Nothing here may refer to the engine's parts: they hold a
+    bound method of the core's, which the garbage collector does not look into.
+    """
+    return pool.get_stats, lambda: pool.get_stats().get("memory_usage_bytes", 0)
 
 
 def _core_pool_bytes():

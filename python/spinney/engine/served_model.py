@@ -115,18 +115,14 @@ class ServedModel:
         else:
             width, at_once = self.n_features or 0, 1
             self.handle = core.load_function(
-                *place, self._answer_rows, width, at_once, self.idempotent, options
+                *place,
+                partial(_answer_rows, self.predict),  # not self, which holds what holds this
+                width,
+                at_once,
+                self.idempotent,
+                options,
             )
         self.submit = self.handle.submit
-
-    def _answer_rows(self, rows):
-        answer = self.predict(rows)
-        if isinstance(answer, list):
-            raise ModelFailedError(
-                "a Python model with several targets gives a list of arrays, which the queue "
-                "cannot cut into requests; use predict"
-            )
-        return answer
 
     def as_rows(self, features):
         """Features as submit takes them."""
@@ -165,6 +161,16 @@ class ServedModel:
         close = getattr(self.model, "close", None)
         if close is not None:
             close()
+
+
+def _answer_rows(predict, rows):
+    answer = predict(rows)
+    if isinstance(answer, list):
+        raise ModelFailedError(
+            "a Python model with several targets gives a list of arrays, which the queue "
+            "cannot cut into requests; use predict"
+        )
+    return answer
 
 
 def named_type(model_type):
