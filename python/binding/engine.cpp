@@ -7,7 +7,6 @@
 #include <nanobind/stl/vector.h>
 
 #include <chrono>
-#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -17,9 +16,7 @@
 #include "binding/interpreter_lock.h"
 #include "binding/python_backend.h"
 #include "binding/served.h"
-#include "spinney/cpu/affinity.h"
 #include "spinney/cpu/count.h"
-#include "spinney/cpu/topology.h"
 #include "spinney/engine/engine.h"
 
 namespace nb = nanobind;
@@ -62,14 +59,6 @@ engine::ModelOptions model_options(const nb::dict& given) {
   return options;
 }
 
-// Pins each worker to a place of its own.
-std::function<void(size_t)> pinning(size_t workers) {
-  const auto assignment = cpu::assign(cpu::read_topology(), static_cast<unsigned>(workers));
-  return [places = assignment.places](size_t worker) {
-    if (worker < places.size()) (void)cpu::set_affinity({places[worker].cpu});  // else unpinned
-  };
-}
-
 class PyEngine {
  public:
   PyEngine(size_t num_workers, size_t max_concurrent_requests, bool pin)
@@ -77,7 +66,7 @@ class PyEngine {
         gate_(std::make_shared<Gate>(static_cast<int64_t>(max_concurrent_requests))) {
     engine::EngineOptions options;
     options.num_workers = num_workers ? num_workers : cpu::usable_cpus();
-    if (pin) options.on_worker_start = pinning(options.num_workers);
+    options.pin_workers = pin;
     auto made = engine::Engine::make(std::move(options));
     if (!made.ok()) {
       raise(made.error());
@@ -96,8 +85,14 @@ class PyEngine {
       served->kind = AnswerKind::kProba;
     else if (bound.model.description().output.decision != Decision::kValues)
       served->kind = AnswerKind::kClasses;
-    load(*served, backend::make_native(bound.model.shared_description(), bound.model.shared_plan()),
-         options);
+    Result<std::shared_ptr<const backend::Backend>> native = invalid_argument("");
+    {
+      const Unlocked released;
+      native = backend::make_native(bound.model.shared_description(), bound.model.shared_plan(),
+                                    engine_->placement());
+    }
+    if (!native.ok()) check(native.error());
+    load(*served, std::move(native).value(), options);
     return served;
   }
 

@@ -90,6 +90,8 @@ nb::list models_of(const engine::Engine& engine) {
     one["batch_size"] = status.batch_size;
     one["cost_row_ns"] = status.cost_row_ns;
     one["cost_batch_ns"] = status.cost_batch_ns;
+    one["bytes"] = status.bytes;
+    one["replicas"] = status.replicas;
     auto stages = engine.stages(status.name, status.version);
     one["stages"] = stages.ok() ? describe(*stages) : nb::dict();
     out.append(one);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "spinney/base/result.h"
+#include "spinney/cpu/topology.h"
 #include "spinney/model/description.h"
 #include "spinney/model/rows.h"
 #include "spinney/plan/plan.h"
@@ -52,11 +53,23 @@ class Backend {
   virtual std::vector<size_t> warm_up_rows(size_t rows_max) const;
   // Estimated time of one batch before any was measured; 0: unknown.
   virtual double cost_ns(size_t /*rows*/) const { return 0; }
+  // Memory of what it scores with, all copies of it together; 0: unknown.
+  virtual size_t bytes() const { return 0; }
+  // Copies, one for each NUMA node that has a worker.
+  virtual size_t replicas() const { return 1; }
 };
 
 // The native plan of a model: Model::shared_description() and shared_plan().
 std::shared_ptr<const Backend> make_native(std::shared_ptr<const Description> description,
                                            std::shared_ptr<const plan::Plan> plan);
+// On machines of several NUMA nodes: a plan for each node of the placement (Engine::placement()),
+// made by a thread that runs there, so that each worker reads memory near it. With workers on one
+// node, or none, the given plan serves. Errors are those of `make`, by default plan::make_plan().
+using MakePlan = std::function<Result<std::shared_ptr<const plan::Plan>>()>;
+Result<std::shared_ptr<const Backend>> make_native(std::shared_ptr<const Description> description,
+                                                   std::shared_ptr<const plan::Plan> plan,
+                                                   const cpu::Assignment& placement,
+                                                   MakePlan make = {});
 
 struct CallableOptions {
   size_t width = 0;   // see Backend

@@ -89,6 +89,16 @@ unsigned current_node() { return 0; }
 
 #endif
 
+namespace {
+
+constexpr unsigned kNotPlaced = ~0u;
+thread_local unsigned placed_on = kNotPlaced;
+
+}  // namespace
+
+unsigned near_node() { return placed_on == kNotPlaced ? current_node() : placed_on; }
+void place_on_node(unsigned node) { placed_on = node; }
+
 Result<Pinned> Pinned::to(unsigned cpu) {
   std::vector<unsigned> before = affinity();
   SPINNEY_TRY(set_affinity({cpu}));

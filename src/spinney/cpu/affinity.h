@@ -19,6 +19,11 @@ Status set_affinity(const std::vector<unsigned>& cpus);
 unsigned current_cpu();
 unsigned current_node();
 
+// The node whose copy of something the calling thread should read: the one that it was placed on,
+// for good, by place_on_node(), else current_node().
+unsigned near_node();
+void place_on_node(unsigned node);
+
 // Pins the calling thread to one CPU for as long as it lives, and then gives it back the mask that
 // it had. Made and destroyed on the same thread.
 class Pinned {

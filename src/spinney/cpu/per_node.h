@@ -50,7 +50,7 @@ class PerNode {
     const auto found = copies_.find(node);
     return found == copies_.end() ? copies_.begin()->second : found->second;
   }
-  const T& near() const { return copies_.size() == 1 ? of(0) : of(current_node()); }
+  const T& near() const { return copies_.size() == 1 ? of(0) : of(near_node()); }
   size_t size() const { return copies_.size(); }
 
  private:

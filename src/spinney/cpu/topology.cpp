@@ -79,6 +79,20 @@ Assignment assign(const Topology& topology, unsigned threads) {
   return assignment;
 }
 
+void take_place(const Topology& topology, const Assignment& assignment, size_t number, bool pin) {
+  if (number >= assignment.places.size()) return;
+  const Place& place = assignment.places[number];
+  place_on_node(place.node);
+  if (pin) {
+    (void)set_affinity({place.cpu});
+  } else if (topology.nodes().size() > 1) {
+    std::vector<unsigned> cpus;
+    for (const Cpu& cpu : topology.cpus)
+      if (cpu.node == place.node) cpus.push_back(cpu.number);
+    (void)set_affinity(cpus);
+  }
+}
+
 std::vector<unsigned> parse_cpu_list(std::string_view text) {
   std::vector<unsigned> numbers;
   const char* at = text.data();

@@ -60,6 +60,11 @@ struct Assignment {
 // and one replica. More threads than CPUs begin again from the first.
 Assignment assign(const Topology& topology, unsigned threads);
 
+// Puts the calling thread, for good, where the assignment has its thread of that number: on its CPU
+// (`pin`), else, where there are several nodes, on the CPUs of its node. What the kernel refuses
+// (CPUs of another machine) is left out; the node is its own all the same, see near_node().
+void take_place(const Topology& topology, const Assignment& assignment, size_t number, bool pin);
+
 // Numbers in a list such as "0-3,8", as the kernel writes them; empty for text that is none.
 std::vector<unsigned> parse_cpu_list(std::string_view text);
 

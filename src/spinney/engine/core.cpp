@@ -5,6 +5,7 @@
 
 #include "spinney/cpu/count.h"
 #include "spinney/engine/fork.h"
+#include "spinney/memory/node.h"
 
 namespace spinney::engine {
 
@@ -15,6 +16,10 @@ Core::Core(EngineOptions options) : options_(std::move(options)) {
   shared_.threads = options_.threads;
   shared_.workers = options_.num_workers;
   shared_.max_concurrent = options_.max_concurrent_requests;
+  if (!options_.topology && (options_.pin_workers || memory::node_count() > 1))
+    options_.topology = std::make_shared<const cpu::Topology>(cpu::read_topology());
+  if (options_.topology)
+    placement_ = cpu::assign(*options_.topology, static_cast<unsigned>(options_.num_workers));
   watch_forks(this);
 }
 

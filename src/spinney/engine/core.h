@@ -43,6 +43,7 @@ class Core : public std::enable_shared_from_this<Core> {
   int64_t tick() noexcept;
 
   Shared& shared() { return shared_; }
+  const cpu::Assignment& placement() const { return placement_; }
 
   // fork(), in this order: before it, and then in the parent or the child.
   void before_fork();
@@ -76,6 +77,7 @@ class Core : public std::enable_shared_from_this<Core> {
   void spawn(Function&& function);
 
   EngineOptions options_;
+  cpu::Assignment placement_;  // of the workers; empty where it doesn't matter
   Shared shared_;
 
   mutable std::shared_mutex directory_mutex_;

@@ -84,6 +84,8 @@ void Engine::stop(int64_t timeout_ns) {
 
 void Engine::limit_concurrency(size_t requests) noexcept { core_->shared().limit.store(requests); }
 
+const cpu::Assignment& Engine::placement() const noexcept { return core_->placement(); }
+
 std::vector<ModelStatus> Engine::models() const { return core_->models(); }
 
 EngineStats Engine::stats() const { return core_->stats(); }

@@ -64,6 +64,10 @@ class Engine {
   // A second limit of requests in flight, for those who watch the CPU; 0 lifts it.
   void limit_concurrency(size_t requests) noexcept;
 
+  // Where the workers are, for backend::make_native(); empty on machines of one NUMA node, unless
+  // workers are pinned.
+  const cpu::Assignment& placement() const noexcept;
+
   std::vector<ModelStatus> models() const;
   EngineStats stats() const;
   // Empty version: the current one. kNotFound if it is not loaded.

@@ -116,6 +116,8 @@ ModelStatus Lane::status() const {
   status.queued_rows = queued_rows_.load();
   status.cost_row_ns = row_ns_.load();
   status.cost_batch_ns = batch_ns_.load();
+  status.bytes = backend_->bytes();
+  status.replicas = backend_->replicas();
   const std::lock_guard lock(mutex_);
   status.batches = batches_;
   status.batch_rows = batch_rows_;

@@ -4,9 +4,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 
 #include "spinney/base/clock.h"
 #include "spinney/base/result.h"
+#include "spinney/cpu/topology.h"
 
 namespace spinney::engine {
 
@@ -17,7 +19,12 @@ struct EngineOptions {
   // How long a worker looks for work before it sleeps. Sleeping costs the next request a few
   // microseconds, looking takes a core from others: from the caller himself where there are few.
   int64_t spin_ns = 5 * kMicrosecond;
-  // Called first on each worker's thread with its number, say to pin it to a CPU.
+  // Pins each worker to a CPU of its own, physical cores first. Without it workers stay on their
+  // NUMA node where they are on a machine of several; elsewhere they run where the system has them.
+  bool pin_workers = false;
+  // Null: this machine's, which is read only if it has several nodes or workers are pinned.
+  std::shared_ptr<const cpu::Topology> topology;
+  // Called first on each worker's thread with its number, once it is in its place.
   std::function<void(size_t)> on_worker_start;
   const Clock* clock = nullptr;  // null: SteadyClock; else must outlive the engine
   // False: no thread is started, and run_some() and tick() do the work (tests, other executors).

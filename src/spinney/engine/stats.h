@@ -41,6 +41,8 @@ struct ModelStatus {
   size_t batch_size = 0;     // rows that a batch may have at this moment
   double cost_row_ns = 0;    // the fitted a of a * rows + b; 0: unknown yet
   double cost_batch_ns = 0;  // and b
+  size_t bytes = 0;          // of what it scores with, all copies together; 0: unknown
+  size_t replicas = 1;       // copies, one for each NUMA node that has a worker
 };
 
 // Where the time of a model's answered requests went, and the rows of its batches.

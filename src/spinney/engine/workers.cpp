@@ -54,6 +54,8 @@ bool Core::work_once(const Lanes& lanes, size_t& turn) noexcept {
 }
 
 void Core::work(size_t number) {
+  if (options_.topology)
+    cpu::take_place(*options_.topology, placement_, number, options_.pin_workers);
   if (options_.on_worker_start) options_.on_worker_start(number);
   std::shared_ptr<const Lanes> lanes;
   uint64_t known = 0;
