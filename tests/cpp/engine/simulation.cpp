@@ -4,6 +4,7 @@
 #include <cstring>
 #include <new>
 #include <stdexcept>
+#include <utility>
 
 namespace {
 
@@ -96,7 +97,7 @@ class Model final : public backend::Backend {
 
 }  // namespace
 
-World::World(uint64_t seed) : seed_(seed), random_(seed) {
+World::World(uint64_t seed, bool planted) : seed_(seed), planted_(planted), random_(seed) {
   failing_state = seed * 2 + 1;
   EngineOptions options;
   options.threads = false;
@@ -258,6 +259,10 @@ Status World::score(const std::string& version, bool idempotent, const backend::
     static_cast<double*>(output.data)[2 * r] =
         answer_of(input.rows.at(r, 0), input.rows.at(r, 1), input.kind);
     static_cast<double*>(output.data)[2 * r + 1] = number;
+  }
+  if (planted_ && input.rows.count >= 6) {
+    auto* answers = static_cast<double*>(output.data);
+    std::swap(answers[2], answers[2 * (input.rows.count - 1)]);
   }
   clock_.advance(static_cast<int64_t>(input.rows.count) * 20 * kMicrosecond);
   if (chance(slow_)) clock_.advance(static_cast<int64_t>(below(6)) * kMillisecond);

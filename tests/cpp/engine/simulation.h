@@ -33,7 +33,9 @@ struct Asked {
 
 class World : public Completion {
  public:
-  explicit World(uint64_t seed);
+  // With `planted`, the model gives some rows of larger batches one another's answers, as an engine
+  // that mixes rows would.
+  explicit World(uint64_t seed, bool planted = false);
   ~World() override;
   // Runs to the end; the faults found, empty if none.
   std::string run();
@@ -55,6 +57,7 @@ class World : public Completion {
   void check_rows(const backend::BatchInput& input);
 
   uint64_t seed_;
+  bool planted_;
   std::mt19937_64 random_;
   ManualClock clock_{kSecond};
   std::unique_ptr<Engine> engine_;
