@@ -80,3 +80,42 @@ def test_quantiles_between_denormals_give_numbers():
     x = np.array([[5e-324], [0.0], [1e-323]])
     answers = DataPreprocessor({"normalization": "quantile"}).fit_transform(x)
     assert answers[:, 0].tolist() == [0.5, 0.0, 1.0]
+
+
+def test_what_partial_fit_learnt_is_made_use_of_by_whatever_asks_first(tmp_path):
+    rows = np.random.default_rng(2).normal(size=(40, 3))
+
+    def learnt():
+        preprocessor = DataPreprocessor({"normalization": "robust"}).fit(rows * 5.0 + 1.0)
+        preprocessor.reset()
+        for part in np.array_split(rows, 8):
+            preprocessor.partial_fit(part)
+        return preprocessor
+
+    expected = DataPreprocessor({"normalization": "robust"}).fit(rows).transform(rows)
+    assert np.array_equal(learnt().transform(rows), expected)
+    assert np.array_equal(learnt().transform(rows, copy=False), expected)
+    rows = np.random.default_rng(2).normal(size=(40, 3))
+    assert np.allclose(learnt().reverse_transform(expected), rows, rtol=1e-12, atol=1e-12)
+    assert learnt().outlier_rows(rows).shape == (40,)
+    assert learnt().get_statistics()["n_samples"] == 40
+    learnt().serialize(tmp_path / "learnt.prep")
+    again = DataPreprocessor.deserialize(tmp_path / "learnt.prep")
+    assert np.array_equal(again.transform(rows), expected)
+    both = learnt().merge(learnt())
+    assert both.get_statistics()["n_samples"] == 80
+    again = learnt()
+    again.fit(rows + 1.0)
+    assert again.get_statistics()["n_samples"] == 40
+    again = learnt()
+    again.reset()
+    assert again.get_statistics() == {}
+    with pytest.raises(PreprocessingError, match="not fitted"):
+        again.transform(rows)
+
+
+def test_rows_after_a_transform_change_the_next_one():
+    preprocessor = DataPreprocessor({"normalization": "minmax"}).partial_fit(np.array([[0.0], [1]]))
+    assert preprocessor.transform(np.array([[1.0]])).tolist() == [[1.0]]
+    preprocessor.partial_fit(np.array([[4.0]]))
+    assert preprocessor.transform(np.array([[1.0]])).tolist() == [[0.25]]

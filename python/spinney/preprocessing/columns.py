@@ -68,3 +68,13 @@ def _floats(array):
             "if it holds numbers, give x.astype(float)"
         )
     return array.astype(np.float32 if array.dtype == np.float32 else np.float64)
+
+
+def overlaps(x):
+    """Whether values of an array may share memory, so that it cannot be written in place."""
+    reach = x.itemsize
+    for stride, n in sorted((abs(stride), n) for stride, n in zip(x.strides, x.shape)):
+        if n > 1 and stride < reach:
+            return True
+        reach += stride * max(0, n - 1)
+    return False

@@ -13,7 +13,7 @@ from spinney.exceptions import ConfigError
 from spinney.preprocessing import files, options
 from spinney.preprocessing import fitted as fitting
 from spinney.preprocessing.cache import VALUES_MAX, AnswerCache
-from spinney.preprocessing.columns import as_array
+from spinney.preprocessing.columns import as_array, overlaps
 from spinney.preprocessing.errors import (
     InputValidationError,
     PreprocessingError,
@@ -39,6 +39,7 @@ class DataPreprocessor:
         self._timings = Timings()
         self._names = None
         self._fitted = self._statistics = self._cache = None
+        self._pending = False  # whether _fitted is still to be made of _statistics
         self._small = self._small_program = None
         self.config = _config_of(config)
         self._arrange()
@@ -59,6 +60,7 @@ class DataPreprocessor:
             config = self.config.replace()
             fitted = fitting.fit(config, x, self._threads())
             self._names, self._fitted, self._statistics = names, fitted, fitted.statistics
+            self._pending = False
             self._arrange()
         self._timings.add("fit", len(x), perf_counter() - began)
         self._log("fit", x, began)
@@ -91,7 +93,7 @@ class DataPreprocessor:
                 known = self._statistics = statistics
                 self._names = names
                 if known.describe()["rows"] > 0:
-                    self._fitted = fitting.Fitted(known.program(), known)
+                    self._fitted, self._pending = None, True
             self._arrange()
         self._timings.add("fit", len(x), perf_counter() - began)
         self._log("partial_fit", x, began)
@@ -122,6 +124,7 @@ class DataPreprocessor:
             with raised_as(StatisticsError):
                 self._statistics.merge(other._statistics)
                 self._fitted = fitting.Fitted(self._statistics.program(), self._statistics)
+            self._pending = False
             self._arrange()
         return self
 
@@ -181,9 +184,10 @@ class DataPreprocessor:
     def get_statistics(self):
         """What was learnt, as a dict of arrays with one number a column; empty before fitting."""
         with self._lock:
-            if self._fitted is None:
+            fitted = self._settle()
+            if fitted is None:
                 return {}
-            return statistics_of(self._fitted, self.get_feature_names())
+            return statistics_of(fitted, self.get_feature_names())
 
     def get_feature_names(self):
         """The columns' names: those of the frame or of feature_names, else feature_0, …"""
@@ -214,7 +218,7 @@ class DataPreprocessor:
         """Forget everything that was learnt; the configuration stays."""
         with self._lock:
             self._names = None
-            self._fitted = self._statistics = None
+            self._fitted, self._statistics, self._pending = None, None, False
             self._timings = Timings()
             self._arrange()
 
@@ -226,7 +230,7 @@ class DataPreprocessor:
             before, self.config = self.config, config
             if not options.RUNTIME.issuperset(_changed(config, before)):
                 self._names = None
-                self._fitted = self._statistics = None
+                self._fitted, self._statistics, self._pending = None, None, False
             self._arrange()
 
     def serialize(self, path):
@@ -237,7 +241,8 @@ class DataPreprocessor:
         functions are not.
         """
         with self._lock:
-            data = files.to_bytes(self.config, self._names, self._fitted, self._statistics)
+            fitted = self._settle()
+            data = files.to_bytes(self.config, self._names, fitted, self._statistics)
         files.write(path, data)
         return True
 
@@ -300,7 +305,7 @@ class DataPreprocessor:
 
     def _output(self, x, copy):
         dtype = self.config.dtype or x.dtype
-        if not copy and dtype == x.dtype and x.flags.writeable and not _overlaps(x):
+        if not copy and dtype == x.dtype and x.flags.writeable and not overlaps(x):
             return x
         fortran = x.flags.f_contiguous and not x.flags.c_contiguous
         return np.empty(x.shape, dtype=dtype, order="F" if fortran else "C")
@@ -328,9 +333,25 @@ class DataPreprocessor:
 
     def _require(self):
         fitted = self._fitted
+        if fitted is None and self._pending:
+            fitted = self._settle()
         if fitted is None:
             raise PreprocessingError("the preprocessor is not fitted yet; call fit first")
         return fitted
+
+    def _settle(self):
+        """What partial_fit has learnt, made into a program when it is first needed.
+
+        Percentiles sort all that is kept, which would cost each of many small calls more than the
+        rows themselves.
+        """
+        with self._lock:
+            if self._pending:
+                with raised_as(StatisticsError):
+                    self._fitted = fitting.Fitted(self._statistics.program(), self._statistics)
+                self._pending = False
+                self._arrange()
+            return self._fitted
 
     def _width(self):
         return len(self._statistics.describe()["count"])
@@ -365,16 +386,6 @@ def _names_for(given, found, width):
             f"expected {width} different feature names, one for each column, but got {names}"
         )
     return names
-
-
-def _overlaps(x):
-    """Whether values of an array may share memory, so that it cannot be written in place."""
-    reach = x.itemsize
-    for stride, n in sorted((abs(stride), n) for stride, n in zip(x.strides, x.shape)):
-        if n > 1 and stride < reach:
-            return True
-        reach += stride * max(0, n - 1)
-    return False
 
 
 def _applied(name, function, x):
