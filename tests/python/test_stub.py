@@ -10,9 +10,12 @@ import spinney
 from spinney import _core
 
 
+def tree():
+    return ast.parse((Path(spinney.__file__).parent / "_core.pyi").read_text())
+
+
 def stub():
-    tree = ast.parse((Path(spinney.__file__).parent / "_core.pyi").read_text())
-    return next(node for node in tree.body if isinstance(node, ast.ClassDef))
+    return next(node for node in tree().body if isinstance(node, ast.ClassDef))
 
 
 def test_the_stub_names_what_there_is():
@@ -32,3 +35,24 @@ def test_predicting_methods_have_the_stub_s_parameters():
             given = inspect.signature(getattr(_core.Model, node.name)).parameters
             assert list(given) == [a.arg for a in node.args.args + node.args.kwonlyargs]
             assert getattr(_core.Model, node.name).__doc__
+
+
+def test_every_public_name_of_the_core_is_in_the_stub():
+    named = {node.name: node for node in tree().body if hasattr(node, "name")}
+    assert set(named) == {name for name in vars(_core) if not name.startswith("_")}
+    for name, node in named.items():
+        if not isinstance(node, ast.ClassDef):
+            continue
+        members = {one.name for one in node.body if isinstance(one, ast.FunctionDef)}
+        present = {each for each in vars(getattr(_core, name)) if not each.startswith("_")}
+        assert {each for each in members if not each.startswith("_")} == present, name
+        assert all(hasattr(getattr(_core, name), each) for each in members), name
+
+
+def test_the_engine_s_methods_have_the_stub_s_parameters():
+    node = next(each for each in tree().body if getattr(each, "name", "") == "Engine")
+    for method in node.body:
+        if isinstance(method, ast.FunctionDef) and method.name.startswith("load"):
+            doc = getattr(_core.Engine, method.name).__doc__
+            positions = [doc.index(f"{a.arg}: ") for a in method.args.args[1:]]
+            assert positions == sorted(positions)
