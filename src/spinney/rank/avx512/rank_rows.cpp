@@ -125,7 +125,10 @@ SPINNEY_INLINE __m512 as_floats(const double* values) {
 }
 SPINNEY_INLINE uint32_t find_nan(const float* values) {
   const __m512 x = _mm512_loadu_ps(values);
-  return _cvtmask16_u32(_mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q));
+  uint32_t bits = _cvtmask16_u32(_mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q));
+  // In a register once: where those are short gcc 12 spills the mask as two bytes and reads four.
+  asm("" : "+r"(bits));
+  return bits;
 }
 SPINNEY_INLINE uint32_t find_nan(const double* values) {
   const __m512d a = _mm512_loadu_pd(values), b = _mm512_loadu_pd(values + 8);
