@@ -270,3 +270,12 @@ def test_of_engines_that_ended_nothing_is_left(ending, custom, model):
     while open_things() > opened and time.monotonic() < end:
         time.sleep(0.01)
     assert open_things() <= opened
+
+
+@pytest.mark.parametrize("names", [{"model": []}, {"model": {}}, {"version": [1]}])
+def test_names_that_are_none_are_refused_without_raising(names):
+    with InferenceEngine() as engine:
+        assert engine.load_model(lambda rows: rows[:, 0], ModelType.CUSTOM)
+        success, result, metadata = engine.predict([[1.0]], **names)
+        assert (success, result) == (False, None)
+        assert next(iter(names)) in metadata["error"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Hashable
 
 import numpy as np
 
@@ -155,6 +156,9 @@ class Loads:
             if version is None:
                 return served, None
             name = served.name
+        for what, given in (("model", name), ("version", version)):
+            if not isinstance(given, Hashable):
+                return None, f"{what} is a {type(given).__name__}; expected a {what}'s name"
         versions = named.get(name)
         if versions is None:
             return None, f"there is no model {name!r}; there are {', '.join(map(repr, named))}"
