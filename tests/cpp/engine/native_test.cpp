@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <thread>
 #include <vector>
 
 #include "../kernel/random_forest.h"
@@ -176,7 +178,14 @@ TEST(EngineNative, AThousandReloadsLeaveNoMemoryBehind) {
       if (i == 99) before = held();
     }
   }
-  EXPECT_LT(held(), before + (256 << 10));
+  // A model that stays behind holds some 60 KiB, a thousand of them 60 MiB. Workers let go of what
+  // was replaced when they next look, which may be a moment later.
+  const size_t allowed = before + (size_t{2} << 20);
+  for (int i = 0; i < 10'000 && held() >= allowed; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    engine->tick();
+  }
+  EXPECT_LT(held(), allowed);
   EXPECT_EQ(keeping.failures, 0u);
   EXPECT_EQ(engine->models().size(), 1u);
   engine->stop(kSecond);
