@@ -81,7 +81,7 @@ def test_a_high_watermark_trims_once_and_says_so(model, training_data, caplog):
         {"memory_high_watermark_mb": 1}
     ) as engine:
         assert engine.load_model(model)
-        wait_for(lambda: "memory_high_watermark_mb" in caplog.text)
+        wait_for(lambda: engine._parts.watch._trimmed)
         engine.predict(training_data[0][:1])
         engine.memory_pool.return_buffer(engine.memory_pool.get_buffer((1000,)))
         engine._parts.watch._trimmed = False  # as if memory had been low meanwhile

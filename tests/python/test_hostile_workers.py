@@ -40,12 +40,14 @@ def worker(deed=None, at_load=False, **options):
 
 
 def gone(pid, within=5.0):
+    """Whether it has ended with all its threads; the first one can end before the others."""
     until = time.monotonic() + within
     while time.monotonic() < until:
         try:
             with open(f"/proc/{pid}/stat") as file:
-                if file.read().rpartition(")")[2].split()[0] == "Z":
-                    return True
+                state = file.read().rpartition(")")[2].split()[0]
+            if state == "Z" and len(os.listdir(f"/proc/{pid}/task")) <= 1:
+                return True
         except OSError:
             return True
         time.sleep(0.01)
