@@ -123,7 +123,6 @@ void Core::sweep() noexcept try {
     all_ = std::move(all);
     directory_version_.fetch_add(1);
   }
-  shared_.idle.notify_all();  // so that workers let go of them, too
 } catch (const std::bad_alloc&) {
 }
 

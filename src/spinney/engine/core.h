@@ -62,7 +62,8 @@ class Core : public std::enable_shared_from_this<Core> {
   // Under the shared lock; null if there is none.
   Lane* find(std::string_view model, std::string_view version) const noexcept;
   void retire(std::shared_ptr<Lane> lane);  // under the exclusive lock
-  void sweep() noexcept;                    // lets go of retired lanes that are vacant
+  bool has_retired() const noexcept;
+  void sweep() noexcept;  // lets go of retired lanes that are vacant
   std::shared_ptr<const Lanes> all_lanes() const noexcept;
   void start_afresh() noexcept;
 

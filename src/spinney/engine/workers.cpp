@@ -62,25 +62,26 @@ void Core::work(size_t number) {
   size_t turn = number;
   while (!stopping_.load()) {
     const uint32_t epoch = shared_.idle.epoch();
-    if (known != directory_version_.load()) {
+    if (!lanes || known != directory_version_.load()) {
       known = directory_version_.load();
       lanes = all_lanes();
     }
     if (work_once(*lanes, turn)) continue;
+    lanes.reset();  // a worker that sleeps keeps no model that is replaced meanwhile
     shared_.idle.wait(epoch, options_.spin_ns);
   }
+}
+
+bool Core::has_retired() const noexcept {
+  const std::shared_lock lock(directory_mutex_);
+  return !retired_.empty();
 }
 
 int64_t Core::tick() noexcept {
   int64_t next = kNever;
   const std::shared_ptr<const Lanes> lanes = all_lanes();
   for (const auto& lane : *lanes) next = std::min(next, lane->tick());
-  bool retired = false;
-  {
-    const std::shared_lock lock(directory_mutex_);
-    retired = !retired_.empty();
-  }
-  if (retired) {
+  if (has_retired()) {
     sweep();
     next = std::min(next, shared_.clock->now_ns() + 5 * kMillisecond);
   }
@@ -90,12 +91,15 @@ int64_t Core::tick() noexcept {
 void Core::keep_time() {
   while (!stopping_.load()) {
     const uint32_t bell = shared_.timer_bell.load();
-    const int64_t next = tick();
+    int64_t next = tick();
     shared_.timer_wakes_ns.store(next, std::memory_order_seq_cst);
-    // Who submitted before that store did not ring; what he noted is seen here.
+    // Who submitted or unloaded before that store did not ring; what he noted is seen here.
     bool earlier = false;
-    const std::shared_ptr<const Lanes> lanes = all_lanes();
-    for (const auto& lane : *lanes) earlier |= lane->next_due_ns().load() < next;
+    {  // not kept while this thread waits: it would keep what is unloaded meanwhile
+      const std::shared_ptr<const Lanes> lanes = all_lanes();
+      for (const auto& lane : *lanes) earlier |= lane->next_due_ns().load() < next;
+    }
+    if (has_retired()) next = std::min(next, shared_.clock->now_ns() + 5 * kMillisecond);
     const int64_t wait = next == kNever ? -1 : next - shared_.clock->now_ns();
     if (earlier || (next != kNever && wait <= 0)) continue;
     futex_wait(shared_.timer_bell, bell, wait);
