@@ -7,8 +7,15 @@
 
 namespace spinney::engine::testing_world {
 
-thread_local uint32_t failing_per_mille = 0;
-thread_local uint64_t failing_state = 1;
+namespace {
+
+thread_local uint32_t per_mille = 0;
+thread_local uint64_t state = 1;
+
+}  // namespace
+
+uint32_t& failing_per_mille() { return per_mille; }
+uint64_t& failing_state() { return state; }
 
 }  // namespace spinney::engine::testing_world
 
@@ -18,9 +25,10 @@ using spinney::engine::testing_world::failing_per_mille;
 using spinney::engine::testing_world::failing_state;
 
 bool allocation_fails() {
-  if (failing_per_mille == 0) return false;
-  failing_state = failing_state * 6364136223846793005u + 1442695040888963407u;
-  return (failing_state >> 33) % 1000 < failing_per_mille;
+  if (failing_per_mille() == 0) return false;
+  uint64_t& state = failing_state();
+  state = state * 6364136223846793005u + 1442695040888963407u;
+  return (state >> 33) % 1000 < failing_per_mille();
 }
 
 void* allocate(size_t size) { return allocation_fails() ? nullptr : std::malloc(size ? size : 1); }

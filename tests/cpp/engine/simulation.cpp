@@ -20,8 +20,10 @@ double answer_of(double content, double row, AnswerKind kind) {
 
 class Memory {
  public:
-  explicit Memory(bool fails) : before_(failing_per_mille) { failing_per_mille = fails ? 30 : 0; }
-  ~Memory() { failing_per_mille = before_; }
+  explicit Memory(bool fails) : before_(failing_per_mille()) {
+    failing_per_mille() = fails ? 30 : 0;
+  }
+  ~Memory() { failing_per_mille() = before_; }
 
  private:
   uint32_t before_;
@@ -55,7 +57,7 @@ class Model final : public backend::Backend {
 }  // namespace
 
 World::World(uint64_t seed, bool planted) : seed_(seed), planted_(planted), random_(seed) {
-  failing_state = seed * 2 + 1;
+  failing_state() = seed * 2 + 1;
   EngineOptions options;
   options.threads = false;
   options.num_workers = 1 + below(3);

@@ -85,7 +85,8 @@ TEST(Process, ReadsItsOwnUse) {
   std::FILE* file = std::fopen("/proc/self/stat", "r");
   std::thread other([&] {
     const ProcessUse now = read_process();
-    EXPECT_EQ(now.threads, before.threads + 1);
+    EXPECT_GE(now.threads, before.threads + 1);
+    EXPECT_LE(now.threads, before.threads + 2);  // the thread sanitizer may start one of its own
     EXPECT_EQ(now.descriptors, before.descriptors + 1);
   });
   other.join();
