@@ -33,15 +33,16 @@ fastest way that its Python package offers. Times are the best of many calls; ev
 rows than the one before. Absolute times move with the machine and with what else it does: compare
 the ratios. `by medians` is the ratio of the median times; `goal` is what this project set itself.
 
-What bounds the closest figures, those at 10,000 rows, where daal4py is the best rival by far, is told
-in `docs/decisions/ranks-and-kernels.md` and `deep-forests.md` and counted by `kernel_bench`.
+What bounds the closest figures, those at 10,000 rows, where daal4py is the best rival by far, is
+told in `docs/decisions/ranks-and-kernels.md` and `deep-forests.md`, and counted by `kernel_bench`.
 
 Memory is what opening a model adds to the process's own pages (RssAnon); pages of programs, which
 processes share and of which either library has some megabytes, are not counted.
 
 Other pages: the engine [under load](benchmarks/overload.md) beside fixed waits
-([curves](benchmarks/overload.svg)), [batching a Python function](benchmarks/batching.md), [preprocessing](benchmarks/preprocessing.md),
-[quantization](benchmarks/quantization.md), [worker processes](benchmarks/workers.md).
+([curves](benchmarks/overload.svg)), [batching a Python function](benchmarks/batching.md),
+[preprocessing](benchmarks/preprocessing.md), [quantization](benchmarks/quantization.md),
+[worker processes](benchmarks/workers.md).
 
 `spinney bench MODEL` does the same for a model of yours.
 """
