@@ -2,42 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <cstdlib>
 #include <string>
 
+#include "spinney/base/text_file.h"
 #include "spinney/cpu/affinity.h"
 
 namespace spinney::cpu {
 namespace {
-
-std::string read_text(const std::string& path) {
-  std::string text;
-  if (std::FILE* file = std::fopen(path.c_str(), "re")) {
-    char buffer[4096];
-    text.assign(buffer, std::fread(buffer, 1, sizeof buffer, file));
-    std::fclose(file);
-  }
-  return text;
-}
-
-// The control group's path in a line such as "0::/a/b" or "4:cpu,cpuacct:/a/b".
-std::string group_path(const std::string& groups, bool version_2) {
-  for (size_t at = 0; at < groups.size();) {
-    const size_t end = std::min(groups.find('\n', at), groups.size());
-    const std::string line = groups.substr(at, end - at);
-    at = end + 1;
-    const size_t first = line.find(':');
-    const size_t second = line.find(':', first == std::string::npos ? first : first + 1);
-    if (second == std::string::npos) continue;
-    std::string controllers(1, ',');
-    controllers.append(line, first + 1, second - first - 1).append(1, ',');
-    const bool found =
-        version_2 ? line.starts_with("0::") : controllers.find(",cpu,") != std::string::npos;
-    if (found) return line.substr(second + 1);
-  }
-  return {};
-}
 
 double smaller(double a, double b) { return a == 0 ? b : b == 0 ? a : std::min(a, b); }
 
@@ -48,7 +20,7 @@ double group_quota() {
   double quota = 0;
   for (const bool version_2 : {true, false}) {
     const std::string root = version_2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu";
-    std::string path = group_path(groups, version_2);
+    std::string path = group_path(groups, version_2 ? "" : "cpu");
     while (true) {
       std::string folder = root;
       if (path != "/") folder += path;

@@ -1,31 +1,21 @@
 // The topology that the kernel's own files tell, for machines without hwloc.
 #include <algorithm>
 #include <charconv>
-#include <cstdio>
 #include <map>
 #include <string>
 
+#include "spinney/base/text_file.h"
 #include "spinney/cpu/topology.h"
 
 namespace spinney::cpu {
 namespace {
 
-std::string read_line(const std::string& path) {
-  std::string text;
-  if (std::FILE* file = std::fopen(path.c_str(), "re")) {
-    char buffer[4096];
-    text.assign(buffer, std::fread(buffer, 1, sizeof buffer, file));
-    std::fclose(file);
-  }
-  return text;
-}
-
 // Node of each CPU, from node*/cpulist. Machines without NUMA have no such files: one node, 0.
 std::map<unsigned, unsigned> read_nodes(const std::string& root) {
   std::map<unsigned, unsigned> node_of;
-  for (const unsigned node : parse_cpu_list(read_line(root + "/node/online"))) {
+  for (const unsigned node : parse_cpu_list(read_text(root + "/node/online"))) {
     const std::string list = root + "/node/node" + std::to_string(node) + "/cpulist";
-    for (const unsigned cpu : parse_cpu_list(read_line(list))) node_of.emplace(cpu, node);
+    for (const unsigned cpu : parse_cpu_list(read_text(list))) node_of.emplace(cpu, node);
   }
   return node_of;
 }
@@ -38,7 +28,7 @@ Result<Topology> topology_from_sys(const std::string& root, std::span<const unsi
   for (const unsigned number : allowed) {
     const std::string list =
         root + "/cpu/cpu" + std::to_string(number) + "/topology/thread_siblings_list";
-    const std::vector<unsigned> siblings = parse_cpu_list(read_line(list));
+    const std::vector<unsigned> siblings = parse_cpu_list(read_text(list));
     if (std::find(siblings.begin(), siblings.end(), number) == siblings.end())
       return Error{Code::kNotFound, list + " does not tell which CPUs share a core"};
     const auto node = node_of.find(number);

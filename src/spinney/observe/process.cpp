@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <ctime>
 
-#include "spinney/observe/text_file.h"
+#include "spinney/base/text_file.h"
 
 namespace spinney::observe {
 namespace {
@@ -21,26 +21,6 @@ size_t count_entries(const char* folder) {
   while (const dirent* entry = readdir(directory)) count += entry->d_name[0] != '.';
   closedir(directory);
   return count > 0 ? count - 1 : 0;  // the one that this reading opened
-}
-
-// The group's path among lines such as "0::/a/b" or "4:cpu,cpuacct:/a/b"; "?" if there is none.
-std::string group_path(const std::string& groups, const std::string& controller) {
-  for (size_t at = 0; at < groups.size();) {
-    const size_t end = std::min(groups.find('\n', at), groups.size());
-    const std::string line = groups.substr(at, end - at);
-    at = end + 1;
-    const size_t first = line.find(':');
-    const size_t second = first == std::string::npos ? first : line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    std::string names(1, ',');
-    names.append(line, first + 1, second - first - 1).append(1, ',');
-    std::string wanted(1, ',');
-    wanted.append(controller).append(1, ',');
-    // Version 2's line names no controller.
-    const bool found = controller.empty() ? names == wanted : names.find(wanted) != names.npos;
-    if (found) return line.substr(second + 1);
-  }
-  return "?";
 }
 
 // The folder of a group, or the hierarchy's root where the path is one that only the host sees.

@@ -9,8 +9,8 @@
 #include <fstream>
 #include <thread>
 
+#include "spinney/base/text_file.h"
 #include "spinney/observe/prometheus.h"
-#include "spinney/observe/text_file.h"
 #include "spinney/observe/trend.h"
 
 namespace spinney::observe {

@@ -1,11 +1,11 @@
-#include "spinney/observe/text_file.h"
+#include "spinney/base/text_file.h"
 
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 
-namespace spinney::observe {
+namespace spinney {
 
 std::string read_text(const std::string& path) {
   std::string text;
@@ -38,4 +38,23 @@ uint64_t field_of(std::string_view text, std::string_view name) {
   return 0;
 }
 
-}  // namespace spinney::observe
+std::string group_path(const std::string& groups, const std::string& controller) {
+  for (size_t at = 0; at < groups.size();) {
+    const size_t end = std::min(groups.find('\n', at), groups.size());
+    const std::string line = groups.substr(at, end - at);
+    at = end + 1;
+    const size_t first = line.find(':');
+    const size_t second = first == std::string::npos ? first : line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    std::string names(1, ',');
+    names.append(line, first + 1, second - first - 1).append(1, ',');
+    std::string wanted(1, ',');
+    wanted.append(controller).append(1, ',');
+    // Version 2's line names no controller.
+    const bool found = controller.empty() ? names == wanted : names.find(wanted) != names.npos;
+    if (found) return line.substr(second + 1);
+  }
+  return {};
+}
+
+}  // namespace spinney
