@@ -62,7 +62,6 @@ Status Core::load(const std::string& name, const std::string& version,
     directory_version_.fetch_add(1);
   }
   sweep();
-  shared_.idle.notify_all();
   return {};
 }
 
@@ -99,7 +98,6 @@ Status Core::unload(const std::string& name, const std::string& version) {
     }
   }
   sweep();
-  shared_.idle.notify_all();
   return {};
 }
 
