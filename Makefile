@@ -52,7 +52,7 @@ build:  ## build the library and the Python extension
 
 wheels:  ## a portable wheel for each Python from 3.8 to 3.13 that is here (WHEELS="--quick 3.8")
 	@tools/setup.sh dev
-	python3 tools/build_wheels.py $(WHEELS)
+	$(PYTHON) tools/build_wheels.py $(WHEELS)
 
 clean:  ## remove what was built (the virtual environment stays)
 	rm -rf build python/spinney/_core*.so
