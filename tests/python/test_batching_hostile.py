@@ -40,7 +40,7 @@ def test_a_slow_callback_delays_no_batch():
         first, second = _request(), _request()
         first.future.add_done_callback(slow)
         batcher.enqueue(first)
-        assert blocked.wait(5)
+        assert blocked.wait(60)
         try:
             batcher.enqueue(second)
             assert np.array_equal(second.future.result(timeout=5), ROW)
@@ -60,7 +60,7 @@ def test_a_slow_callback_delays_no_expiry():
     first.future.add_done_callback(slow)
     batcher.enqueue(first)
     batcher.enqueue(second)
-    assert blocked.wait(5)
+    assert blocked.wait(60)
     try:
         assert isinstance(second.future.exception(timeout=5), RequestExpiredError)
     finally:
@@ -99,7 +99,7 @@ def test_stop_waits_for_the_callbacks_and_their_thread_ends():
     assert batcher.stop(10)
     assert called == [request.future for request in requests]  # in the order of their answers
     assert len(threads) == 1 and threads.isdisjoint(before)
-    threads.pop().join(5)
+    threads.pop().join(60)
     assert set(threading.enumerate()) <= before
 
 
@@ -181,12 +181,12 @@ def test_a_call_that_outlived_stop_hands_no_rows_to_the_next_function():
     processor = BatchProcessor(config)
     processor.start(first)
     old = [processor.enqueue_predict(ROW * 7) for _ in range(4)]
-    assert entered.wait(5)
+    assert entered.wait(60)
     worker = next(t for t in threading.enumerate() if t.name == "spinney-batch processor")
     assert processor.stop(0.05) is False
     processor.start(second)
     go.set()
-    worker.join(5)
+    worker.join(60)
     assert np.array_equal(processor.enqueue_predict(ROW).result(timeout=5), ROW)
     processor.stop()
     assert all(isinstance(f.exception(timeout=0), EngineShutDownError) for f in old)
@@ -210,7 +210,7 @@ def test_stop_says_that_an_unanswered_item_still_runs():
     processor = BatchProcessor()
     processor.start(hang)
     processor.enqueue(ROW)  # nobody has a future of it
-    assert entered.wait(5)
+    assert entered.wait(60)
     try:
         assert processor.stop(0.05) is False
     finally:

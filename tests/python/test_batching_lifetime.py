@@ -196,7 +196,7 @@ def test_a_forked_child_starts_afresh():
             inherited = [request.future.exception(5) for request in (running, queued)]
             mine = PredictionRequest(3, [[3.0]])
             batcher.enqueue(mine)
-            right = mine.future.result(5).tolist() == [[6.0]]
+            right = mine.future.result(60).tolist() == [[6.0]]
             right = right and all(isinstance(error, EngineShutDownError) for error in inherited)
             code = 0 if right and batcher.stop(5) else 2
         finally:

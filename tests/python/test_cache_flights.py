@@ -126,7 +126,7 @@ def _under_way(cache, key):
 
     thread = threading.Thread(target=lambda: got.append(cache.get_or_set(key, compute)))
     thread.start()
-    assert begun.wait(5)
+    assert begun.wait(60)
     return thread, go, got
 
 

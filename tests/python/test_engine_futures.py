@@ -51,7 +51,7 @@ def test_it_is_a_future_that_only_its_engine_makes():
     assert isinstance(done, concurrent.futures.Future)
     assert type(done) is PredictionFuture
     assert done.done() and not done.cancelled() and not done.running() and not done.cancel()
-    assert done.result() == done.result(timeout=0) == done.result(5) == 7
+    assert done.result() == done.result(timeout=0) == done.result(60) == 7
     assert done.exception() is None
     assert "finished" in repr(done)
     with pytest.raises(TypeError, match="enqueue_prediction"):
@@ -136,7 +136,7 @@ def test_callbacks_run_once_each_on_a_thread_of_their_own(opened):
     opened.future.add_done_callback(lambda f: sys.exit(3))
     opened.future.add_done_callback(lambda f: (heard.append(f.result()), ready.set()))
     opened.finish(5)
-    assert ready.wait(5)
+    assert ready.wait(60)
     assert heard == ["spinney-callbacks", 5]
     opened.future.add_done_callback(lambda f: heard.append(threading.current_thread().name))
     assert heard[2] == threading.current_thread().name
@@ -204,7 +204,7 @@ def test_wait_and_result_from_many_threads(opened):
     time.sleep(0.02)
     opened.finish(3)
     for thread in threads:
-        thread.join(5)
+        thread.join(60)
     assert got == [3] * 8
 
 
@@ -239,7 +239,7 @@ def test_nothing_is_kept(dispatcher):
     ready = threading.Event()
     opened.future.add_done_callback(lambda f: ready.set())
     opened.finish(payload)
-    assert ready.wait(5)
+    assert ready.wait(60)
     opened.future.mine = opened.future  # a cycle through the dict that a Future has
     del payload, opened
     for _ in range(100):

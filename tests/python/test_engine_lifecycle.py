@@ -109,7 +109,7 @@ for _ in range(5):
         code = 1
         try:
             try:
-                inherited.result(5)
+                inherited.result(60)
             except spinney.EngineShutDownError as error:
                 assert "fork" in str(error)
             assert (engine.predict(rows)[1] == expected).all()
@@ -117,14 +117,14 @@ for _ in range(5):
             assert [f.result(10)[0] for f in futures] == expected.tolist()
             heard = threading.Event()
             engine.enqueue_prediction(rows[:1]).add_done_callback(lambda f: heard.set())
-            assert heard.wait(5)
+            assert heard.wait(60)
             assert engine.active_requests == 0
             engine.shutdown()
             code = 0
         finally:
             os._exit(code)
     assert os.waitpid(child, 0)[1] == 0
-    assert inherited.result(5) == rows[0, 0]
+    assert inherited.result(60) == rows[0, 0]
 stop = True
 for thread in threads: thread.join()
 print('end')
@@ -138,7 +138,7 @@ def test_a_forked_child_that_ends_in_the_usual_way(path):
         PREAMBLE
         + """
 import warnings; warnings.simplefilter("ignore")
-engine.enqueue_prediction(rows[:1]).result(5)
+engine.enqueue_prediction(rows[:1]).result(60)
 child = os.fork()
 if child == 0:
     assert (engine.predict(rows)[1] == expected).all()
@@ -201,7 +201,7 @@ def test_an_engine_that_is_forgotten_ends(model):
     for _ in range(3):
         engine = InferenceEngine()
         engine.load_model(model)
-        engine.enqueue_prediction(np.zeros((1, 10))).result(5)
+        engine.enqueue_prediction(np.zeros((1, 10))).result(60)
         del engine
     assert threading.active_count() <= before + 1
 

