@@ -73,6 +73,7 @@ std::shared_ptr<const backend::Backend> make_python_backend(PyObject* function,
   given.width = options.width;
   given.concurrency = options.concurrency;
   given.idempotent = options.idempotent;
+  given.waits = true;  // for the interpreter's lock at least, if not for a worker process
   const auto score = [held](const backend::BatchInput& input, backend::BatchOutput& output) {
     const WithInterpreter locked;
     return call(static_cast<PyObject*>(held.get()), input.rows, output);

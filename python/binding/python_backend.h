@@ -17,8 +17,9 @@ struct PythonBackendOptions {
 };
 
 // function(rows) -> a sequence with an item for each row; rows is a 2-D array of float32 or float64
-// that the function may keep. Called on the engine's workers with the interpreter's lock held. What
-// it raises is what the futures of its rows raise.
+// that the function may keep. Called with the interpreter's lock held, on threads of its own, as
+// many as `concurrency`, so that it never keeps a worker from native models. What it raises is what
+// the futures of its rows raise.
 std::shared_ptr<const backend::Backend> make_python_backend(PyObject* function,
                                                             const PythonBackendOptions& options);
 

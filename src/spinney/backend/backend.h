@@ -44,6 +44,10 @@ class Backend {
 
   // Batches at once; 0: any number.
   virtual size_t concurrency() const { return 0; }
+  // Whether score() mostly waits for others (a process, an interpreter's lock, the network) where
+  // other back ends compute. Its batches then run on threads of its own, concurrency() of them (as
+  // many as the engine has workers where that is 0), so that models that compute never wait for it.
+  virtual bool waits() const { return false; }
   // Whether the same rows may be scored twice. Only then is a failing batch halved until the rows
   // at fault stand alone, may equal requests share an answer, and does warm-up call score().
   virtual bool idempotent() const { return false; }
@@ -77,6 +81,7 @@ struct CallableOptions {
   std::vector<AnswerKind> kinds = {AnswerKind::kValues};
   size_t concurrency = 1;
   bool idempotent = false;
+  bool waits = false;
 };
 using Callable = std::function<Status(const BatchInput& input, BatchOutput& output)>;
 std::shared_ptr<const Backend> make_callable(Callable callable, CallableOptions options);

@@ -13,6 +13,7 @@ class CallableBackend final : public Backend {
   size_t width() const override { return options_.width; }
   size_t concurrency() const override { return options_.concurrency; }
   bool idempotent() const override { return options_.idempotent; }
+  bool waits() const override { return options_.waits; }
   bool splits() const override { return options_.shape.columns > 0; }
 
   Result<AnswerShape> answer(AnswerKind kind) const override {

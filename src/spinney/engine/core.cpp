@@ -36,11 +36,14 @@ Status Core::load(const std::string& name, const std::string& version,
   auto lane = std::make_shared<Lane>(next_lane_id_.fetch_add(1), name, version, std::move(backend),
                                      options, shared_);
   SPINNEY_TRY(lane->prepare());
+  auto crew = lane->waits() ? std::make_unique<Crew>(lane) : nullptr;
   {
     const std::lock_guard admin(admin_mutex_);
-    const std::unique_lock lock(directory_mutex_);
     if (stopped_) return Error{Code::kShutDown, "load: the engine was stopped"};
+    if (crew) SPINNEY_TRY(hire(*crew));
+    const std::unique_lock lock(directory_mutex_);
     // All that may fail for want of memory comes first.
+    crews_.reserve(crews_.size() + 1);
     Versions& versions = names_[name];
     versions.lanes.reserve(versions.lanes.size() + 1);
     lanes_.reserve(lanes_.size() + 1);
@@ -58,6 +61,7 @@ Status Core::load(const std::string& name, const std::string& version,
       versions.lanes.erase(old);
     }
     versions.lanes.push_back(lane);
+    if (crew) crews_.push_back(std::move(crew));
     lanes_.push_back(std::move(lane));
     directory_version_.fetch_add(1);
   }
@@ -103,7 +107,8 @@ Status Core::unload(const std::string& name, const std::string& version) {
 
 // Without memory for it, it is done another time.
 void Core::sweep() noexcept try {
-  Lanes gone;  // destroyed without the lock
+  Lanes gone;   // destroyed without the lock,
+  Crews ended;  // as their threads are waited for
   {
     const std::unique_lock lock(directory_mutex_);
     if (retired_.empty()) return;
@@ -111,10 +116,17 @@ void Core::sweep() noexcept try {
                                        [](const auto& lane) { return !lane->vacant(); });
     if (vacant == retired_.end()) return;
     gone.reserve(retired_.size());
+    ended.reserve(crews_.size());
     auto all = std::make_shared<Lanes>(lanes_);
     all->insert(all->end(), retired_.begin(), vacant);
     for (auto lane = vacant; lane != retired_.end(); ++lane) {
       add_to(past_, (*lane)->counts());
+      const auto crew = std::find_if(crews_.begin(), crews_.end(),
+                                     [&](const auto& c) { return c->lane() == *lane; });
+      if (crew != crews_.end()) {
+        ended.push_back(std::move(*crew));
+        crews_.erase(crew);
+      }
       gone.push_back(std::move(*lane));
     }
     retired_.erase(vacant, retired_.end());
@@ -200,6 +212,7 @@ EngineStats Core::stats() const {
     for (const auto& lane : *lanes) add_to(stats.requests, lane->counts());
   stats.in_flight = shared_.in_flight.load();
   stats.workers = options_.num_workers;
+  for (const auto& crew : crews_) stats.waiters += crew->size();
   return stats;
 }
 
@@ -227,6 +240,7 @@ void Core::after_fork(bool in_child) noexcept {
     shared_.timer_wakes_ns.store(kNever);
     threads_running_.store(0);
     [[maybe_unused]] auto* parents = threads_.release();  // which do not exist here
+    for (const auto& crew : crews_) crew->forget_threads();
     if (!stopped_) forked_.store(true, std::memory_order_release);
   } else {
     directory_mutex_.unlock();

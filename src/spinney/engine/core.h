@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "spinney/engine/crew.h"
 #include "spinney/engine/engine.h"
 #include "spinney/engine/lane.h"
 #include "spinney/engine/shared.h"
@@ -39,7 +40,7 @@ class Core : public std::enable_shared_from_this<Core> {
   std::vector<ModelStatus> models() const;
   EngineStats stats() const;
   Result<Stages> stages(const std::string& name, const std::string& version) const;
-  bool run_some() noexcept;
+  bool run_some(Work work) noexcept;
   int64_t tick() noexcept;
 
   Shared& shared() { return shared_; }
@@ -69,13 +70,17 @@ class Core : public std::enable_shared_from_this<Core> {
 
   // workers.cpp
   void work(size_t number);
-  bool work_once(const Lanes& lanes, size_t& turn) noexcept;
+  void wait_on(Lane& lane) noexcept;
+  bool work_once(const Lanes& lanes, size_t& turn, Work work) noexcept;
+  bool run_batch(Lane& lane) noexcept;
+  void rouse() noexcept;    // all who sleep
+  Status hire(Crew& crew);  // its threads; kTooLarge if there are too many
   void keep_time();
   void deliver();
   bool wait_for_drained(int64_t timeout_ns);
   void join_threads(int64_t timeout_ns);
   template <typename Function>
-  void spawn(Function&& function);
+  void spawn(std::vector<std::thread>& threads, Function&& function);
 
   EngineOptions options_;
   cpu::Assignment placement_;  // of the workers; empty where it doesn't matter
@@ -86,6 +91,7 @@ class Core : public std::enable_shared_from_this<Core> {
   std::string default_name_;
   Lanes lanes_;    // of all versions that are served
   Lanes retired_;  // of those that are not, until they are vacant
+  Crews crews_;    // of those among both that wait
   std::shared_ptr<const Lanes> all_ = std::make_shared<const Lanes>();  // both, never changed
   bool closed_ = false;  // drained or stopped: no request is taken
   RequestCounts past_;   // of lanes that are gone, and of requests for models that never were

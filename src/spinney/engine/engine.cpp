@@ -96,7 +96,7 @@ Result<Stages> Engine::stages(const std::string& name, const std::string& versio
 
 void Engine::after_fork_in_child() { core_->start_afresh_if_forked(); }
 
-bool Engine::run_some() noexcept { return core_->run_some(); }
+bool Engine::run_some(Work work) noexcept { return core_->run_some(work); }
 
 int64_t Engine::tick() noexcept { return core_->tick(); }
 

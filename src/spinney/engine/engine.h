@@ -27,6 +27,10 @@ namespace spinney::engine {
 
 class Core;
 
+// Whose batches: of back ends that compute, as a worker does; of those that wait
+// (Backend::waits()); or of both.
+enum class Work : uint8_t { kAny, kComputing, kWaiting };
+
 class Engine {
  public:
   // kInvalidArgument names the option that does not fit.
@@ -80,7 +84,7 @@ class Engine {
   void after_fork_in_child();
 
   // Without threads (EngineOptions::threads): runs one batch if there is one to run; true if so.
-  bool run_some() noexcept;
+  bool run_some(Work work = Work::kAny) noexcept;
   // Answers what has expired. Returns when it wants to be called next (kNever: not until something
   // is submitted).
   int64_t tick() noexcept;

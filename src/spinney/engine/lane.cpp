@@ -1,6 +1,7 @@
 #include "spinney/engine/lane.h"
 
 #include <algorithm>
+#include <new>
 
 namespace spinney::engine {
 
@@ -50,6 +51,9 @@ Status Lane::prepare() {
   SPINNEY_TRY(check_options(options_));
   width_ = backend_->width();
   splits_ = backend_->splits();
+  waits_ = backend_->waits();
+  at_once_ = backend_->concurrency();
+  if (waits_ && at_once_ == 0) at_once_ = shared_.workers;
   shares_ = (options_.single_flight || options_.cache_entries > 0) && backend_->idempotent();
   bool any = false;
   for (size_t k = 0; k < kAnswerKinds; ++k)
@@ -140,6 +144,7 @@ void Lane::unlock_after_fork(bool in_child) noexcept {
     // The threads that ran batches are not here. Whoever waits for those is answered by
     // shut_down(); their memory is left alone.
     running_ = 0;
+    new (&own_idle_) Idle;
   }
   mutex_.unlock();
 }

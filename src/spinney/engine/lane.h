@@ -60,6 +60,17 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   bool has_work() const noexcept { return queued_rows_.load() > 0 || retry_count_.load() > 0; }
   // Not before this time is tick() needed (as far as submitters know).
   std::atomic<int64_t>& next_due_ns() noexcept { return next_due_ns_; }
+  // Whether its batches run on threads of its own (Crew), and how many at once (0: any number).
+  bool waits() const noexcept { return waits_; }
+  size_t at_once() const noexcept { return at_once_; }
+  // Where the threads sleep that run its batches: with all workers, or its own crew.
+  Idle& idle() noexcept { return waits_ ? own_idle_ : shared_.idle; }
+  // The crew's threads end once they have run what they took.
+  void dismiss_crew() noexcept {
+    dismissed_.store(true);
+    own_idle_.notify_all();
+  }
+  bool dismissed() const noexcept { return dismissed_.load(); }
   // Nothing of a request is left here.
   bool vacant() const noexcept { return nodes_out_.load() == 0; }
 
@@ -135,9 +146,13 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   Shared& shared_;
   std::array<std::optional<AnswerShape>, kAnswerKinds> shapes_;
   size_t width_ = 0;
+  size_t at_once_ = 0;
+  bool waits_ = false;
   bool splits_ = true;
   bool shares_ = false;  // single flight
 
+  Idle own_idle_;  // of the crew
+  std::atomic<bool> dismissed_{false};
   request::NodeStore store_;
   queue::Intake intake_;
   Counters counters_;

@@ -51,8 +51,8 @@ double Lane::wait_ns(Priority level) const noexcept {
   const double cap = static_cast<double>(std::max<size_t>(cap_.load(std::memory_order_relaxed), 1));
   const double row = row_ns_.load(std::memory_order_relaxed) +
                      batch_ns_.load(std::memory_order_relaxed) / std::min(cap, rows + 1);
-  size_t at_once = shared_.workers;
-  if (const size_t most = backend_->concurrency(); most != 0) at_once = std::min(at_once, most);
+  size_t at_once = waits_ ? at_once_ : shared_.workers;
+  if (at_once_ != 0) at_once = std::min(at_once, at_once_);
   return rows * row / static_cast<double>(at_once);
 }
 
@@ -156,7 +156,7 @@ Admission Lane::submit(const Request& request, response::DoneList& done) noexcep
                           : request.deadline_ns;
   intake_.push(node);  // from here on the node is not ours
   note_due(due);
-  shared_.idle.notify();
+  idle().notify();
   return admitted;
 }
 

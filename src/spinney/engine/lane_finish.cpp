@@ -133,7 +133,7 @@ void Lane::finish(Batch* batch) noexcept {
       fit_.add(batch->rows, static_cast<double>(now - batch->started_ns));
       publish_costs();
     }
-    more = backend_->concurrency() != 0;
+    more = at_once_ != 0;
     if (batch->failed && halve(batch)) {
       more = true;
     } else {
@@ -149,7 +149,7 @@ void Lane::finish(Batch* batch) noexcept {
     release_dropped();
     free = take_free();
   }
-  if (more && has_work()) shared_.idle.notify();
+  if (more && has_work()) idle().notify();
   tell(done, free);
 }
 
@@ -178,7 +178,7 @@ int64_t Lane::tick() noexcept {
     release_dropped();
     free = take_free();
   }
-  if (ready_now) shared_.idle.notify();
+  if (ready_now) idle().notify();
   tell(done, free);
   int64_t known = next_due_ns_.load(std::memory_order_seq_cst);
   while (next < known && !next_due_ns_.compare_exchange_weak(known, next)) {

@@ -254,8 +254,7 @@ Batch* Lane::take() noexcept {
     const std::lock_guard lock(mutex_);
     drain_intake();
     const int64_t now = shared_.clock->now_ns();
-    const size_t most = backend_->concurrency();
-    if (most == 0 || running_ < most) {
+    if (at_once_ == 0 || running_ < at_once_) {
       batch = take_retry(now, done);
       if (!batch && ready(now)) batch = fill_batch(now, done);
     }

@@ -12,8 +12,12 @@
 
 namespace spinney::engine {
 
+inline constexpr size_t kWaitersMax = 1024;
+
 struct EngineOptions {
-  size_t num_workers = 0;  // threads that score; 0: as many as the process may use
+  // Threads that score; 0: as many as the process may use. Models whose back end waits for others
+  // (Backend::waits()) have threads of their own beside them, kWaitersMax at most.
+  size_t num_workers = 0;
   // Requests of all models that are admitted and not yet answered; 0: no limit of the engine's own.
   size_t max_concurrent_requests = 0;
   // How long a worker looks for work before it sleeps. Sleeping costs the next request a few

@@ -57,6 +57,7 @@ struct EngineStats {
   RequestCounts requests;  // of all models together, those unloaded included
   size_t in_flight = 0;    // at this moment
   size_t workers = 0;
+  size_t waiters = 0;  // threads for back ends that wait
 };
 
 }  // namespace spinney::engine

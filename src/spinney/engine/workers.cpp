@@ -1,5 +1,5 @@
-// The threads of an engine: workers that score, one that keeps time, one that tells completions
-// which may block; and how they end.
+// The threads of an engine: workers that score, crews that wait for back ends which score
+// elsewhere, one that keeps time, one that tells completions which may block; and how they end.
 #include <system_error>
 
 #include "spinney/engine/core.h"
@@ -7,10 +7,10 @@
 namespace spinney::engine {
 
 template <typename Function>
-void Core::spawn(Function&& function) {
+void Core::spawn(std::vector<std::thread>& threads, Function&& function) {
   threads_running_.fetch_add(1);
   try {
-    threads_->emplace_back([self = shared_from_this(), function] {
+    threads.emplace_back([self = shared_from_this(), function] {
       function(*self);
       self->threads_running_.fetch_sub(1);
       futex_wake(self->threads_running_);
@@ -22,32 +22,69 @@ void Core::spawn(Function&& function) {
 }
 
 Status Core::start() {
+  Status hired;  // without a crew of its own only its model stands still
+  for (const auto& crew : crews_)
+    if (Status status = hire(*crew); !status.ok()) hired = std::move(status);
   try {
     threads_ = std::make_unique<std::vector<std::thread>>();
     threads_->reserve(options_.num_workers + 2);
-    for (size_t i = 0; i < options_.num_workers; ++i) spawn([i](Core& core) { core.work(i); });
-    spawn([](Core& core) { core.keep_time(); });
-    spawn([](Core& core) { core.deliver(); });
+    for (size_t i = 0; i < options_.num_workers; ++i)
+      spawn(*threads_, [i](Core& core) { core.work(i); });
+    spawn(*threads_, [](Core& core) { core.keep_time(); });
+    spawn(*threads_, [](Core& core) { core.deliver(); });
   } catch (const std::system_error& error) {
     return Error{Code::kTooLarge, std::string("the system gives no more threads (num_workers " +
                                               std::to_string(options_.num_workers) + "): ") +
                                       error.what()};
   }
+  return hired;
+}
+
+Status Core::hire(Crew& crew) {
+  if (!options_.threads) return {};
+  const std::string& name = crew.lane()->name();
+  size_t all = crew.size();
+  {
+    const std::shared_lock lock(directory_mutex_);
+    for (const auto& other : crews_)
+      if (other.get() != &crew) all += other->size();
+  }
+  if (all > kWaitersMax)
+    return Error{Code::kTooLarge, "model \"" + name + "\" waits, and its " +
+                                      std::to_string(crew.size()) + " batches at once would make " +
+                                      std::to_string(all) + " threads that wait; at most " +
+                                      std::to_string(kWaitersMax) + " may: lower its concurrency"};
+  try {
+    std::vector<std::thread>& threads = crew.make_threads();
+    for (size_t i = 0; i < crew.size(); ++i)
+      spawn(threads, [lane = crew.lane()](Core& core) { core.wait_on(*lane); });
+  } catch (const std::system_error& error) {
+    return Error{Code::kTooLarge, "the system gives no more threads for model \"" + name +
+                                      "\", which waits: " + error.what()};
+  }
   return {};
 }
 
+// The end of what take() began.
+bool Core::run_batch(Lane& lane) noexcept {
+  if (!lane.has_work()) return false;
+  batch::Batch* batch = lane.take();
+  if (!batch) return false;
+  if (lane.has_work() && (lane.waits() ? lane.at_once() : shared_.workers) > 1)
+    lane.idle().notify();
+  batch->run();
+  lane.remember(*batch);
+  lane.finish(batch);
+  return true;
+}
+
 // A batch of the first lane, from `turn` on, that has one.
-bool Core::work_once(const Lanes& lanes, size_t& turn) noexcept {
+bool Core::work_once(const Lanes& lanes, size_t& turn, Work work) noexcept {
   for (size_t i = 0; i < lanes.size(); ++i) {
     Lane& lane = *lanes[(turn + i) % lanes.size()];
-    if (!lane.has_work()) continue;
-    batch::Batch* batch = lane.take();
-    if (!batch) continue;
+    if (work != Work::kAny && lane.waits() != (work == Work::kWaiting)) continue;
+    if (!run_batch(lane)) continue;
     turn = (turn + i + 1) % lanes.size();
-    if (shared_.workers > 1 && lane.has_work()) shared_.idle.notify();
-    batch->run();
-    lane.remember(*batch);
-    lane.finish(batch);
     return true;
   }
   return false;
@@ -66,9 +103,16 @@ void Core::work(size_t number) {
       known = directory_version_.load();
       lanes = all_lanes();
     }
-    if (work_once(*lanes, turn)) continue;
+    if (work_once(*lanes, turn, Work::kComputing)) continue;
     lanes.reset();  // a worker that sleeps keeps no model that is replaced meanwhile
     shared_.idle.wait(epoch, options_.spin_ns);
+  }
+}
+
+void Core::wait_on(Lane& lane) noexcept {
+  while (!stopping_.load() && !lane.dismissed()) {
+    const uint32_t epoch = lane.idle().epoch();
+    if (!run_batch(lane)) lane.idle().wait(epoch, 0);
   }
 }
 
@@ -110,14 +154,21 @@ void Core::deliver() {
   while (shared_.mailbox.wait()) shared_.mailbox.deliver();
 }
 
-bool Core::run_some() noexcept {
+bool Core::run_some(Work work) noexcept {
   const std::shared_ptr<const Lanes> lanes = all_lanes();
-  return work_once(*lanes, turn_);
+  return work_once(*lanes, turn_, work);
+}
+
+void Core::rouse() noexcept {
+  shared_.idle.notify_all();
+  const std::shared_ptr<const Lanes> lanes = all_lanes();
+  for (const auto& lane : *lanes)
+    if (lane->waits()) lane->idle().notify_all();
 }
 
 bool Core::wait_for_drained(int64_t timeout_ns) {
   if (!options_.threads) {
-    while (shared_.in_flight.load() > 0 && run_some()) {
+    while (shared_.in_flight.load() > 0 && run_some(Work::kAny)) {
     }
     return shared_.in_flight.load() == 0;
   }
@@ -139,7 +190,7 @@ bool Core::drain(int64_t timeout_ns) {
     closed_ = true;
     shared_.draining.store(true);
   }
-  shared_.idle.notify_all();
+  rouse();
   return wait_for_drained(timeout_ns);
 }
 
@@ -154,7 +205,7 @@ void Core::stop(int64_t timeout_ns) {
   const std::shared_ptr<const Lanes> lanes = all_lanes();
   for (const auto& lane : *lanes) lane->shut_down();
   stopping_.store(true);
-  shared_.idle.notify_all();
+  rouse();
   shared_.timer_bell.fetch_add(1);
   futex_wake(shared_.timer_bell);
   shared_.mailbox.close();
@@ -174,6 +225,12 @@ void Core::join_threads(int64_t timeout_ns) {
     futex_wait(threads_running_, running, left);
   }
   const bool ended = threads_running_.load() == 0;
+  Crews crews;
+  {
+    const std::unique_lock lock(directory_mutex_);
+    crews.swap(crews_);
+  }
+  for (const auto& crew : crews) crew->end(ended);
   for (std::thread& thread : *threads_) ended ? thread.join() : thread.detach();
   threads_.reset();
 }

@@ -31,36 +31,34 @@ class Memory {
 
 class Model final : public backend::Backend {
  public:
-  Model(World& world, std::string version, bool idempotent, size_t concurrency)
-      : world_(world),
-        version_(std::move(version)),
-        idempotent_(idempotent),
-        concurrency_(concurrency) {}
+  Model(World& world, Version& version, bool idempotent, bool waits)
+      : world_(world), version_(version), idempotent_(idempotent), waits_(waits) {}
   size_t width() const override { return kWidth; }
   Result<AnswerShape> answer(AnswerKind kind) const override {
     if (kind == AnswerKind::kProba) return unsupported("no probabilities");
     return AnswerShape{2, ElementType::kFloat64};
   }
   Status score(const backend::BatchInput& input, backend::BatchOutput& output) const override {
-    return world_.score(version_, idempotent_, input, output);
+    return world_.score(version_, input, output);
   }
   bool idempotent() const override { return idempotent_; }
-  size_t concurrency() const override { return concurrency_; }
+  size_t concurrency() const override { return version_.concurrency; }
+  bool waits() const override { return waits_; }
 
  private:
   World& world_;
-  std::string version_;
+  Version& version_;
   bool idempotent_;
-  size_t concurrency_;
+  bool waits_;
 };
 
 }  // namespace
 
-World::World(uint64_t seed, bool planted) : seed_(seed), planted_(planted), random_(seed) {
+World::World(uint64_t seed, Planted planted) : seed_(seed), planted_(planted), random_(seed) {
   failing_state() = seed * 2 + 1;
   EngineOptions options;
   options.threads = false;
-  options.num_workers = 1 + below(3);
+  options.num_workers = workers_ = 1 + below(3);
   options.clock = &clock_;
   if (chance(0.3)) options.max_concurrent_requests = 1 + below(20);
   engine_ = Engine::make(options).value();
@@ -96,20 +94,28 @@ void World::fault(const std::string& what) {
 
 void World::load(const std::string& name) {
   const int number = ++versions_[name];
-  const size_t concurrency = chance(0.3) ? 1 : 0;
-  auto model =
-      std::make_shared<Model>(*this, name + std::to_string(number), idempotent_, concurrency);
+  loaded_.push_back(std::make_unique<Version>());
+  Version& version = *loaded_.back();
+  version.name = name + std::to_string(number);
+  version.number = number;
+  version.waits = chance(0.3);
+  version.concurrency = chance(version.waits ? 0.8 : 0.3) ? 1 : 0;
+  auto model = std::make_shared<Model>(*this, version, idempotent_,
+                                       version.waits && planted_ != Planted::kBlocking);
   Status status;
   {
     const Memory memory(no_memory_ && number > 1);
     status = engine_->load(name, "", model, options_);
   }
+  if (status.ok()) waits_[name] = version.waits;
   if (status.ok()) return;
   --versions_[name];
   if (!stopped_ && !no_memory_) fault("load failed: " + status.error().message);
 }
 
-void World::submit() {
+void World::submit() { submit_to(versions_.size() > 1 && chance(0.5) ? "b" : "a"); }
+
+Asked& World::submit_to(const std::string& name) {
   auto asked = std::make_unique<Asked>();
   asked->number = asked_.size();
   const auto content = static_cast<double>(below(chance(0.5) ? 5 : 1000));
@@ -121,7 +127,6 @@ void World::submit() {
       asked->doubles.push_back(value);
     }
   Request& request = asked->request;
-  const std::string name = versions_.size() > 1 && chance(0.5) ? "b" : "a";
   request.model = name;
   request.rows = chance(0.5) ? dense_rows(asked->floats.data(), count, kWidth)
                              : dense_rows(asked->doubles.data(), count, kWidth);
@@ -149,11 +154,41 @@ void World::submit() {
   if (admission.ok()) {
     kept->admitted = true;
     kept->id = admission.id;
-    return;
+    return *kept;
   }
   if (kept->replies != 0) fault("a refused request was told as well");
   if (admission.error().message.empty()) fault("a refusal without a message");
   if (stopped_ != (admission.refusal == Refusal::kShutDown)) fault("kShutDown and stop disagree");
+  return *kept;
+}
+
+void World::run_some(Work work) {
+  const Work before = std::exchange(doing_, work);
+  engine_->run_some(work);
+  doing_ = before;
+}
+
+void World::stop() {
+  stopped_ = true;
+  const Work before = std::exchange(doing_, Work::kAny);
+  engine_->stop(chance(0.5) ? 0 : kSecond);
+  doing_ = before;
+}
+
+// While a batch waits somewhere, and no worker computes, a request for a model that computes is
+// answered by workers alone.
+void World::compute_meanwhile() {
+  for (const auto& [name, waits] : waits_) {
+    if (waits || stopped_) continue;
+    const Asked& asked = submit_to(name);
+    for (int i = 0; i < 400 && asked.admitted && asked.replies == 0; ++i) {
+      run_some(Work::kComputing);
+      engine_->tick();
+      clock_.advance(100 * kMicrosecond);
+    }
+    if (asked.admitted && asked.replies == 0) fault("a batch that waits keeps others waiting");
+    return;
+  }
 }
 
 void World::cancel() {
@@ -205,29 +240,36 @@ void World::check_rows(const backend::BatchInput& input) {
   }
 }
 
-Status World::score(const std::string& version, bool idempotent, const backend::BatchInput& input,
+Status World::score(Version& version, const backend::BatchInput& input,
                     backend::BatchOutput& output) {
   const Memory plenty(false);
-  (void)idempotent;
   check_rows(input);
+  if (version.waits ? doing_ == Work::kComputing : doing_ == Work::kWaiting)
+    fault("a batch was run by threads of the other kind");
+  const size_t most = version.concurrency || !version.waits ? version.concurrency : workers_;
+  if (++version.running > most && most != 0) fault("more batches at once than the model allows");
+  computing_ += !version.waits;
   if (input.rows.count > options_.max_batch_size) fault("a batch beyond max_batch_size");
-  const double number = std::strtod(version.c_str() + 1, nullptr);
   Status status;
   for (size_t r = 0; r < input.rows.count; ++r) {
     if (input.rows.at(r, 2) != 0) status = Error{Code::kInternal, "poison"};
     static_cast<double*>(output.data)[2 * r] =
         answer_of(input.rows.at(r, 0), input.rows.at(r, 1), input.kind);
-    static_cast<double*>(output.data)[2 * r + 1] = number;
+    static_cast<double*>(output.data)[2 * r + 1] = version.number;
   }
-  if (planted_ && input.rows.count >= 6) {
+  if (planted_ == Planted::kMixedRows && input.rows.count >= 6) {
     auto* answers = static_cast<double*>(output.data);
     std::swap(answers[2], answers[2 * (input.rows.count - 1)]);
   }
   clock_.advance(static_cast<int64_t>(input.rows.count) * 20 * kMicrosecond);
   if (chance(slow_)) clock_.advance(static_cast<int64_t>(below(6)) * kMillisecond);
-  if (++depth_ <= kNested)
+  if (++depth_ <= kNested) {
     while (chance(0.5)) step();
+    if (version.waits && computing_ == 0 && chance(0.3)) compute_meanwhile();
+  }
   --depth_;
+  --version.running;
+  computing_ -= !version.waits;
   if (fails_ && chance(0.1)) throw std::runtime_error("the model throws");
   if (fails_ && chance(0.05)) throw 7;
   return status;
@@ -260,10 +302,9 @@ void World::step() {
     const Memory plenty(false);
     load(chance(0.7) ? "a" : "b");
   } else if (chance(0.004)) {
-    stopped_ = true;
-    engine_->stop(chance(0.5) ? 0 : kSecond);
+    stop();
   } else {
-    engine_->run_some();
+    run_some(chance(0.4) ? Work::kAny : chance(0.5) ? Work::kComputing : Work::kWaiting);
   }
 }
 
@@ -299,7 +340,7 @@ std::string World::run() {
   for (int i = 0; i < 5000 && engine_->stats().in_flight > 0; ++i) {
     clock_.advance(100 * kMicrosecond);
     engine_->tick();
-    engine_->run_some();
+    run_some(Work::kAny);
   }
   check_counts();
   engine_->stop(0);

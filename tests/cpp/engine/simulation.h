@@ -14,6 +14,22 @@
 
 namespace spinney::engine::testing_world {
 
+// What is wrong on purpose, to see that it is found.
+enum class Planted {
+  kNothing,
+  kMixedRows,  // the model gives some rows of larger batches one another's answers
+  kBlocking,   // models that wait don't say so, and hold up workers
+};
+
+// A version of a model.
+struct Version {
+  std::string name;  // with its number
+  double number = 0;
+  bool waits = false;
+  size_t concurrency = 0;
+  size_t running = 0;  // batches at this moment
+};
+
 // One caller's request, and what became of it.
 struct Asked {
   uint64_t number = 0;
@@ -33,17 +49,14 @@ struct Asked {
 
 class World : public Completion {
  public:
-  // With `planted`, the model gives some rows of larger batches one another's answers, as an engine
-  // that mixes rows would.
-  explicit World(uint64_t seed, bool planted = false);
+  explicit World(uint64_t seed, Planted planted = Planted::kNothing);
   ~World() override;
   // Runs to the end; the faults found, empty if none.
   std::string run();
 
   void finish(std::span<Finished> finished) noexcept override;
   // Called by the model while a batch runs: other things happen meanwhile.
-  Status score(const std::string& version, bool idempotent, const backend::BatchInput& input,
-               backend::BatchOutput& output);
+  Status score(Version& version, const backend::BatchInput& input, backend::BatchOutput& output);
 
  private:
   bool chance(double p) { return std::uniform_real_distribution<>(0, 1)(random_) < p; }
@@ -51,15 +64,22 @@ class World : public Completion {
   void fault(const std::string& what);
   void step();
   void submit();
+  Asked& submit_to(const std::string& name);
+  void run_some(Work work);
+  void compute_meanwhile();
+  void stop();
   void cancel();
   void load(const std::string& name);
   void check_counts();
   void check_rows(const backend::BatchInput& input);
 
   uint64_t seed_;
-  bool planted_;
+  Planted planted_;
   std::mt19937_64 random_;
   ManualClock clock_{kSecond};
+  size_t workers_ = 0;
+  Work doing_ = Work::kAny;  // what runs batches at this moment
+  size_t computing_ = 0;     // batches at this moment of models that compute
   std::unique_ptr<Engine> engine_;
   ModelOptions options_;
   bool idempotent_ = true;
@@ -68,7 +88,9 @@ class World : public Completion {
   double slow_ = 0;
   int depth_ = 0;
   bool stopped_ = false;
-  std::map<std::string, int> versions_;  // name -> number of the current version
+  std::map<std::string, int> versions_;           // name -> number of the current version
+  std::map<std::string, bool> waits_;             // name -> of the current version
+  std::vector<std::unique_ptr<Version>> loaded_;  // all that ever were
   std::vector<std::unique_ptr<Asked>> asked_;
   std::string faults_;
 };

@@ -30,10 +30,13 @@ TEST(Simulation, HoldsItsInvariantsForEverySeed) {
 
 // The simulation is worth something only if it sees what it looks for.
 TEST(Simulation, FindsAPlantedFault) {
-  uint64_t seed = 1;
-  while (seed <= 200 && World(seed, true).run().find("another row's answer") == std::string::npos)
-    ++seed;
-  EXPECT_LE(seed, 200u);
+  const auto found = [&](Planted planted, const char* fault) {
+    uint64_t seed = 1;
+    while (seed <= 200 && World(seed, planted).run().find(fault) == std::string::npos) ++seed;
+    return seed <= 200;
+  };
+  EXPECT_TRUE(found(Planted::kMixedRows, "another row's answer"));
+  EXPECT_TRUE(found(Planted::kBlocking, "threads of the other kind"));
 }
 
 }  // namespace
