@@ -5,8 +5,8 @@
 
 Prints: requests a second of many threads that keep many one-row requests in flight, every answer
 compared with the model's own; the time of one predict and of one request alone through the queue;
-what warm-up saves the first request; what monitoring and the cache of answers cost and save; the
-cost of a future beside the standard library's.
+what warm-up saves the first request; what the cache of answers costs and saves; what a future costs
+beside the standard library's. What monitoring costs, metrics.py measures.
 """
 
 from __future__ import annotations
@@ -130,46 +130,6 @@ def latencies(model, x):
         show("one request alone through the queue: p50, p99 us", both(took))
 
 
-def monitoring(model, x, options):
-    """What it costs, by turns, so that whatever else the machine does meets both alike.
-
-    A queued request is measured in the process's CPU time, which other programs disturb least.
-    """
-    rows = [x[i : i + 1] for i in range(len(x))]
-    expected = model.predict(x)
-    row = x[:1]
-    for dedup in (False, True):
-        plain = {"enable_request_deduplication": dedup}
-        with InferenceEngine(plain) as on, InferenceEngine(
-            {**plain, "enable_monitoring": False}
-        ) as off:
-            queued, alone = {on: [], off: []}, {on: 1.0, off: 1.0}
-            for engine in (on, off):
-                engine.load_model(model)
-            for turn in range(60):
-                for engine in (on, off) if turn % 2 else (off, on):
-                    began, used = time.perf_counter(), time.process_time()
-                    rate, _ = pipelined(
-                        engine, rows, expected, options.threads, options.in_flight, 0.1
-                    )
-                    requests = rate * (time.perf_counter() - began)
-                    queued[engine].append((time.process_time() - used) / requests)
-            for _ in range(0 if dedup else 2000):
-                for engine in (on, off):
-                    predict = engine.predict
-                    began = time.perf_counter()
-                    for _ in range(50):
-                        predict(row)
-                    alone[engine] = min(alone[engine], (time.perf_counter() - began) / 50)
-        for engine in queued:
-            queued[engine] = sorted(queued[engine])[len(queued[engine]) // 4] * 1e6
-        name = "on" if dedup else "off"
-        shown = f"{queued[on]:.3f}  {queued[off]:.3f}"
-        show(f"queue, dedup {name}: CPU us each, monitoring on, off", shown)
-        if not dedup:
-            show("one predict, monitoring adds us", f"{(alone[on] - alone[off]) * 1e6:.3f}")
-
-
 def scaling():
     """What the preprocessor adds to one row of 28 features, by turns with an engine without it."""
     model, x = make_model(100, 4, 28)
@@ -255,7 +215,6 @@ def main():
     model, x = make_model(100, 4, 20)
     throughput(model, x, options)
     latencies(model, x)
-    monitoring(model, x, options)
     scaling()
     warm_up(model, x)
     cache_on_a_slow_model(x)

@@ -170,6 +170,22 @@ class PyEngine {
   std::shared_ptr<BatchLog> batches_ = std::make_shared<BatchLog>();
 };
 
+// Plain C methods, since every prediction calls both.
+PyObject* enter(PyObject* self, PyObject*) {
+  return PyLong_FromLong(nb::inst_ptr<PyEngine>(self)->gate().enter());
+}
+PyObject* leave(PyObject* self, PyObject*) {
+  nb::inst_ptr<PyEngine>(self)->gate().leave();
+  Py_RETURN_NONE;
+}
+
+PyMethodDef gate_methods[] = {
+    {"enter", enter, METH_NOARGS,
+     "enter($self, /)\n--\n\n0 if a request may run now; 1 if the engine is full, 2 if throttled."},
+    {"leave", leave, METH_NOARGS, "leave($self, /)\n--\n\nA request that entered has ended."},
+    {nullptr, nullptr, 0, nullptr},
+};
+
 bool in_main_interpreter() {
 #if PY_VERSION_HEX >= 0x03090000
   return PyInterpreterState_Get() == PyInterpreterState_Main();
@@ -185,7 +201,8 @@ void define_engine(nb::module_& module) {
   PyType_Slot slots[] = {{Py_tp_methods, kServedMethods}, {0, nullptr}};
   nb::class_<ServedHandle>(module, "Served", nb::type_slots(slots),
                            "One loaded model of an Engine, which takes requests.");
-  nb::class_<PyEngine>(module, "Engine",
+  PyType_Slot engine_slots[] = {{Py_tp_methods, gate_methods}, {0, nullptr}};
+  nb::class_<PyEngine>(module, "Engine", nb::type_slots(engine_slots),
                        "The queueing half of spinney.InferenceEngine, which is what to use.")
       .def(nb::init<size_t, size_t, bool>(), "num_workers"_a = 0, "max_concurrent_requests"_a = 0,
            "pin"_a = false)
@@ -209,8 +226,6 @@ void define_engine(nb::module_& module) {
       .def(
           "unload", [](PyEngine& self, const ServedHandle& handle) { self.unload(*handle.served); },
           "served"_a)
-      .def("enter", [](PyEngine& self) { return static_cast<int>(self.gate().enter()); })
-      .def("leave", [](PyEngine& self) { self.gate().leave(); })
       .def(
           "limit", [](PyEngine& self, int64_t requests) { self.gate().limit(requests); },
           "requests"_a)

@@ -3,11 +3,11 @@
 // Used under the interpreter's lock only.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
-#include "spinney/base/clock.h"
 #include "spinney/observe/histogram.h"
 
 namespace spinney::binding {
@@ -20,27 +20,26 @@ struct InferenceCall {
 
 class InferenceWindow {
  public:
-  explicit InferenceWindow(size_t calls_max) : calls_(calls_max) {}
+  explicit InferenceWindow(size_t calls_max)
+      : calls_(calls_max), fold_at_(calls_max < kFold ? calls_max : kFold) {}
 
-  void add(InferenceCall call) {
-    call.ended_ns = SteadyClock::instance().now_ns();
+  // A handful of stores, so that a prediction of less than a microsecond does not feel it: sums and
+  // histogram take in the calls a few dozen at a time, or when somebody asks.
+  void add(const InferenceCall& call) {
     calls_[next_] = call;
     next_ = next_ + 1 == calls_.size() ? 0 : next_ + 1;
-    if (size_ < calls_.size()) ++size_;
-    rows += static_cast<uint64_t>(call.rows);
-    ++updates;
-    inference.record_signed(to_ns(call.inference_s));
+    if (++fresh_ == fold_at_) fold();
   }
   // The i-th oldest of size() calls.
   const InferenceCall& call(size_t i) const {
-    return calls_[(next_ + calls_.size() - size_ + i) % calls_.size()];
+    return calls_[(next_ + calls_.size() - size() + i) % calls_.size()];
   }
-  size_t size() const { return size_; }
+  size_t size() const { return static_cast<size_t>(std::min<uint64_t>(updates(), calls_.size())); }
   size_t calls_max() const { return calls_.size(); }
   void reset() {
-    next_ = size_ = 0;
-    rows = updates = errors = hits = misses = 0;
-    inference.reset();
+    next_ = fresh_ = 0;
+    rows_ = updates_ = errors = hits = misses = 0;
+    inference_.reset();
   }
 
   // NaN and what is beyond 292 years count as 0.
@@ -48,12 +47,37 @@ class InferenceWindow {
     return seconds > 0 && seconds < 9.2e9 ? static_cast<int64_t>(seconds * 1e9) : 0;
   }
 
-  uint64_t rows = 0, updates = 0, errors = 0, hits = 0, misses = 0;
-  observe::Histogram inference;
+  uint64_t errors = 0, hits = 0, misses = 0;
+  uint64_t updates() const { return updates_ + fresh_; }
+  uint64_t rows() const {
+    fold();
+    return rows_;
+  }
+  const observe::Histogram& inference() const {
+    fold();
+    return inference_;
+  }
 
  private:
+  static constexpr size_t kFold = 64;
+
+  void fold() const {
+    for (; fresh_ > 0; --fresh_) {
+      const size_t back = next_ >= fresh_ ? next_ - fresh_ : next_ + calls_.size() - fresh_;
+      const InferenceCall& call = calls_[back];
+      rows_ += static_cast<uint64_t>(call.rows);
+      ++updates_;
+      inference_.record_alone(static_cast<uint64_t>(to_ns(call.inference_s)));
+    }
+  }
+
   std::vector<InferenceCall> calls_;
-  size_t next_ = 0, size_ = 0;
+  size_t next_ = 0;
+  size_t fold_at_;
+  // What is not told apart from outside: sums, and calls that they lack.
+  mutable size_t fresh_ = 0;
+  mutable uint64_t rows_ = 0, updates_ = 0;
+  mutable observe::Histogram inference_;
 };
 
 }  // namespace spinney::binding

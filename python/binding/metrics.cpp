@@ -12,6 +12,7 @@
 
 #include "binding/inference_window.h"
 #include "binding/interpreter_lock.h"
+#include "spinney/base/clock.h"
 #include "spinney/observe/process.h"
 #include "spinney/observe/prometheus.h"
 #include "spinney/observe/trend.h"
@@ -37,7 +38,8 @@ void update(InferenceWindow& window, double inference_time, int64_t batch_size,
     // Recording must not fail the call that is recorded, and one NaN would be every average.
     *time = *time >= 0 ? std::min(*time, kSecondsMax) : 0;
   }
-  window.add({inference_time, preprocessing_time, quantization_time, batch_size, 0});
+  window.add({inference_time, preprocessing_time, quantization_time, batch_size,
+              SteadyClock::instance().now_ns()});
 }
 
 // A column of the window: [call.field of the oldest, ..., of the latest].
@@ -50,12 +52,12 @@ nb::list column(const InferenceWindow& window, Field field) {
 
 nb::dict counts(const InferenceWindow& window) {
   nb::dict out;
-  out["rows"] = window.rows;
-  out["updates"] = window.updates;
+  out["rows"] = window.rows();
+  out["updates"] = window.updates();
   out["errors"] = window.errors;
   out["hits"] = window.hits;
   out["misses"] = window.misses;
-  out["lifetime"] = describe_histogram(window.inference.read(), 1e-9);
+  out["lifetime"] = describe_histogram(window.inference().read(), 1e-9);
   return out;
 }
 
@@ -136,7 +138,7 @@ void define_window(nb::module_& module) {
            })
       .def("_write", [](const InferenceWindow& w, observe::PrometheusText& text,
                         const std::string& name, const observe::Labels& labels) {
-        text.histogram(name, labels, w.inference.read(), 1e-9);
+        text.histogram(name, labels, w.inference().read(), 1e-9);
       });
 }
 

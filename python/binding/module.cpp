@@ -19,6 +19,7 @@
 #include "binding/interpreter_lock.h"
 #include "binding/metrics.h"
 #include "binding/model.h"
+#include "binding/outcomes.h"
 #include "binding/pool.h"
 #include "binding/predict.h"
 #include "binding/prepare.h"
@@ -180,6 +181,7 @@ NB_MODULE(_core, m) {
   define_pool(m);
   define_rank_key(m);
   define_metrics(m);
+  define_outcomes(m);
   define_threads(m);
   define_prepare(m);
   define_futures(m);

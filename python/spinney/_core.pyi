@@ -240,6 +240,24 @@ class Served:
         self, x: Any, priority: int, timeout_ms: float | None, keep: Any, key: Any, /
     ) -> FutureBase | int | None: ...
 
+class Outcomes:
+    def __init__(self, metrics: Any | None) -> None: ...
+    def answered(
+        self,
+        result: Any,
+        started: float,
+        inside: float,
+        took: float | None,
+        scaling: float,
+        quantizing: float,
+        more: dict[str, Any] | None,
+        /,
+    ) -> tuple[bool, Any, dict[str, Any]]: ...
+
+def succeeded(
+    result: Any, took: float, started: float, cached: bool, more: dict[str, Any] | None, /
+) -> tuple[bool, Any, dict[str, Any]]: ...
+
 class Engine:
     def __init__(
         self, num_workers: int = 0, max_concurrent_requests: int = 0, pin: bool = False

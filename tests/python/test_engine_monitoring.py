@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 import time
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -63,6 +65,40 @@ def test_parts_of_the_memory_are_known(model, training_data):
         assert {"memory_pool", "core_pool", "cache", "served_models"} <= followed
 
 
+def test_every_prediction_is_counted(model, training_data):
+    x = training_data[0]
+    with InferenceEngine({"enable_request_deduplication": False}) as engine:
+        assert engine.load_model(model)
+
+        def work():
+            for i in range(300):
+                assert engine.predict(x[i : i + 1 + i % 3])[0]
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        metrics = engine.get_performance_metrics()
+        assert metrics["total_batches"] == 4 * 300
+        assert metrics["total_requests"] == 4 * 600
+        assert len(engine._parts.metrics.inference_times) == 100
+        assert "spinney_inference_seconds_count 1200" in engine.get_prometheus_metrics()
+
+
+def test_a_metrics_manager_put_in_place_is_told_of_each_call(model, training_data):
+    import modules.engine.inference_engine as door
+
+    with mock.patch.object(door, "MetricsManager") as manager, InferenceEngine() as engine:
+        assert engine.load_model(model)
+        assert engine.predict(training_data[0][:3])[0]
+        (took, rows, scaling, quantizing), _ = manager.return_value.update_inference.call_args
+        assert took > 0 and (rows, scaling, quantizing) == (3, 0.0, 0.0)
+        manager.return_value.update_inference.side_effect = ValueError("full")
+        with pytest.raises(ValueError, match="full"):
+            engine.predict(training_data[0][3:5])
+
+
 @pytest.mark.parametrize("monitoring", [True, False])
 def test_expired_answers_leave_while_nobody_asks(model, training_data, monitoring):
     config = {"cache_ttl_seconds": 0.2, "enable_monitoring": monitoring}
@@ -116,8 +152,6 @@ def test_what_the_core_kept_goes_back(model, training_data):
 
 
 def test_no_thread_is_left(model):
-    import threading
-
     before = threading.active_count()
     for _ in range(3):
         with InferenceEngine() as engine:

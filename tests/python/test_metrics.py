@@ -62,8 +62,8 @@ def test_nothing_is_known_at_first():
 
 @settings(max_examples=60, deadline=None)
 @given(
-    window=st.integers(1, 30),
-    calls=st.lists(st.tuples(st.floats(0, 10), st.integers(0, 1000)), max_size=80),
+    window=st.one_of(st.integers(1, 30), st.integers(60, 140)),
+    calls=st.lists(st.tuples(st.floats(0, 10), st.integers(0, 1000)), max_size=200),
 )
 def test_the_window_holds_the_latest(window, calls):
     metrics = PerformanceMetrics(window_size=window)

@@ -12,7 +12,7 @@ from spinney.configs import BatchPriority, EngineState, engine_config, startup_m
 from spinney.engine import lifecycle
 from spinney.engine.future import PredictionFuture
 from spinney.engine.loads import NO_MODEL, Loads
-from spinney.engine.outcomes import failure, level_of, outcome_of, rows_of, success
+from spinney.engine.outcomes import failure, level_of, outcome_of
 from spinney.engine.parts import Parts, unused_details
 from spinney.engine.report import prometheus, report
 from spinney.exceptions import (
@@ -156,21 +156,22 @@ class InferenceEngine(Loads):
             if key is not None:
                 found, result = answers.get(key)
                 if found:
-                    return success(result, 0.0, started, True, more)
+                    return _core.succeeded(result, 0.0, started, True, more)
         inside = perf_counter()
         try:
             result = served.predict(features)
         except Exception as error:
-            return self._predict_again(served, parts, features, error, started, more)
-        took = perf_counter() - inside
+            return self._predict_again(
+                served, parts, features, error, started, scaling, quantizing, more
+            )
+        took = None
         if key is not None:
+            took = perf_counter() - inside
             answers.computed(took)
             answers.put(key, result)
-        if parts.record is not None:
-            parts.record(took, rows_of(result), scaling, quantizing)
-        return success(result, took, started, False, more)
+        return parts.answered(result, started, inside, took, scaling, quantizing, more)
 
-    def _predict_again(self, served, parts, features, error, started, more):
+    def _predict_again(self, served, parts, features, error, started, scaling, quantizing, more):
         """The way for one flat row, and for what cannot be predicted."""
         try:
             row = served.flat_row(features)
@@ -182,10 +183,7 @@ class InferenceEngine(Loads):
             parts.failed(second)
             reason = second if isinstance(second, SpinneyError) else error
             return False, None, failure(reason)
-        took = perf_counter() - inside
-        if parts.record is not None:
-            parts.record(took, rows_of(result))
-        return success(result, took, started, False, more)
+        return parts.answered(result, started, inside, None, scaling, quantizing, more)
 
     def _refused(self, entry):
         return False, None, failure(self._refusal(entry))

@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-from time import monotonic, perf_counter
+from time import monotonic
 
+from spinney._core import succeeded
 from spinney.configs import BatchPriority
 from spinney.engine.future import PredictionFuture
 from spinney.exceptions import InvalidInputError, RequestRefusedError
-
-
-def rows_of(result):
-    return len(result) if type(result) is not list else len(result[0])
-
-
-def success(result, took, started, cached, more=None):
-    metadata = {
-        "inference_time_ms": took * 1e3,
-        "total_time_ms": (perf_counter() - started) * 1e3,
-        "batch_size": rows_of(result),
-        "compiled_model_used": False,
-    }
-    if cached:
-        metadata["cached"] = metadata["cache_hit"] = True
-    if more is not None:
-        metadata.update(more)
-    return True, result, metadata
 
 
 def failure(error):
@@ -44,7 +27,8 @@ def outcome_of(future, began, deadline):
         return False, None, failure(error)
     timing = future._timing() if type(future) is PredictionFuture else None
     took = 0.0 if timing is None else timing[1] * 1e-3
-    return success(result, took, began, type(future) is PredictionFuture and timing is None)
+    cached = type(future) is PredictionFuture and timing is None
+    return succeeded(result, took, began, cached, None)
 
 
 def level_of(priority):

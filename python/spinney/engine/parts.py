@@ -47,6 +47,7 @@ class Parts:
         if config.enable_monitoring:
             self.metrics = self._metrics()
             self.record = self.metrics.update_inference
+        self.answered = _core.Outcomes(self.metrics).answered
         self.batcher = self._batcher()
         self.window = min(_WINDOW, config.max_concurrent_requests or _WINDOW)
         self.watch = LoadWatch(config, self.core, self.trim) if LoadWatch.needed(config) else None

@@ -116,6 +116,23 @@ TEST(Histogram, CountsUpToABound) {
   EXPECT_EQ(histogram.read().count_up_to(1'000'000), 60u);
 }
 
+TEST(Histogram, RecordingAloneIsTheSame) {
+  Histogram alone, atomic;
+  std::mt19937_64 random(5);
+  for (int i = 0; i < 10'000; ++i) {
+    const uint64_t value = random() >> (random() % 64);
+    alone.record_alone(value);
+    atomic.record(value);
+  }
+  const HistogramSnapshot a = alone.read(), b = atomic.read();
+  EXPECT_EQ(a.count(), b.count());
+  EXPECT_EQ(a.sum(), b.sum());
+  EXPECT_EQ(a.min(), b.min());
+  EXPECT_EQ(a.max(), b.max());
+  for (double share : {0.0, 0.25, 0.5, 0.9, 0.999, 1.0})
+    EXPECT_EQ(a.quantile(share), b.quantile(share));
+}
+
 TEST(Histogram, ThreadsLoseNothing) {
   Histogram one;
   Histogram sharded(4);

@@ -1,0 +1,171 @@
+#include "binding/outcomes.h"
+
+#include <array>
+#include <cstdint>
+#include <utility>
+
+#include "binding/inference_window.h"
+#include "binding/model.h"
+#include "binding/numpy_api.h"
+#include "spinney/base/clock.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace spinney::binding {
+namespace {
+
+// What keeps the times of predictions: a PerformanceMetrics, by its window, or any function.
+struct Outcomes {
+  nb::object metrics;  // keeps window
+  InferenceWindow* window = nullptr;
+  nb::object record;
+};
+
+struct Names {
+  PyObject* inference_time = PyUnicode_InternFromString("inference_time_ms");
+  PyObject* total_time = PyUnicode_InternFromString("total_time_ms");
+  PyObject* batch_size = PyUnicode_InternFromString("batch_size");
+  PyObject* compiled = PyUnicode_InternFromString("compiled_model_used");
+  PyObject* cached = PyUnicode_InternFromString("cached");
+  PyObject* cache_hit = PyUnicode_InternFromString("cache_hit");
+};
+const Names* names = nullptr;  // made at import, and for as long as the process
+
+// time.perf_counter() is this clock too.
+int64_t now() { return SteadyClock::instance().now_ns(); }
+
+// Several targets' probabilities are a list of arrays.
+Py_ssize_t rows_of(PyObject* result) {
+  if (PyArray_CheckExact(result) && PyArray_NDIM(reinterpret_cast<PyArrayObject*>(result)) > 0)
+    return PyArray_DIM(reinterpret_cast<PyArrayObject*>(result), 0);
+  if (PyList_CheckExact(result) && PyList_GET_SIZE(result) > 0)
+    return PyObject_Size(PyList_GET_ITEM(result, 0));
+  return PyObject_Size(result);
+}
+
+bool put(PyObject* dict, PyObject* name, PyObject* value) {
+  const Owned held(value);
+  return value && PyDict_SetItem(dict, name, value) == 0;
+}
+
+PyObject* success(PyObject* result, double took_s, double total_s, Py_ssize_t rows, bool cached,
+                  PyObject* more) {
+  const Owned metadata(PyDict_New());
+  PyObject* dict = metadata.get();
+  if (!dict || !put(dict, names->inference_time, PyFloat_FromDouble(took_s * 1e3)) ||
+      !put(dict, names->total_time, PyFloat_FromDouble(total_s * 1e3)) ||
+      !put(dict, names->batch_size, PyLong_FromSsize_t(rows)) ||
+      PyDict_SetItem(dict, names->compiled, Py_False) < 0)
+    return nullptr;
+  if (cached && (PyDict_SetItem(dict, names->cached, Py_True) < 0 ||
+                 PyDict_SetItem(dict, names->cache_hit, Py_True) < 0))
+    return nullptr;
+  if (more != Py_None && PyDict_Update(dict, more) < 0) return nullptr;
+  return PyTuple_Pack(3, Py_True, result, dict);
+}
+
+// Python's floats of `args`; false with a Python error set.
+template <size_t kCount>
+bool read_floats(PyObject* const* args, std::array<double, kCount>& out) {
+  for (size_t i = 0; i < kCount; ++i) {
+    out[i] = PyFloat_AsDouble(args[i]);
+    if (out[i] == -1.0 && PyErr_Occurred()) return false;
+  }
+  return true;
+}
+
+bool expect(Py_ssize_t count, Py_ssize_t wanted) {
+  if (count == wanted) return true;
+  PyErr_Format(PyExc_TypeError, "expected %zd arguments, got %zd", wanted, count);
+  return false;
+}
+
+bool call_record(PyObject* record, double took_s, Py_ssize_t rows, double scaling_s,
+                 double quantizing_s) {
+  const Owned took(PyFloat_FromDouble(took_s)), scaling(PyFloat_FromDouble(scaling_s)),
+      quantizing(PyFloat_FromDouble(quantizing_s)), number(PyLong_FromSsize_t(rows));
+  if (!took || !scaling || !quantizing || !number) return false;
+  const Owned recorded(PyObject_CallFunctionObjArgs(record, took.get(), number.get(), scaling.get(),
+                                                    quantizing.get(), nullptr));
+  return recorded != nullptr;
+}
+
+// answered(result, started, inside, took, scaling, quantizing, more)
+PyObject* answered(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+  if (!expect(count, 7)) return nullptr;
+  const int64_t ended_ns = now();
+  const double ended_s = static_cast<double>(ended_ns) * 1e-9;
+  std::array<double, 2> times;        // started, inside
+  std::array<double, 2> preparation;  // scaling, quantizing
+  if (!read_floats(args + 1, times) || !read_floats(args + 4, preparation)) return nullptr;
+  double took_s = ended_s - times[1];
+  if (args[3] != Py_None) {
+    took_s = PyFloat_AsDouble(args[3]);
+    if (took_s == -1.0 && PyErr_Occurred()) return nullptr;
+  }
+  const Py_ssize_t rows = rows_of(args[0]);
+  if (rows < 0) return nullptr;
+  const Outcomes& outcomes = *nb::inst_ptr<Outcomes>(self);
+  if (outcomes.window)
+    outcomes.window->add({took_s > 0 ? took_s : 0, preparation[0], preparation[1], rows, ended_ns});
+  else if (outcomes.record.is_valid() &&
+           !call_record(outcomes.record.ptr(), took_s, rows, preparation[0], preparation[1]))
+    return nullptr;
+  return success(args[0], took_s, ended_s - times[0], rows, false, args[6]);
+}
+
+// succeeded(result, took, started, cached, more)
+PyObject* succeeded(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  std::array<double, 2> times;  // took, started
+  if (!expect(count, 5) || !read_floats(args + 1, times)) return nullptr;
+  const Py_ssize_t rows = rows_of(args[0]);
+  if (rows < 0) return nullptr;
+  const double total_s = static_cast<double>(now()) * 1e-9 - times[1];
+  return success(args[0], times[0], total_s, rows, args[3] == Py_True, args[4]);
+}
+
+PyCFunction fast(PyObject* (*function)(PyObject*, PyObject* const*, Py_ssize_t)) {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
+}
+
+// Plain C methods: nanobind's dispatcher would be half of what they take.
+PyMethodDef methods[] = {
+    {"answered", fast(answered), METH_FASTCALL,
+     "answered($self, result, started, inside, took, scaling, quantizing, more, /)\n--\n\n"
+     "(True, result, metadata) of a prediction that has just ended, which is recorded. started,\n"
+     "inside: time.perf_counter() at the request's and the model's beginning; took: the model's\n"
+     "seconds, or None if it ended now; more: metadata besides, or None."},
+    {nullptr, nullptr, 0, nullptr},
+};
+PyMethodDef functions[] = {
+    {"succeeded", fast(succeeded), METH_FASTCALL,
+     "succeeded(result, took, started, cached, more, /)\n--\n\n"
+     "(True, result, metadata) of an answer that is recorded elsewhere or came from the cache."},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+}  // namespace
+
+void define_outcomes(nb::module_& module) {
+  static const Names made;
+  names = &made;
+  PyType_Slot slots[] = {{Py_tp_methods, methods}, {0, nullptr}};
+  nb::class_<Outcomes>(module, "Outcomes", nb::type_slots(slots),
+                       "Makes what InferenceEngine.predict gives, and records its times.")
+      .def(
+          "__init__",
+          [](Outcomes* self, nb::object metrics) {
+            new (self) Outcomes;
+            if (metrics.is_none()) return;
+            if (nb::isinstance<InferenceWindow>(metrics))
+              self->window = nb::inst_ptr<InferenceWindow>(metrics);
+            else
+              self->record = metrics.attr("update_inference");
+            self->metrics = std::move(metrics);
+          },
+          "metrics"_a.none());
+  if (PyModule_AddFunctions(module.ptr(), functions) < 0) throw nb::python_error();
+}
+
+}  // namespace spinney::binding
