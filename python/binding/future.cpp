@@ -67,9 +67,13 @@ PyObject* cancelled(PyObject* self, PyObject*) {
   return PyBool_FromLong(is_cancelled(as_future(self)));
 }
 
+// It may be done meanwhile, so that is looked at once more.
+bool is_running(const Future* future) {
+  return !is_done(future) && future->promise->begun() && !is_done(future);
+}
+
 PyObject* running(PyObject* self, PyObject*) {
-  const Future* future = as_future(self);
-  return PyBool_FromLong(!is_done(future) && future->promise->phase() == Promise::kRunning);
+  return PyBool_FromLong(is_running(as_future(self)));
 }
 
 PyObject* cancel(PyObject* self, PyObject*) {
@@ -121,9 +125,8 @@ PyObject* add_done_callback(PyObject* self, PyObject* function) {
 
 PyObject* state_name(PyObject* self, void*) {
   const Future* future = as_future(self);
-  if (!is_done(future))
-    return PyUnicode_FromString(future->promise->phase() == Promise::kRunning ? "RUNNING"
-                                                                              : "PENDING");
+  if (is_running(future)) return PyUnicode_FromString("RUNNING");
+  if (!is_done(future)) return PyUnicode_FromString("PENDING");
   return PyUnicode_FromString(is_cancelled(future) ? "CANCELLED_AND_NOTIFIED" : "FINISHED");
 }
 

@@ -47,6 +47,9 @@ class Promise {
   virtual PyObject* answer() = 0;
   // (queued ms, computed ms, both ms, rows, rows of its batch), or None where nothing was measured.
   virtual PyObject* timing() { Py_RETURN_NONE; }
+  // Whether it is computed at this moment, if it is not done. Looks where the work is, if need be,
+  // so that requests which nobody asks about cost nothing.
+  virtual bool begun() const { return phase() == kRunning; }
   // False if it was answered already. The engine is told by drop().
   bool cancel();
   virtual void drop() {}

@@ -74,6 +74,7 @@ class RequestPromise final : public Promise {
   const Served& served() const { return *served_; }
   void leave() { served_->gate->leave(); }
   void drop() override { served_->engine->cancel(id_); }
+  bool begun() const override { return served_->engine->running(id_); }
 
   void keep(const Finished& finished) {
     times_[0] = finished.submitted_ns;

@@ -60,6 +60,25 @@ def slow():
         function.go.set()
 
 
+def test_running_while_its_batch_is_computed(slow):
+    engine, function = slow
+    second, third = (engine.enqueue_prediction(np.ones((1, 2)) * n) for n in (2, 3))
+    assert function.first.running() and function.first._state == "RUNNING"
+    assert not second.running() and second._state == "PENDING"
+    fourth = engine.enqueue_prediction(np.ones((1, 2)))
+    assert fourth.cancel() and not fourth.running()
+    function.go.set()
+    assert [future.result(30)[0] for future in (function.first, second, third)] == [2, 4, 6]
+    assert not any(future.running() for future in (function.first, second, third))
+
+
+def test_one_that_runs_can_be_cancelled(slow):
+    _, function = slow
+    assert function.first.running()
+    assert function.first.cancel() and function.first.cancelled()
+    assert not function.first.running()
+
+
 def test_answers_are_predict_s(engine, rows, expected):
     futures = [engine.enqueue_prediction(row.reshape(1, -1)) for row in rows]
     for future, value in zip(futures, expected):

@@ -29,7 +29,8 @@ class PredictionFuture(FutureBase, Future):
     """The answer to come of InferenceEngine.enqueue_prediction.
 
     A concurrent.futures.Future in every respect, except that only its engine completes it, and that
-    cancel() also works while the batch is computed: the answer is then dropped.
+    cancel() also works while the batch is computed, when running() is true: the answer is then
+    dropped.
 
     result() gives the prediction, or raises what docs/engine.md lists under Failures. Callbacks run
     on a thread of the engine's that does nothing else: one that blocks delays other callbacks, and

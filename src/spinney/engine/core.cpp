@@ -174,6 +174,13 @@ bool Core::cancel(RequestId id) noexcept {
   return false;
 }
 
+bool Core::running(RequestId id) const noexcept {
+  const std::shared_ptr<const Lanes> lanes = all_lanes();
+  for (const auto& lane : *lanes)
+    if (lane->id() == id.lane) return lane->running(id);
+  return false;
+}
+
 void Core::resume() {
   const std::lock_guard admin(admin_mutex_);
   const std::unique_lock lock(directory_mutex_);

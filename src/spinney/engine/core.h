@@ -34,6 +34,7 @@ class Core : public std::enable_shared_from_this<Core> {
   Status unload(const std::string& name, const std::string& version);
   Admission submit(const Request& request) noexcept;
   bool cancel(RequestId id) noexcept;
+  bool running(RequestId id) const noexcept;
   bool drain(int64_t timeout_ns);
   void resume();
   void stop(int64_t timeout_ns);

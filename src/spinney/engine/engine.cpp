@@ -65,6 +65,8 @@ bool Engine::cancel(RequestId id) noexcept {
   return core_->cancel(id);
 }
 
+bool Engine::running(RequestId id) const noexcept { return core_->running(id); }
+
 int64_t Engine::now_ns() const noexcept { return core_->shared().clock->now_ns(); }
 
 bool Engine::drain(int64_t timeout_ns) {

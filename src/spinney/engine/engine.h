@@ -55,6 +55,8 @@ class Engine {
   // True if the request will be answered with kCancelled, by this call; false if it was answered
   // already, or is being. Its place in the queue, and its turn in a batch, are given up.
   bool cancel(RequestId id) noexcept;
+  // True from when a batch with rows of it was taken until it is answered.
+  bool running(RequestId id) const noexcept;
 
   int64_t now_ns() const noexcept;
 

@@ -43,6 +43,7 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   Admission submit(const Request& request, response::DoneList& done) noexcept;
   void tell(response::DoneList& done) noexcept { tell(done, nullptr); }
   bool cancel(RequestId id) noexcept;
+  bool running(RequestId id) const noexcept;
   // A batch to run(), or null. Expired and shed requests are told on the way.
   batch::Batch* take() noexcept;
   // Between run() and finish(): keeps its answers in the cache, if there is one.

@@ -189,4 +189,13 @@ bool Lane::cancel(RequestId id) noexcept {
   return cancelled;
 }
 
+// One that is answered counts until its caller was told, so that nobody sees it run, and then
+// neither run nor be done.
+bool Lane::running(RequestId id) const noexcept {
+  const std::lock_guard lock(mutex_);
+  const Node* node = store_.at(id.node);
+  return node && id.serial != 0 && node->serial.load(std::memory_order_acquire) == id.serial &&
+         node->leader && node->leader->work_started_ns != 0;
+}
+
 }  // namespace spinney::engine

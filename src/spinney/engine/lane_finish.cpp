@@ -227,6 +227,7 @@ void Lane::settle(Node* delivered) noexcept {
         delivered->batch = nullptr;
         if (--batch->deliveries == 0) recycle(batch);
       }
+      delivered->serial.store(0, std::memory_order_release);  // nobody can mean it any more
       drop_hold(delivered);
       delivered = next;
       ++count;

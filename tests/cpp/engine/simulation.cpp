@@ -230,13 +230,18 @@ void World::finish(std::span<Finished> finished) noexcept {
 void World::check_rows(const backend::BatchInput& input) {
   for (size_t r = 0; r < input.rows.count; ++r) {
     bool wanted = false;
+    bool running = false;
     for (const auto& asked : asked_) {
-      wanted |= (asked->admitted || asked == asked_.back()) && asked->replies == 0 &&
-                asked->content == input.rows.at(r, 0) && asked->request.kind == input.kind &&
-                asked->request.rows.type == input.rows.type &&
-                asked->request.deadline_ns > clock_.now_ns();
+      const bool waits = (asked->admitted || asked == asked_.back()) && asked->replies == 0 &&
+                         asked->content == input.rows.at(r, 0) &&
+                         asked->request.kind == input.kind &&
+                         asked->request.rows.type == input.rows.type &&
+                         asked->request.deadline_ns > clock_.now_ns();
+      wanted |= waits;
+      running |= waits && engine_->running(asked->id);
     }
     if (!wanted) fault("rows were run that nobody waits for");
+    if (wanted && !running) fault("rows are run of requests that do not say so");
   }
 }
 
@@ -312,6 +317,7 @@ void World::check_counts() {
   const RequestCounts counts = engine_->stats().requests;
   uint64_t admitted = 0, ok = 0, failed = 0;
   for (const auto& asked : asked_) {
+    if (engine_->running(asked->id)) fault("an answered request still runs");
     if (asked->replies != (asked->admitted ? 1 : 0))
       fault("request " + std::to_string(asked->number) + " has " + std::to_string(asked->replies) +
             " replies");
