@@ -15,6 +15,7 @@ import numpy as np
 from machine import describe
 from spinney import Quantizer, load, quantize_model
 from spinney.cli.table import markdown_table, print_table
+from spinney.configs import QuantizationMode, QuantizationType
 
 ROOT = Path(__file__).resolve().parent.parent
 N = 16_000_000
@@ -96,16 +97,27 @@ def measure_arrays(seconds):
     return rows
 
 
+def row_options():
+    """(name, options) of every type and mode."""
+    for mode in QuantizationMode:
+        for channels in (False, True):
+            if channels and mode is QuantizationMode.DYNAMIC_PER_CHANNEL:
+                continue
+            options = {"quantization_mode": mode.name, "per_channel": channels}
+            yield f"INT8, {mode.name}" + ", per channel" * channels, options
+    for kind in QuantizationType:
+        if kind is not QuantizationType.INT8:
+            yield kind.name, {"quantization_type": kind.name}
+
+
 def measure_row():
     """Microseconds for one row of 28."""
     x = np.random.default_rng(0).normal(size=(1, 28)).astype(np.float32)
     found = {}
-    for name, options in {
-        "scale of the data": {},
-        "scale known": {"quantization_mode": "STATIC"},
-        "float16": {"quantization_type": "FLOAT16"},
-    }.items():
+    for name, options in row_options():
         quantizer = Quantizer({**options, "enable_cache": False})
+        if options.get("quantization_mode") == "CALIBRATED":
+            quantizer.calibrate([x])
         codes = quantizer.quantize(x)
 
         def many(call, given):
@@ -116,8 +128,9 @@ def measure_row():
             {
                 "quantize": lambda q=quantizer: many(q.quantize, x),
                 "dequantize": lambda q=quantizer, c=codes: many(q.dequantize, c),
+                "both": lambda q=quantizer: many(q.quantize_dequantize, x),
             },
-            0.5,
+            0.3,
         )
         found[name] = {way: seconds / 2000 * 1e6 for way, seconds in best.items()}
     return found
@@ -192,9 +205,9 @@ def main():
             ],
         ),
         (
-            ["one row of 28, from Python", "quantize", "dequantize"],
+            ["one row of 28, from Python", "quantize", "dequantize", "quantize_dequantize"],
             [
-                [name, f"{best['quantize']:.2f} µs", f"{best['dequantize']:.2f} µs"]
+                [name, *(f"{best[way]:.2f} µs" for way in ("quantize", "dequantize", "both"))]
                 for name, best in row.items()
             ],
         ),

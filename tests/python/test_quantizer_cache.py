@@ -7,6 +7,7 @@ import threading
 import numpy as np
 
 from spinney.quantization import Quantizer
+from spinney.quantization.cache import ContentCache
 
 X = np.random.default_rng(3).normal(size=(400, 7)).astype(np.float32)
 
@@ -66,3 +67,29 @@ def test_the_cache_from_many_threads():
     for thread in threads:
         thread.join()
     assert not failures
+
+
+def test_what_a_hit_saves_is_measured_anew(monkeypatch):
+    clock = [0.0]
+
+    def tick():
+        clock[0] += 1.0
+        return clock[0]
+
+    monkeypatch.setattr("spinney.quantization.cache.perf_counter", tick)
+
+    def lookups(cost_s, first_s, n=256):
+        cache, costs = ContentCache(8), iter([first_s])
+
+        def make():
+            clock[0] += next(costs, cost_s)
+            return np.ones(3, np.int8), None
+
+        for _ in range(n):
+            codes, _ = cache.get_or_make(np.ones(3, np.float32), None, make)
+            assert codes.tolist() == [1, 1, 1]
+        return cache.stats()
+
+    cold = lookups(cost_s=0.0, first_s=1e6)
+    assert cold["cache_paused"] and cold["cache_hits"] == 255, "a slow first call is no gain"
+    assert not lookups(cost_s=10.0, first_s=10.0)["cache_paused"]

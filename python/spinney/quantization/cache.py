@@ -4,6 +4,7 @@ than it saves."""
 from __future__ import annotations
 
 from collections import OrderedDict
+from statistics import median
 from threading import Lock
 from time import perf_counter
 from zlib import crc32
@@ -14,6 +15,8 @@ _TOTAL_BYTES_MAX = 64 << 20
 # Lookups after which cost and gain are compared, and calls for which a cache that loses is off.
 _TRIAL_LOOKUPS = 256
 _PAUSE_CALLS = 16384
+# Of so many lookups one makes its result anew, found or not: what is saved must be known.
+_PROBE_LOOKUPS = 32
 
 
 class ContentCache:
@@ -29,13 +32,13 @@ class ContentCache:
         self._entries = OrderedDict()
         self._bytes = 0
         self._pause = 0
-        self._each_s = 0.0  # what a result costs to make, as last seen
         self.hits = self.misses = self.evictions = self.pauses = 0
         self._begin_trial()
 
     def _begin_trial(self):
-        self._lookups = self._trial_hits = self._computed = 0
-        self._lookup_s = self._compute_s = 0.0
+        self._lookups = self._trial_hits = 0
+        self._lookup_s = 0.0
+        self._made_s = []  # what results cost to make
 
     def active(self):
         """False while the cache has stepped aside; counts the call."""
@@ -60,7 +63,13 @@ class ContentCache:
                 self._entries.move_to_end(key)
                 result = found[1].copy(), found[2]
                 self._count(perf_counter() - started, None)
-                return result
+                probing = self._lookups % _PROBE_LOOKUPS == 1
+            else:
+                result = None
+        if result is not None:
+            if probing:
+                self._probe(make)
+            return result
         looked = perf_counter()
         result = make()
         made = perf_counter()
@@ -68,6 +77,14 @@ class ContentCache:
             self._keep(key, x.copy(), result[0].copy(), result[1])
             self._count(looked - started + perf_counter() - made, made - looked)
         return result
+
+    def _probe(self, make):
+        started = perf_counter()
+        codes, _ = make()
+        made_s = perf_counter() - started
+        codes.fill(0)
+        with self._lock:
+            self._made_s.append(made_s)
 
     def _keep(self, key, x, codes, rest):
         self._drop(self._entries.pop(key, None))
@@ -91,13 +108,10 @@ class ContentCache:
             self._trial_hits += 1
         else:
             self.misses += 1
-            self._computed += 1
-            self._compute_s += compute_s
+            self._made_s.append(compute_s)
         if self._lookups < _TRIAL_LOOKUPS:
             return
-        if self._computed:
-            self._each_s = self._compute_s / self._computed
-        if self._trial_hits * self._each_s < self._lookup_s:
+        if self._trial_hits * median(self._made_s or [0.0]) < self._lookup_s:
             self._pause = _PAUSE_CALLS
             self.pauses += 1
             self._clear()

@@ -45,12 +45,11 @@ class Configured(KeptParameters):
         self._floats = Floats(config.buffer_size)
         self._fixed, self._shared, self._last = {}, None, {}
         self._local = local()
-        self._fast = None
+        self._fast, self._keeps = None, mode in _KEPT
         integers = self._storage in STORAGES
-        if integers:
-            self._codes = code_range(self._storage, config.num_bits)
+        self._codes = code_range(self._storage, config.num_bits) if integers else None
         self._plain = not (config.use_percentile or config.outlier_threshold is not None)
-        if integers and self._plain and mode not in _KEPT:
+        if integers and self._plain and not self._keeps:
             self._fast = (STORAGES[self._storage], *self._codes, self._symmetric)
 
     # Quantizing
@@ -67,10 +66,10 @@ class Configured(KeptParameters):
         for QuantizationType.NONE. InvalidInputError: no numbers, NaN or infinity where they are
         refused, CALIBRATED before calibrate.
         """
-        if self._fast is not None and layer_name is None and channel_dim is None:
-            cache = self._cache
-            if cache is None or not cache.active():
-                return self._quantize_plainly(data, validate)
+        if layer_name is None and channel_dim is None:
+            kept = self._fixed.get(None, self._shared) if self._keeps else None
+            if self._quick(kept):
+                return self._quantize_plainly(data, validate, kept)[0]
         kind, layer = layer_kind(self.config, layer_name), layer_name
         x, ours = self._floats.of(data)
         try:
@@ -82,29 +81,49 @@ class Configured(KeptParameters):
         finally:
             release(x, ours)
 
-    def _quantize_plainly(self, data, validate):
-        """One range, one scale, no rules: the way of a single row."""
+    def _quick(self, kept):
+        """Whether _quantize_plainly will do, for data of no layer; counts the call for the cache.
+
+        kept: the parameters that stay, or None.
+        """
+        if self._fast is None and (kept is None or self._codes is None):
+            return False
+        return self._cache is None or not self._cache.active()
+
+    def _quantize_plainly(self, data, validate, kept):
+        """(codes, parameters) without rules or a search for a range: the way of a single row.
+
+        kept: the parameters, or None for such as fit the data.
+        """
         x, ours = data, False
-        if type(x) is not np.ndarray or x.dtype is not FLOAT32 or not x.flags.c_contiguous:
+        if type(x) is not np.ndarray or x.dtype is not FLOAT32 or not x.flags.carray:
             x, ours = self._floats.of(data)
-        if self._per_channel and x.ndim > 1:
-            codes, scale, zero, nans, infinities = _core.quantize_channels_dynamic(
-                x, 1, *self._fast
-            )
-            last = (scale, zero, 1)
-        else:
-            codes, scale, zero, nans, infinities = _core.quantize_dynamic(x, *self._fast)
-            last = (scale, zero)
-        release(x, ours)
-        if nans or infinities:
-            self.counts.outside(0, nans, infinities)
+        clipped = 0  # nothing is beyond a range that is the data's own
+        try:
+            if kept is not None:
+                codes, clipped, nans, infinities = kept.quantize(x)
+                last = kept
+            elif self._per_channel and x.ndim > 1:
+                codes, scale, zero, nans, infinities = _core.quantize_channels_dynamic(
+                    x, 1, *self._fast
+                )
+                last = (scale, zero, 1)
+            else:
+                codes, scale, zero, nans, infinities = _core.quantize_dynamic(x, *self._fast)
+                last = (scale, zero)
+        finally:
+            if ours:
+                x.fill(0)
+        counts = self.counts
+        counts.quantize_calls += 1
+        counts.values += codes.size
+        if clipped or nans or infinities:
+            counts.outside(clipped, nans, infinities)
             if validate:
                 refuse(self.config, nans, infinities)
         self._local.last = last
         self._last[None] = last
-        self.counts.quantize_calls += 1
-        self.counts.values += codes.size
-        return codes
+        return codes, last
 
     def dequantize(self, data, channel_dim=None, layer_name=None, out=None):
         """The float32 values of codes that quantize gave.
@@ -123,8 +142,10 @@ class Configured(KeptParameters):
             return _into(out, codes.astype(np.float32))
         if layer_name is None and channel_dim is None and codes.dtype == self._storage:
             last = self._local.__dict__.get("last")
-            if type(last) is tuple and len(last) == 2:
-                return _core.dequantize_tensor(codes, *last, out)
+            if type(last) is tuple:
+                if len(last) == 2:
+                    return _core.dequantize_tensor(codes, *last, out)
+                return _core.dequantize_channels(codes, *last, out)
         known = self._known(codes, channel_dim, layer_name)
         return known.dequantize(codes, out)
 
@@ -146,6 +167,12 @@ class Configured(KeptParameters):
 
         With optimize_memory and one scale for all, codes are held of 65,536 values at a time.
         """
+        small = type(data) is np.ndarray and data.size <= _BLOCK
+        if small and layer_name is None and channel_dim is None:
+            kept = self._fixed.get(None, self._shared) if self._keeps else None
+            if self._quick(kept):
+                codes, parameters = self._quantize_plainly(data, validate, kept)
+                return self._restored(codes, parameters)
         kind, layer = layer_kind(self.config, layer_name), layer_name
         x, ours = self._floats.of(data)
         try:
@@ -154,15 +181,27 @@ class Configured(KeptParameters):
             axis = self._axis(x, channel_dim)
             if axis is not None or not self.config.optimize_memory or x.size <= _BLOCK:
                 codes, parameters = self._encode(x, validate, channel_dim, layer)
-                result = self._whole(parameters).dequantize(codes)
+                result = self._restored(codes, parameters)
             else:
                 parameters = self._parameters(x, None, validate, layer, channel_dim)
                 result = self._through_blocks(x, parameters, validate)
+                self.counts.dequantize_calls += 1
             self._remember(layer, parameters)
-            self.counts.dequantize_calls += 1
             return result
         finally:
             release(x, ours)
+
+    def _restored(self, codes, parameters):
+        """The values of codes that nobody else has, which are zeroed."""
+        if type(parameters) is not tuple:
+            result = parameters.dequantize(codes)
+        elif len(parameters) == 2:
+            result = _core.dequantize_tensor(codes, *parameters)
+        else:
+            result = _core.dequantize_channels(codes, *parameters)
+        codes.fill(0)
+        self.counts.dequantize_calls += 1
+        return result
 
     def _through_blocks(self, x, parameters, validate):
         if parameters.channel_dim is not None:
@@ -184,9 +223,12 @@ class Configured(KeptParameters):
         axis = self._axis(x, channel_dim)
 
         def make():
-            if self._fast is not None and axis is None:
-                codes, scale, zero, *infinite = _core.quantize_dynamic(x, *self._fast)
-                return codes, ((scale, zero), (0, *infinite))
+            if self._fast is not None:
+                if axis is None:
+                    codes, scale, zero, *infinite = _core.quantize_dynamic(x, *self._fast)
+                    return codes, ((scale, zero), (0, *infinite))
+                codes, *found = _core.quantize_channels_dynamic(x, axis, *self._fast)
+                return codes, ((*found[:2], axis), (0, *found[2:]))
             parameters = self._parameters(x, axis, validate, layer, channel_dim)
             codes, *outside = parameters.quantize(x)
             return codes, (parameters, outside)
