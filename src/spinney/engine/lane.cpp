@@ -122,6 +122,8 @@ ModelStatus Lane::status() const {
   status.cost_batch_ns = batch_ns_.load();
   status.bytes = backend_->bytes();
   status.replicas = backend_->replicas();
+  status.cache_rests = judge_.rests();
+  status.cache_resting = judge_.resting();
   const std::lock_guard lock(mutex_);
   status.batches = batches_;
   status.batch_rows = batch_rows_;

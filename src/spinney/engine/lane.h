@@ -16,6 +16,7 @@
 #include "spinney/backend/backend.h"
 #include "spinney/batch/batch.h"
 #include "spinney/batch/cost_fit.h"
+#include "spinney/cache/judge.h"
 #include "spinney/cache/lru_ttl.h"
 #include "spinney/engine/options.h"
 #include "spinney/engine/shared.h"
@@ -159,6 +160,7 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   Counters counters_;
   observe::Histogram queue_wait_ns_, run_ns_, total_ns_, batch_size_rows_;
   std::unique_ptr<cache::LruTtl> cache_;
+  cache::Judge judge_;  // of the cache
   std::atomic<uint64_t> serials_{1};
   std::atomic<size_t> queued_rows_{0};
   std::array<std::atomic<size_t>, kPriorities> level_rows_{};

@@ -48,11 +48,14 @@ class Key {
 // The node is told from here, without ever being queued. It is the caller's alone until then.
 bool Lane::answer_from_cache(Node* node, int64_t now_ns, response::DoneList& done) noexcept {
   const size_t bytes = node->rows.count * node->shape.row_bytes();
-  if (!node->deduplicate || node->cut || bytes == 0) return false;
+  if (!node->deduplicate || node->cut || bytes == 0 || !judge_.use()) return false;
+  const int64_t begin = shared_.clock->now_ns();
   const Key key(*node);
   char* answer = key.ok() ? node->answer_memory.reserve(bytes) : nullptr;
-  if (!answer || !cache_->get(key.bytes(), std::span(reinterpret_cast<std::byte*>(answer), bytes)))
-    return false;
+  const bool found =
+      answer && cache_->get(key.bytes(), std::span(reinterpret_cast<std::byte*>(answer), bytes));
+  judge_.on_lookup(found, shared_.clock->now_ns() - begin);
+  if (!found) return false;
   node->leader = node;
   node->answered = true;
   node->from_cache = true;
@@ -66,17 +69,33 @@ bool Lane::answer_from_cache(Node* node, int64_t now_ns, response::DoneList& don
 }
 
 void Lane::remember(Batch& batch) noexcept {
-  if (!cache_ || batch.failed || batch.shape.columns == 0) return;
+  if (!cache_) return;
+  if (judge_.resting()) {
+    if (judge_.take_leftovers()) cache_->clear();  // here, where no submitter waits for it
+    return;
+  }
+  if (batch.failed || batch.shape.columns == 0) return;
   const size_t row_bytes = batch.shape.row_bytes();
+  const int64_t begin = shared_.clock->now_ns();
   size_t row = 0;
+  size_t kept = 0;
+  size_t kept_rows = 0;
   for (const Part& part : batch.parts) {
     if (part.leader->deduplicate && !part.leader->cut)
-      if (const Key key(*part.leader); key.ok())
+      if (const Key key(*part.leader); key.ok()) {
         cache_->set(key.bytes(),
                     {reinterpret_cast<const std::byte*>(batch.answers.data() + row * row_bytes),
                      part.rows * row_bytes});
+        ++kept;
+        kept_rows += part.rows;
+      }
     row += part.rows;
   }
+  if (kept == 0) return;
+  const double share = static_cast<double>(kept_rows) / static_cast<double>(row);
+  judge_.on_computed(static_cast<int64_t>(kept),
+                     static_cast<int64_t>(static_cast<double>(begin - batch.started_ns) * share));
+  judge_.on_keep(shared_.clock->now_ns() - begin);
 }
 
 }  // namespace spinney::engine

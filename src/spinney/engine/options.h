@@ -63,7 +63,8 @@ struct ModelOptions {
   // Equal requests in flight are scored once (only where the back end is idempotent).
   bool single_flight = true;
 
-  // Answers kept for equal requests to come; 0: none. Zeroed when they leave.
+  // Answers kept for equal requests to come; 0: none. Zeroed when they leave. A cache whose lookups
+  // cost more than they save steps aside for a while (cache/judge.h).
   size_t cache_entries = 0;
   int64_t cache_ttl_ns = 300 * kSecond;
 

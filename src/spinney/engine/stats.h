@@ -36,13 +36,15 @@ struct ModelStatus {
   bool current = false;  // the version that requests without one get
   RequestCounts requests;
   uint64_t batches = 0;
-  uint64_t batch_rows = 0;   // of all batches together
-  size_t queued_rows = 0;    // at this moment
-  size_t batch_size = 0;     // rows that a batch may have at this moment
-  double cost_row_ns = 0;    // the fitted a of a * rows + b; 0: unknown yet
-  double cost_batch_ns = 0;  // and b
-  size_t bytes = 0;          // of what it scores with, all copies together; 0: unknown
-  size_t replicas = 1;       // copies, one for each NUMA node that has a worker
+  uint64_t batch_rows = 0;     // of all batches together
+  size_t queued_rows = 0;      // at this moment
+  size_t batch_size = 0;       // rows that a batch may have at this moment
+  double cost_row_ns = 0;      // the fitted a of a * rows + b; 0: unknown yet
+  double cost_batch_ns = 0;    // and b
+  size_t bytes = 0;            // of what it scores with, all copies together; 0: unknown
+  size_t replicas = 1;         // copies, one for each NUMA node that has a worker
+  uint64_t cache_rests = 0;    // how often the cache stepped aside, as it cost more than it saved
+  bool cache_resting = false;  // and whether it does at this moment
 };
 
 // Where the time of a model's answered requests went, and the rows of its batches.
