@@ -13,30 +13,42 @@ from spinney.engine.load_watch import CpuMeter, Throttle
 ROWS = np.zeros((1, 10))
 
 
-def cgroup(tmp_path, used_us, quota="200000 100000"):
-    (tmp_path / "cpu.stat").write_text(f"usage_usec {used_us}\nuser_usec 0\n")
-    if quota:
-        (tmp_path / "cpu.max").write_text(quota)
-    return str(tmp_path)
+class Use:
+    """What read_process says of a process that a test makes up."""
+
+    def __init__(self, quota):
+        self.seconds, self.quota = 0.0, quota
+
+    def __call__(self):
+        return {"group_cpu_seconds": self.seconds, "group_cpus": self.quota, "cpu_seconds": 1e6}
 
 
-def test_the_meter_reads_the_control_group_not_the_host(tmp_path, monkeypatch):
+def test_the_meter_reads_the_control_group_not_the_host(monkeypatch):
     monkeypatch.setattr(load_watch, "usable_cpus", lambda: 64)
-    now = [0.0]
-    meter = CpuMeter(cgroup(tmp_path, 0), lambda: now[0])
+    now, use = [0.0], Use(2.0)
+    use.seconds = 1.0
+    meter = CpuMeter(use, lambda: now[0])
     assert meter.cpus == 2.0
-    now[0] = 1.0
-    cgroup(tmp_path, 1_500_000)
+    now[0], use.seconds = 1.0, 2.5
     assert meter.percent() == pytest.approx(75.0)
     now[0] = 2.0
     assert meter.percent() == pytest.approx(0.0)
 
 
-def test_the_meter_without_a_quota_or_a_control_group(tmp_path, monkeypatch):
+def test_the_meter_without_a_quota_or_a_control_group(monkeypatch):
     monkeypatch.setattr(load_watch, "usable_cpus", lambda: 3)
-    assert CpuMeter(cgroup(tmp_path, 0, "max 100000")).cpus == 3.0
-    meter = CpuMeter(str(tmp_path / "absent"))
-    assert meter.cpus == 3.0 and 0.0 <= meter.percent() < 1000.0
+    assert CpuMeter(Use(0.0)).cpus == 3.0
+    use = {"group_cpu_seconds": 0.0, "group_cpus": 0.0, "cpu_seconds": 1.0}
+    now = [0.0]
+    meter = CpuMeter(lambda: use, lambda: now[0])
+    now[0], use["cpu_seconds"] = 1.0, 2.5
+    assert meter.percent() == pytest.approx(50.0)
+
+
+def test_the_meter_reads_this_process():
+    meter = CpuMeter()
+    assert 0 < meter.cpus <= spinney._core.usable_cpus()
+    assert meter.percent() >= 0.0
 
 
 def test_the_throttle_waits_halves_and_lets_go():

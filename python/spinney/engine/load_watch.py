@@ -8,7 +8,7 @@ import os
 import time
 from threading import Event, Thread, current_thread
 
-from spinney._core import usable_cpus
+from spinney._core import read_process, usable_cpus
 
 _log = logging.getLogger("spinney.engine")
 
@@ -21,35 +21,20 @@ _HYSTERESIS = 10.0  # percent below the threshold that counts as below
 class CpuMeter:
     """CPU time that the process's control group used, as a percentage of what it may use."""
 
-    def __init__(self, root="/sys/fs/cgroup", clock=time.monotonic):
-        self._root, self._clock = root, clock
-        self.cpus = self._capacity()
-        self._last = (clock(), self._used_s())
-
-    def _read(self, name):
-        try:
-            with open(os.path.join(self._root, name)) as file:
-                return file.read()
-        except OSError:
-            return None
-
-    def _capacity(self):
+    def __init__(self, read=read_process, clock=time.monotonic):
+        self._read, self._clock = read, clock
+        now = read()
         cpus = float(usable_cpus())
-        quota = (self._read("cpu.max") or "max").split()
-        if quota[0] != "max" and len(quota) == 2:
-            cpus = min(cpus, int(quota[0]) / int(quota[1]))
-        return max(cpus, 0.01)
+        self.cpus = min(cpus, now["group_cpus"] or cpus)
+        self._last = (clock(), self._used_s(now))
 
-    def _used_s(self):
-        for line in (self._read("cpu.stat") or "").splitlines():
-            if line.startswith("usage_usec "):
-                return int(line.split()[1]) * 1e-6
-        total = self._read("cpuacct/cpuacct.usage")  # control groups of version 1
-        return int(total) * 1e-9 if total else time.process_time()
+    @staticmethod
+    def _used_s(now):
+        return now["group_cpu_seconds"] or now["cpu_seconds"]  # where there is no control group
 
     def percent(self):
         """Since the last call."""
-        now, used = self._clock(), self._used_s()
+        now, used = self._clock(), self._used_s(self._read())
         then, used_then = self._last
         self._last = (now, used)
         return 100.0 * (used - used_then) / max(now - then, 1e-9) / self.cpus

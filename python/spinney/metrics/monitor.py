@@ -59,7 +59,8 @@ class MetricsManager(PerformanceMetrics):
         self._marks = []
         self._leaks = LeakWatch(leak_bytes_per_second)
         self._garbage = GarbageWatch()
-        self._cpu = CpuMeter(float(usable_cpus()))
+        quota = read_process()["group_cpus"]  # usable_cpus() rounds it up
+        self._cpu = CpuMeter(min(float(usable_cpus()), quota or math.inf))
         self._cpu_percent = 0.0
         self._started = time.monotonic()
         self._thread = None

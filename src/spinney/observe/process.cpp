@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <ctime>
 
+#include "spinney/base/cgroup.h"
 #include "spinney/base/text_file.h"
 
 namespace spinney::observe {
@@ -43,11 +44,6 @@ GroupUse read_version_2(const std::string& root, const std::string& path) {
   use.periods = field_of(stat, "nr_periods");
   use.throttled = field_of(stat, "nr_throttled");
   use.throttled_ns = static_cast<int64_t>(field_of(stat, "throttled_usec")) * 1000;
-  const std::string limit = read_text(cpu + "/cpu.max");  // "max 100000" where there is none
-  char* rest = nullptr;
-  const double quota = std::strtod(limit.c_str(), &rest);
-  const double period = std::strtod(rest, nullptr);
-  if (quota > 0 && period > 0) use.cpus = quota / period;
   const std::string memory = group_folder(root, path, "memory.current");
   use.memory_bytes = limit_of(read_text(memory + "/memory.current"));
   use.memory_bytes_max = limit_of(read_text(memory + "/memory.max"));
@@ -61,9 +57,6 @@ GroupUse read_version_1(const std::string& root, const std::string& groups) {
   use.periods = field_of(stat, "nr_periods");
   use.throttled = field_of(stat, "nr_throttled");
   use.throttled_ns = static_cast<int64_t>(field_of(stat, "throttled_time"));
-  const double quota = std::strtod(read_text(cpu + "/cpu.cfs_quota_us").c_str(), nullptr);
-  const double period = std::strtod(read_text(cpu + "/cpu.cfs_period_us").c_str(), nullptr);
-  if (quota > 0 && period > 0) use.cpus = quota / period;
   const std::string account =
       group_folder(root + "/cpuacct", group_path(groups, "cpuacct"), "cpuacct.usage");
   use.cpu_ns = std::strtoll(read_text(account + "/cpuacct.usage").c_str(), nullptr, 10);
@@ -97,8 +90,10 @@ ProcessUse read_process() {
 GroupUse read_group(const std::string& proc, const std::string& sys) {
   const std::string groups = read_text(proc + "/self/cgroup");
   const std::string root = sys + "/fs/cgroup";
-  if (exists(root + "/cgroup.controllers")) return read_version_2(root, group_path(groups, ""));
-  return read_version_1(root, groups);
+  GroupUse use = exists(root + "/cgroup.controllers") ? read_version_2(root, group_path(groups, ""))
+                                                      : read_version_1(root, groups);
+  use.cpus = group_quota(proc, sys);
+  return use;
 }
 
 double CpuMeter::percent(int64_t now_ns, int64_t cpu_ns) {

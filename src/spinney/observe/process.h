@@ -22,7 +22,7 @@ ProcessUse read_process();
 // The process's control group, version 1 or 2: what it may use and how often it was held back.
 // Zeros where there is none.
 struct GroupUse {
-  double cpus = 0;              // quota; 0: none
+  double cpus = 0;              // group_quota(): the smallest up to the root; 0: none
   int64_t cpu_ns = 0;           // used by all processes of the group
   uint64_t periods = 0;         // of the quota, so far
   uint64_t throttled = 0;       // periods in which it ran out

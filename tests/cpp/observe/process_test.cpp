@@ -9,6 +9,7 @@
 #include <fstream>
 #include <thread>
 
+#include "spinney/base/cgroup.h"
 #include "spinney/base/text_file.h"
 #include "spinney/observe/prometheus.h"
 #include "spinney/observe/trend.h"
@@ -67,6 +68,28 @@ TEST_F(Folders, GroupsOfVersion1SeenFromInsideAContainer) {
   EXPECT_EQ(use.throttled_ns, 900);
   EXPECT_EQ(use.memory_bytes, 8192u);
   EXPECT_EQ(use.memory_bytes_max, 0u);
+}
+
+TEST_F(Folders, TheSmallestQuotaUpToTheRootCounts) {
+  put("proc/self/cgroup", "0::/pods/a/inner\n");
+  put("sys/fs/cgroup/cgroup.controllers", "cpu memory\n");
+  put("sys/fs/cgroup/pods/a/inner/cpu.stat", "usage_usec 7\n");
+  put("sys/fs/cgroup/pods/a/inner/cpu.max", "400000 100000\n");
+  put("sys/fs/cgroup/pods/a/cpu.max", "max 100000\n");
+  put("sys/fs/cgroup/pods/cpu.max", "250000 100000\n");
+  put("sys/fs/cgroup/cpu.max", "300000 100000\n");
+  EXPECT_EQ(read().cpus, 2.5);
+  EXPECT_EQ(read().cpu_ns, 7'000);
+  EXPECT_EQ(group_quota(root_ / "proc", root_ / "sys"), 2.5);
+}
+
+TEST_F(Folders, TheSmallestQuotaUpToTheRootCountsInVersion1) {
+  put("proc/self/cgroup", "4:cpu,cpuacct:/pods/a\n");
+  for (const auto& [folder, quota] : {std::pair{"/pods/a", "-1"}, {"/pods", "70000"}, {"", "-1"}}) {
+    put(std::string("sys/fs/cgroup/cpu") + folder + "/cpu.cfs_quota_us", quota);
+    put(std::string("sys/fs/cgroup/cpu") + folder + "/cpu.cfs_period_us", "100000");
+  }
+  EXPECT_EQ(read().cpus, 0.7);
 }
 
 TEST_F(Folders, NoGroupIsNoLimit) {

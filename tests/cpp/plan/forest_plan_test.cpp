@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "spinney/base/cgroup.h"
 #include "spinney/cpu/count.h"
 #include "spinney/kernel/forest/registry.h"
 #include "spinney/plan/workers.h"
@@ -159,10 +160,10 @@ TEST(Workers, RunEveryPartOnceAndPassOnWhatIsThrown) {
 }
 
 TEST(Cpus, QuotasAreRead) {
-  EXPECT_EQ(cpu::quota_of("max 100000\n"), 0);
-  EXPECT_EQ(cpu::quota_of("150000 100000\n"), 1.5);
-  EXPECT_EQ(cpu::quota_of("-1\n 100000\n"), 0);
-  EXPECT_EQ(cpu::quota_of(""), 0);
+  EXPECT_EQ(quota_of("max 100000\n"), 0);
+  EXPECT_EQ(quota_of("150000 100000\n"), 1.5);
+  EXPECT_EQ(quota_of("-1\n 100000\n"), 0);
+  EXPECT_EQ(quota_of(""), 0);
   EXPECT_GE(cpu::usable_cpus(), 1u);
 }
 
