@@ -224,12 +224,6 @@ bool read_rows(const Served& served, PyObject* x, Input& input, Owned& converted
   }
   auto* model = static_cast<PyObject*>(served.model_object.get());
   if (!read_input(model, *served.bound, x, input)) return false;
-  if (input.kind == Input::Kind::kSparse) {
-    raise(
-        unsupported("sparse rows are not queued; give them to predict, which reads them as they "
-                    "are, or x.toarray()"));
-    return false;
-  }
   if (input.kind == Input::Kind::kConverted)
     converted.reset(convert_block(input, 0, input.count, input.rows));
   return input.kind != Input::Kind::kConverted || converted;
@@ -256,6 +250,7 @@ PyObject* submit(const std::shared_ptr<Served>& served, PyObject* const* args) {
   if (priority == -1 && PyErr_Occurred()) return nullptr;
   if (!read_deadline(args[2], *served->engine, request.deadline_ns)) return nullptr;
   if (!read_rows(*served, args[0], input, converted)) return failed_future();
+  if (input.kind == Input::Kind::kSparse || input.rows.count == 0) Py_RETURN_NOTIMPLEMENTED;
   if (const Gate::Entry entry = served->gate->enter()) return PyLong_FromLong(entry);
   auto* promise = new (std::nothrow) RequestPromise(served);
   if (!promise) {
@@ -318,7 +313,8 @@ PyMethodDef kServedMethods[] = {
     {"submit", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(submit_entry)),
      METH_FASTCALL,
      "submit(self, x, priority, timeout_ms, keep, key, /)\n--\n\n"
-     "A PredictionFuture of x's rows; None if the model was unloaded meanwhile."},
+     "A PredictionFuture of x's rows; None if the model was unloaded meanwhile; NotImplemented of\n"
+     "no rows and of sparse ones."},
     {nullptr, nullptr, 0, nullptr},
 };
 

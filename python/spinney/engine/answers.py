@@ -13,6 +13,9 @@ KEY_BYTES_MAX = 1 << 16
 LOOKUPS_JUDGED = 1_000
 REST = 20_000
 _KINDS = "biuf"
+_ALIGNMENT = 16  # of rows in a key, which long doubles need
+_BYTES_HEAD = bytes.__basicsize__ - 1  # where the bytes of such an object begin
+_RANKS = b"ranks "
 
 
 class Answers:
@@ -45,7 +48,11 @@ class Answers:
         self._lookup_s = self._model_s = 0.0
 
     def key(self, served, features):
-        """(features, key): features as an array where they were a list; None where none is kept."""
+        """(features, key): features as an array where they were a list; None where none is kept.
+
+        Rows of which a key was taken are to be computed from owned(): somebody else may write into
+        the caller's meanwhile, and the answer would be kept under the key of what they were.
+        """
         if self._rest:
             self._rest -= 1
             return features, None
@@ -66,16 +73,25 @@ class Answers:
             if len(self._prefixes) > 1000:
                 self._prefixes = {}
             prefix = repr((kind[0], features.dtype.str, kind[2])).encode()
+            prefix += b" " * (-(len(prefix) + _BYTES_HEAD) % _ALIGNMENT)
             self._prefixes[kind] = prefix
         if served.rank_key is not None and features.ndim == 2 and features.dtype.char in "fd":
+            features = features.copy()
             try:
                 ranks = served.rank_key.of(features)
             except ValueError:  # rows that do not fit, which predict refuses
                 return features, None
             if ranks is not None:
                 # Answers do not depend on the rows' own number type, nor do ranks.
-                return features, b"ranks %d %d " % (served.token, len(features)) + ranks
+                return features, _RANKS + b"%d %d " % (served.token, len(features)) + ranks
         return features, prefix + features.tobytes()
+
+    def owned(self, served, features, key):
+        """The rows that key was taken of, where nobody else writes."""
+        if served.rank_key is not None and key.startswith(_RANKS):
+            return features  # key() copied them before
+        rows = np.ndarray(features.shape, features.dtype, key, len(key) - features.nbytes)
+        return rows if served.native else rows.copy()  # Python code may write into its rows
 
     def get(self, key):
         """(found, the value)."""

@@ -157,6 +157,7 @@ class InferenceEngine(Loads):
                 found, result = answers.get(key)
                 if found:
                     return _core.succeeded(result, 0.0, started, True, more)
+                features = answers.owned(served, features, key)
         inside = perf_counter()
         try:
             result = served.predict(features)
@@ -249,12 +250,15 @@ class InferenceEngine(Loads):
                     if found:
                         return _core.settled_future(result)
                     keep = parts.answers.put
+                    features = parts.answers.owned(served, features, key)
             future = served.submit(served.as_rows(features), level, timeout_ms, keep, key)
             while future is None:  # replaced by another load between the look-up and here
                 served, why = self._find(model, version)
                 if served is None:
                     return _core.settled_future(None, self._nothing(why))
                 future = served.submit(served.as_rows(features), level, timeout_ms, None, None)
+            if future is NotImplemented:
+                return self._answer_now(served, parts, features)
         except SpinneyError as error:
             return _core.settled_future(None, error)
         if parts.debug:
@@ -262,6 +266,22 @@ class InferenceEngine(Loads):
         if type(future) is PredictionFuture:
             return future
         return _core.settled_future(None, self._refusal(future))
+
+    def _answer_now(self, served, parts, features):
+        """A done future of what the queue does not carry: no rows, and sparse rows."""
+        entry = parts.enter()
+        if entry:
+            return _core.settled_future(None, self._refusal(entry))
+        try:
+            started = perf_counter()
+            result = served.predict(features)
+            parts.answered(result, started, started, None, 0.0, 0.0, None)
+            return _core.settled_future(result)
+        except SpinneyError as error:
+            parts.failed(error)
+            raise
+        finally:
+            parts.leave()
 
     def _nothing(self, why):
         stopped = self.state in (EngineState.STOPPING, EngineState.STOPPED)

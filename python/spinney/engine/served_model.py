@@ -9,6 +9,7 @@ import numpy as np
 
 from spinney._core import Model
 from spinney.configs import ModelType
+from spinney.engine.parcels import Parcel, answer, opened
 from spinney.engine.rank_keys import rank_key_for
 from spinney.exceptions import InvalidInputError, ModelFailedError, UnsupportedModelError
 from spinney.loading import load
@@ -112,36 +113,32 @@ class ServedModel:
         place = (self.name, self.engine_version)
         if self.native:
             self.handle = core.load(*place, self.model, self.kind, options)
+            self.submit = self.handle.submit
         else:
-            width, at_once = self.n_features or 0, 1
+            function = partial(_answer_rows, self.model, self.kind == "proba")
+            width, at_once = 0, 1  # as_rows checks the width, since a Parcel's token has its own
             self.handle = core.load_function(
-                *place,
-                partial(_answer_rows, self.predict),  # not self, which holds what holds this
-                width,
-                at_once,
-                self.idempotent,
-                options,
+                *place, function, width, at_once, self.idempotent, options
             )
-        self.submit = self.handle.submit
+            self.submit = partial(_submit_python, self.handle.submit)
 
     def as_rows(self, features):
-        """Features as submit takes them."""
+        """Features as submit takes them; raises what predict would say of those that do not fit."""
         if self.native:
             if type(features) is np.ndarray and features.ndim == 2:
                 return features
-            row = self.flat_row(features) if type(features) in _FLAT else None
+            row = self.flat_row(features) if _may_be_flat(features) else None
             return features if row is None else row
-        if np.ma.isMaskedArray(features):
-            raise InvalidInputError("masked arrays have no meaning to a Python model; fill them")
         try:
-            rows = np.asarray(features)
-        except Exception as error:
-            raise InvalidInputError(f"expected rows of numbers: {error}") from error
-        if rows.ndim == 1:
-            rows = rows.reshape(1, -1)
-        if rows.dtype.kind in "biu" or rows.dtype == np.float16:
-            rows = rows.astype(np.float64)
-        return rows
+            rows, count = self.model._rows(features)
+        except Exception:
+            row = self.flat_row(features)
+            if row is None:
+                raise
+            rows, count = self.model._rows(row)
+        if type(rows) is np.ndarray and rows.dtype.char in "fd" and rows.dtype.isnative:
+            return rows if rows.flags.aligned else rows.copy()
+        return Parcel(rows, count)
 
     def flat_row(self, features):
         """One flat row of numbers as an array of one row, or None."""
@@ -163,8 +160,35 @@ class ServedModel:
             close()
 
 
-def _answer_rows(predict, rows):
-    answer = predict(rows)
+def _may_be_flat(features):
+    """Whether to look if it is one flat row; frames and sparse rows are not, at no cost."""
+    if type(features) in _FLAT:
+        return True
+    shape = getattr(features, "shape", None)
+    return shape is None or (isinstance(shape, tuple) and len(shape) == 1)
+
+
+def _submit_python(submit, rows, level, timeout_ms, keep, key):
+    if type(rows) is not Parcel:
+        return submit(rows, level, timeout_ms, keep, key)
+    rows.keep, rows.key = keep, key
+    return submit(rows.token(), level, timeout_ms, Parcel.kept, rows)
+
+
+def _answer_rows(model, proba, rows):
+    """Answers a batch of the queue. No method of ServedModel's, which holds what holds this."""
+    method = "predict_proba" if proba else "predict"
+
+    def predict(some, rows_count):
+        return _one_array(model._answer_rows(method, some, rows_count))
+
+    parcels = opened(rows)
+    if parcels is not None:
+        return answer(predict, parcels, len(rows))
+    return predict(rows, len(rows))
+
+
+def _one_array(answer):
     if isinstance(answer, list):
         raise ModelFailedError(
             "a Python model with several targets gives a list of arrays, which the queue "

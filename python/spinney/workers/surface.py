@@ -111,7 +111,9 @@ class PythonModel:
     def _answer(self, method, x):
         if method not in self._methods:
             raise self._lacks(method)
-        rows, count = self._rows(x)
+        return self._answer_rows(method, *self._rows(x))
+
+    def _answer_rows(self, method, rows, count):
         called = self._called if method == "predict" else method
         result = self._run(called, rows, count)
         return _checked(result, count, method, self._classes)
