@@ -9,6 +9,7 @@
 #include "spinney/plan/answers.h"
 #include "spinney/plan/coded_plan.h"
 #include "spinney/plan/missing_plan.h"
+#include "spinney/plan/near_plan.h"
 
 namespace spinney {
 namespace {
@@ -36,8 +37,13 @@ Result<Model> Model::from_bytes(std::span<const char> bytes, load::Format format
 }
 
 Result<Model> Model::make(std::shared_ptr<const Description> description) {
-  SPINNEY_ASSIGN(auto plan, plan::make_plan(description));
+  SPINNEY_ASSIGN(auto plan, plan::make_near_plan(description));
   if (description->bytes() + plan->bytes() >= kWorthReleasing) release_freed_memory();
+  return Model(std::move(description), std::move(plan));
+}
+
+Model Model::of(std::shared_ptr<const Description> description,
+                std::shared_ptr<const plan::Plan> plan) {
   return Model(std::move(description), std::move(plan));
 }
 

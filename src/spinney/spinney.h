@@ -30,6 +30,9 @@ class Model {
   static Result<Model> from_bytes(std::span<const char> bytes,
                                   load::Format format = load::Format::kGuess);
   static Result<Model> make(std::shared_ptr<const Description> description);
+  // With a plan that was made of the same description elsewhere.
+  static Model of(std::shared_ptr<const Description> description,
+                  std::shared_ptr<const plan::Plan> plan);
 
   const Description& description() const { return *description_; }
   const plan::Plan& plan() const { return *plan_; }

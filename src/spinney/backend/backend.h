@@ -13,6 +13,7 @@
 #include "spinney/cpu/topology.h"
 #include "spinney/model/description.h"
 #include "spinney/model/rows.h"
+#include "spinney/plan/near_plan.h"
 #include "spinney/plan/plan.h"
 #include "spinney/request/request.h"
 
@@ -68,12 +69,12 @@ std::shared_ptr<const Backend> make_native(std::shared_ptr<const Description> de
                                            std::shared_ptr<const plan::Plan> plan);
 // On machines of several NUMA nodes: a plan for each node of the placement (Engine::placement()),
 // made by a thread that runs there, so that each worker reads memory near it. With workers on one
-// node, or none, the given plan serves. Errors are those of `make`, by default plan::make_plan().
-using MakePlan = std::function<Result<std::shared_ptr<const plan::Plan>>()>;
+// node, or none, and where the given plan has a copy for each, that one serves. Errors are those of
+// `make`, by default plan::make_plan().
 Result<std::shared_ptr<const Backend>> make_native(std::shared_ptr<const Description> description,
                                                    std::shared_ptr<const plan::Plan> plan,
                                                    const cpu::Assignment& placement,
-                                                   MakePlan make = {});
+                                                   plan::MakePlan make = {});
 
 struct CallableOptions {
   size_t width = 0;   // see Backend

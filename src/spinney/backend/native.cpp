@@ -1,11 +1,10 @@
 // A model's own plan as a back end: one thread a batch, since the engine has the threads.
 #include <algorithm>
-#include <optional>
 
 #include "spinney/backend/backend.h"
-#include "spinney/cpu/per_node.h"
 #include "spinney/link/link.h"
 #include "spinney/plan/answers.h"
+#include "spinney/plan/near_plan.h"
 
 namespace spinney::backend {
 namespace {
@@ -14,23 +13,21 @@ ElementType element_of(NumberType type) {
   return type == NumberType::kFloat32 ? ElementType::kFloat32 : ElementType::kFloat64;
 }
 
-using PlanPtr = std::shared_ptr<const plan::Plan>;
-using Replicas = cpu::PerNode<PlanPtr>;
+using plan::PlanPtr;
 
 class NativeBackend final : public Backend {
  public:
   NativeBackend(std::shared_ptr<const Description> description, PlanPtr plan)
-      : description_(std::move(description)), plan_(std::move(plan)) {}
-  NativeBackend(std::shared_ptr<const Description> description, Replicas replicas, unsigned first)
-      : description_(std::move(description)),
-        plan_(replicas.of(first)),
-        replicas_(std::move(replicas)) {}
+      : description_(std::move(description)), plan_(std::move(plan)) {
+    if (const auto* near = dynamic_cast<const plan::NearPlan*>(plan_.get()))
+      replicas_ = near->size();
+  }
 
   size_t width() const override { return description_->n_features(); }
   bool idempotent() const override { return true; }
   double cost_ns(size_t rows) const override { return plan_->cost_ns(rows); }
-  size_t bytes() const override { return plan_->bytes() * replicas(); }
-  size_t replicas() const override { return replicas_ ? replicas_->size() : 1; }
+  size_t bytes() const override { return plan_->bytes(); }
+  size_t replicas() const override { return replicas_; }
 
   Result<AnswerShape> answer(AnswerKind kind) const override {
     const Output& output = description_->output;
@@ -52,8 +49,7 @@ class NativeBackend final : public Backend {
   }
 
   Status score(const BatchInput& input, BatchOutput& output) const override {
-    const plan::Plan& plan = replicas_ ? *replicas_->near() : *plan_;
-    const plan::Answers answers{*description_, plan, 1};
+    const plan::Answers answers{*description_, *plan_, 1};
     switch (input.kind) {
       case AnswerKind::kValues:
         answers.values(input.rows, output.data);
@@ -65,7 +61,7 @@ class NativeBackend final : public Backend {
         answers.classes(input.rows, static_cast<int32_t*>(output.data));
         break;
       case AnswerKind::kRaw:
-        plan.score(input.rows, output.data, 1);
+        plan_->score(input.rows, output.data, 1);
         break;
     }
     return {};
@@ -83,8 +79,8 @@ class NativeBackend final : public Backend {
 
  private:
   std::shared_ptr<const Description> description_;
-  PlanPtr plan_;                      // the first, if there are several
-  std::optional<Replicas> replicas_;  // only where workers are on several nodes
+  PlanPtr plan_;
+  size_t replicas_ = 1;
 };
 
 }  // namespace
@@ -96,12 +92,13 @@ std::shared_ptr<const Backend> make_native(std::shared_ptr<const Description> de
 
 Result<std::shared_ptr<const Backend>> make_native(std::shared_ptr<const Description> description,
                                                    PlanPtr plan, const cpu::Assignment& placement,
-                                                   MakePlan make) {
-  if (placement.nodes.size() <= 1) return make_native(std::move(description), std::move(plan));
-  if (!make) make = [&] { return plan::make_plan(description); };
-  SPINNEY_ASSIGN(Replicas replicas, Replicas::on(placement, make));
-  return std::shared_ptr<const Backend>(std::make_shared<NativeBackend>(
-      std::move(description), std::move(replicas), placement.nodes.front()));
+                                                   plan::MakePlan make) {
+  const auto* near = dynamic_cast<const plan::NearPlan*>(plan.get());
+  if (placement.nodes.size() > 1 && !(near && near->covers(placement.nodes))) {
+    if (!make) make = [&] { return plan::make_plan(description); };
+    SPINNEY_ASSIGN(plan, plan::NearPlan::make(placement, make));
+  }
+  return make_native(std::move(description), std::move(plan));
 }
 
 }  // namespace spinney::backend

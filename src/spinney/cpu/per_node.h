@@ -48,9 +48,12 @@ class PerNode {
   // The copy of that node; of a node without one, the first.
   const T& of(unsigned node) const {
     const auto found = copies_.find(node);
-    return found == copies_.end() ? copies_.begin()->second : found->second;
+    return found == copies_.end() ? first() : found->second;
   }
-  const T& near() const { return copies_.size() == 1 ? of(0) : of(near_node()); }
+  // Of the node that the caller was placed on, or runs on.
+  const T& near() const { return copies_.size() == 1 ? first() : of(near_node()); }
+  const T& first() const { return copies_.begin()->second; }
+  bool has(unsigned node) const { return copies_.count(node) > 0; }
   size_t size() const { return copies_.size(); }
 
  private:

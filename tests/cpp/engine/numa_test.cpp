@@ -63,7 +63,8 @@ Model small_model() {
   Description description;
   description.scorer = testing::ForestMaker({.name = "small"}, 1).make();
   description.output.value_type = NumberType::kFloat32;
-  return Model::make(std::make_shared<const Description>(description)).value();
+  const auto shared = std::make_shared<const Description>(description);
+  return Model::of(shared, plan::make_plan(shared).value());  // whatever nodes this machine has
 }
 
 void ask_many(Engine& engine, Completion& completion, size_t n, size_t width) {
@@ -114,6 +115,49 @@ TEST(EngineNuma, EveryWorkerReadsTheCopyOfItsNode) {
     replicas.insert(replica);
   }
   EXPECT_EQ(replicas.size(), 2u);
+}
+
+// Whoever asks the model itself reads the copy of the node that he runs on.
+TEST(EngineNuma, DirectPredictionsReadTheCopyOfTheCallersNode) {
+  const Model plain = small_model();
+  Seen seen;
+  size_t made = 0;
+  const auto copy = [&]() -> Result<plan::PlanPtr> {
+    return plan::PlanPtr(std::make_shared<Copy>(plain.shared_plan(), made++, seen));
+  };
+  const cpu::Assignment placement = cpu::assign(*two_nodes(), 4);
+  const plan::PlanPtr near = plan::NearPlan::make(placement, copy).value();
+  EXPECT_EQ(made, 2u);
+  EXPECT_EQ(near->bytes(), 2000u);
+  const Model model = Model::of(plain.shared_description(), near);
+  const std::vector<float> row(model.n_features(), 0.5f);
+  float expected[8] = {};
+  const Rows rows = dense_rows(row.data(), 1, row.size());
+  ASSERT_TRUE(plain.predict_raw(rows, expected).ok());
+  for (const unsigned node : {0, 1, 7})  // 7 has no copy: the first serves
+    std::thread([&, node] {
+      cpu::place_on_node(node);
+      worker_number = node;
+      float scores[8] = {};
+      EXPECT_TRUE(model.predict_raw(rows, scores).ok());
+      EXPECT_EQ(scores[0], expected[0]);
+    }).join();
+  EXPECT_EQ(seen.pairs, (std::set<std::pair<size_t, size_t>>{{0, 0}, {1, 1}, {7, 0}}));
+
+  // The engine's workers share these copies: none is made for them.
+  auto native =
+      backend::make_native(model.shared_description(), model.shared_plan(), placement, copy);
+  ASSERT_TRUE(native.ok());
+  EXPECT_EQ(made, 2u);
+  EXPECT_EQ((*native)->replicas(), 2u);
+  EXPECT_EQ((*native)->bytes(), 2000u);
+}
+
+TEST(EngineNuma, APlanForOneNodeIsThePlanItself) {
+  const Model model = small_model();
+  const auto plan = plan::NearPlan::make(
+      cpu::assign(*two_nodes(), 2), [&]() -> Result<plan::PlanPtr> { return model.shared_plan(); });
+  EXPECT_EQ(*plan, model.shared_plan());
 }
 
 TEST(EngineNuma, OnOneNodeNothingIsCopied) {
