@@ -117,10 +117,24 @@ class PyEngine {
   }
 
   void stop(double seconds) {
-    const Unlocked released;
-    engine_->stop(nanoseconds(seconds));
-    dispatcher_->stop(std::chrono::steady_clock::now() + std::chrono::seconds(1));
+    {
+      const Unlocked released;
+      engine_->stop(nanoseconds(seconds));
+      dispatcher_->stop(std::chrono::steady_clock::now() + std::chrono::seconds(1));
+    }
+    dispatcher_->deliver_unserved();
   }
+
+  // Stands in for the threads that tell futures' callbacks and could not be started: the lanes that
+  // still have none, after delivering what there is.
+  nb::list deliver_unserved() {
+    nb::list lanes;
+    dispatcher_->deliver_unserved();
+    for (const auto lane : {Dispatcher::kConditions, Dispatcher::kCallbacks})
+      if (dispatcher_->unserved(lane)) lanes.append(static_cast<int>(lane));
+    return lanes;
+  }
+  std::shared_ptr<Dispatcher> dispatcher() const { return dispatcher_; }
 
   // In a forked child, whose threads are gone: nothing of this engine may be touched, not even
   // ended.
@@ -234,6 +248,8 @@ void define_engine(nb::module_& module) {
       .def("drain", &PyEngine::drain, "seconds"_a)
       .def("stop", &PyEngine::stop, "seconds"_a)
       .def("abandon", &PyEngine::abandon)
+      .def("deliver_unserved", &PyEngine::deliver_unserved)
+      .def_prop_ro("dispatcher", &PyEngine::dispatcher)
       .def("take_batches", &PyEngine::take_batches)
       .def("stats", [](const PyEngine& self) { return stats_of(self.engine()); })
       .def("models", [](const PyEngine& self) { return models_of(self.engine()); })

@@ -74,8 +74,18 @@ PyObject* stop(PyObject* self, PyObject*) {
   Py_RETURN_NONE;
 }
 
+PyObject* cannot_serve(PyObject* self, PyObject* lane) {
+  const long number = PyLong_AsLong(lane);
+  if (number == -1 && PyErr_Occurred()) return nullptr;
+  nb::inst_ptr<Dispatcher>(self)->cannot_serve(number ? Dispatcher::kCallbacks
+                                                      : Dispatcher::kConditions);
+  Py_RETURN_NONE;
+}
+
 PyMethodDef dispatcher_methods[] = {
     {"serve", serve, METH_O, "serve($self, lane, /)\n--\n\nDelivers futures until stopped."},
+    {"cannot_serve", cannot_serve, METH_O,
+     "cannot_serve($self, lane, /)\n--\n\nNo thread could be started to serve it."},
     {"stop", stop, METH_NOARGS, "stop($self)\n--\n\nEnds the threads that serve."},
     {nullptr, nullptr, 0, nullptr},
 };

@@ -116,8 +116,28 @@ void Dispatcher::stop(Promise::Time deadline) {
     std::unique_lock lock(queue.mutex);
     queue.stopped = true;
     queue.filled.notify_all();
-    if (claimed_[lane] && queue.thread != std::this_thread::get_id())
+    if (claimed_[lane] && !unserved_[lane] && queue.thread != std::this_thread::get_id())
       queue.filled.wait_until(lock, deadline, [&] { return queue.ended; });
+  }
+}
+
+void Dispatcher::deliver_all(Lane lane, const std::vector<PyObject*>& futures) {
+  for (PyObject* future : futures) {
+    if (lane == kConditions && announce(future))
+      push(kCallbacks, future);
+    else
+      deliver(future);
+  }
+}
+
+void Dispatcher::deliver_unserved() {
+  for (Lane lane : {kConditions, kCallbacks}) {
+    std::vector<PyObject*> futures;
+    if (unserved_[lane]) {
+      const std::lock_guard lock(lanes_[lane].mutex);
+      futures.swap(lanes_[lane].futures);
+    }
+    deliver_all(lane, futures);
   }
 }
 
@@ -127,6 +147,7 @@ void Dispatcher::serve(Lane lane) {
   {
     const std::lock_guard lock(queue.mutex);
     queue.thread = std::this_thread::get_id();
+    unserved_[lane] = false;
   }
   for (;;) {
     futures.clear();
@@ -138,12 +159,7 @@ void Dispatcher::serve(Lane lane) {
     }
     PyEval_RestoreThread(state);
     if (futures.empty()) break;  // stopped, and nothing is left
-    for (PyObject* future : futures) {
-      if (lane == kConditions && announce(future))
-        push(kCallbacks, future);
-      else
-        deliver(future);
-    }
+    deliver_all(lane, futures);
   }
   const std::lock_guard lock(queue.mutex);
   queue.ended = true;

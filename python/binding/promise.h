@@ -105,8 +105,13 @@ class Dispatcher {
   // Without the interpreter's lock: ends the threads and waits for them until then, except for the
   // one that calls.
   void stop(Promise::Time deadline);
-  // True the first time for each lane: the caller starts its thread.
+  // True the first time for each lane: the caller starts its thread, or says that it cannot.
   bool claim(Lane lane) { return !claimed_[lane].exchange(true); }
+  void cannot_serve(Lane lane) { unserved_[lane] = true; }
+  bool unserved(Lane lane) const { return unserved_[lane]; }
+  // On a thread that stands in for the ones that did not start: delivers what there is, under the
+  // interpreter's lock, and does not wait.
+  void deliver_unserved();
 
  private:
   struct Queue {
@@ -117,8 +122,11 @@ class Dispatcher {
     bool ended = false;
     std::thread::id thread;
   };
+  void deliver_all(Lane lane, const std::vector<PyObject*>& futures);
+
   Queue lanes_[2];
   std::atomic<bool> claimed_[2] = {};
+  std::atomic<bool> unserved_[2] = {};
 };
 
 }  // namespace spinney::binding

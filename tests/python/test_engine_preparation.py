@@ -74,6 +74,41 @@ def test_a_quantized_row_s_metadata_says_what_was_lost(model, training_data):
         assert "quantization_max_error" in engine.predict(x[0])[2]
 
 
+def test_every_way_in_says_what_quantizing_lost(model, training_data):
+    x = np.nan_to_num(training_data[0][:50])
+    both = {**INPUT, "enable_model_quantization": True}
+    lost = {"quantization_max_error", "quantization_mean_error"}
+    for config, wanted in ((INPUT, lost), (both, lost | {"model_quantization"})):
+        with InferenceEngine(config) as engine:
+            assert engine.load_model(model), engine.last_error
+            for rows in (x, x[:1], x[:0], x):  # the last is kept
+                future = engine.enqueue_prediction(rows)
+                future.result(timeout=30)
+                batched = engine.predict_batch([rows], 30)[0][2]
+                expected = engine.predict(rows)[2]
+                for found in (future.metadata, batched):
+                    assert {name: found[name] for name in wanted} == {
+                        name: expected[name] for name in wanted
+                    }
+                    assert found["batch_size"] == expected["batch_size"] == len(rows)
+            assert future.metadata["cached"] and "cached" not in engine.predict(x[:7])[2]
+
+
+def test_a_preprocessor_that_fails_is_a_failed_future(model, training_data):
+    with InferenceEngine(SCALING) as engine:
+        assert engine.load_model(model)
+
+        class Broken:
+            def transform(self, rows):
+                raise ZeroDivisionError("no rows")
+
+        engine.preprocessor = Broken()
+        assert engine.predict(training_data[0])[2] == {"error": "no rows"}
+        future = engine.enqueue_prediction(training_data[0])
+        assert isinstance(future.exception(timeout=10), ZeroDivisionError)
+        assert future.metadata == {"error": "no rows"}
+
+
 def test_a_preprocessor_that_removes_rows_is_refused():
     removing = {"detect_outliers": True, "outlier_handling": "remove"}
     with pytest.raises(UnsupportedOptionError, match="outlier_handling is 'remove'"):

@@ -9,6 +9,7 @@ from copy import copy
 from threading import Condition, Thread
 
 from spinney._core import FutureBase, _adopt_future_type, _forked
+from spinney.engine import upkeep
 from spinney.exceptions import EngineShutDownError
 
 __all__ = [
@@ -38,6 +39,19 @@ class PredictionFuture(FutureBase, Future):
     """
 
     __slots__ = ()
+    _more = None  # of its rows and its model, which predict would put into its metadata
+    _told = None  # the whole metadata, of what was answered by the call
+
+    @property
+    def metadata(self):
+        """What predict's metadata would be, as a new dict; None until done.
+
+        total_time_ms is from the queue's beginning to the batch's end. A failed or cancelled
+        request has error, and a refused one throttled and retry_after.
+        """
+        from spinney.engine.outcomes import metadata_of
+
+        return metadata_of(self)
 
     def set_running_or_notify_cancel(self):
         raise InvalidStateError("only its engine completes a PredictionFuture")
@@ -82,7 +96,21 @@ def run_callbacks(future, callbacks):
 
 
 def start_thread(dispatcher, lane):
-    Thread(target=dispatcher.serve, args=(lane,), name=_LANES[lane], daemon=True).start()
+    """Where the system has no thread to give, an engine's upkeep stands in, which has one."""
+    error = try_thread(dispatcher, lane)
+    if error is not None:
+        _log.warning("%s: %s; the engine's upkeep stands in for it", _LANES[lane], error)
+        dispatcher.cannot_serve(lane)
+        upkeep.stand_in()
+
+
+def try_thread(dispatcher, lane):
+    """Why it was not started, or None."""
+    try:
+        Thread(target=dispatcher.serve, args=(lane,), name=_LANES[lane], daemon=True).start()
+    except (RuntimeError, MemoryError) as error:
+        return error
+    return None
 
 
 def own_error(error):

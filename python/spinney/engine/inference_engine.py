@@ -235,12 +235,13 @@ class InferenceEngine(Loads):
             if served is None:
                 return _core.settled_future(None, self._nothing(why))
         parts = self._parts
-        keep = key = None
+        keep = key = loss = None
+        if parts.scale is not None or parts.quantize is not None:
+            try:
+                features, loss = parts.preparation.prepared(features)
+            except Exception as error:
+                return _core.settled_future(None, error)
         try:
-            if parts.scale is not None:
-                features = parts.scale(features)
-            if parts.quantize is not None:
-                features = parts.quantize(features)[0]
             if parts.batcher is not None and served is self._served:
                 return parts.batch(features, level, timeout_ms)
             if parts.answers is not None:
@@ -248,7 +249,8 @@ class InferenceEngine(Loads):
                 if key is not None:
                     found, result = parts.answers.get(key)
                     if found:
-                        return _core.settled_future(result)
+                        future = _core.settled_future(result)
+                        return parts.note(future, served, loss) if parts.notes else future
                     keep = parts.answers.put
                     features = parts.answers.owned(served, features, key)
             future = served.submit(served.as_rows(features), level, timeout_ms, keep, key)
@@ -258,16 +260,16 @@ class InferenceEngine(Loads):
                     return _core.settled_future(None, self._nothing(why))
                 future = served.submit(served.as_rows(features), level, timeout_ms, None, None)
             if future is NotImplemented:
-                return self._answer_now(served, parts, features)
+                return self._answer_now(served, parts, features, loss)
         except SpinneyError as error:
             return _core.settled_future(None, error)
         if parts.debug:
             _log.debug("queued for %s: priority %s, timeout_ms %s", served, level, timeout_ms)
         if type(future) is PredictionFuture:
-            return future
+            return parts.note(future, served, loss) if parts.notes else future
         return _core.settled_future(None, self._refusal(future))
 
-    def _answer_now(self, served, parts, features):
+    def _answer_now(self, served, parts, features, loss):
         """A done future of what the queue does not carry: no rows, and sparse rows."""
         entry = parts.enter()
         if entry:
@@ -275,8 +277,11 @@ class InferenceEngine(Loads):
         try:
             started = perf_counter()
             result = served.predict(features)
-            parts.answered(result, started, started, None, 0.0, 0.0, None)
-            return _core.settled_future(result)
+            more = served.notes if loss is None else {**(served.notes or {}), **loss}
+            outcome = parts.answered(result, started, started, None, 0.0, 0.0, more)
+            future = _core.settled_future(result)
+            future._told = outcome[2]
+            return future
         except SpinneyError as error:
             parts.failed(error)
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import CancelledError
 from time import monotonic
 
 from spinney._core import succeeded
@@ -25,10 +26,32 @@ def outcome_of(future, began, deadline):
     except Exception as error:
         future.cancel()
         return False, None, failure(error)
-    timing = future._timing() if type(future) is PredictionFuture else None
+    if type(future) is not PredictionFuture:  # of a DynamicBatcher that a program put in place
+        return succeeded(result, 0.0, began, False, None)
+    if future._told is not None:
+        return True, result, dict(future._told)
+    timing = future._timing()
     took = 0.0 if timing is None else timing[1] * 1e-3
-    cached = type(future) is PredictionFuture and timing is None
-    return succeeded(result, took, began, cached, None)
+    return succeeded(result, took, began, timing is None, future._more)
+
+
+def metadata_of(future):
+    """PredictionFuture.metadata."""
+    if not future.done():
+        return None
+    try:
+        error = future.exception()
+    except CancelledError as cancelled:
+        error = cancelled
+    if error is not None:
+        return failure(error)
+    if future._told is not None:
+        return dict(future._told)
+    timing = future._timing()
+    took, total = (0.0, 0.0) if timing is None else timing[1:3]
+    _, _, metadata = succeeded(future.result(), took * 1e-3, 0.0, timing is None, future._more)
+    metadata["total_time_ms"] = total
+    return metadata
 
 
 def level_of(priority):

@@ -42,6 +42,7 @@ class Parts:
         self.preparation = preparation
         self.scale, self.quantize = preparation.scale, preparation.quantize
         self.debug = config.debug_mode
+        self.notes = config.enable_quantization  # there may be more to say of an answer
         if config.enable_request_deduplication and config.max_cache_entries:
             self.answers = Answers(config)
         if config.enable_monitoring:
@@ -51,7 +52,9 @@ class Parts:
         self.batcher = self._batcher()
         self.window = min(_WINDOW, config.max_concurrent_requests or _WINDOW)
         self.watch = LoadWatch(config, self.core, self.trim) if LoadWatch.needed(config) else None
-        self.upkeep = Upkeep(self.answers, self.memory_pool, config.enable_memory_optimization)
+        self.upkeep = Upkeep(
+            self.answers, self.memory_pool, config.enable_memory_optimization, self.core
+        )
         if before is not None:
             for served in (s for versions in engine._named.values() for s in versions.values()):
                 served.enter(self.core, {**self.model_options(), "warm_up": False})
@@ -91,6 +94,13 @@ class Parts:
         if "max_queue_size" in detail:
             options["max_queue_rows"] = detail["max_queue_size"]
         return options
+
+    @staticmethod
+    def note(future, served, loss):
+        """Have the future's metadata say what quantizing the model and the rows lost."""
+        if served.notes is not None or loss is not None:
+            future._more = {**(served.notes or {}), **(loss or {})}
+        return future
 
     def failed(self, error):
         if self.metrics is not None:
