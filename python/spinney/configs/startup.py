@@ -32,7 +32,62 @@ def startup_messages(config, not_connected=None):
         for name, value in changed.items()
         if name in table
     ]
-    return found + machine_messages(config)
+    return found + idle_messages(config) + machine_messages(config)
+
+
+# Options that act only while another one is on.
+_NEEDS = {
+    "preprocessor_config": "enable_feature_scaling",
+    "quantization_dtype": "enable_quantization",
+    "quantization_config": "enable_quantization",
+    "cpu_threshold_percent": "enable_throttling",
+    "warmup_iterations": "enable_warmup",
+    "monitoring_window": "enable_monitoring",
+    "monitoring_interval": "enable_monitoring",
+    "max_cache_entries": "enable_request_deduplication",
+    "cache_ttl_seconds": "enable_request_deduplication",
+}
+
+
+def idle_messages(config):
+    """Options that were given and changed, but that others keep from acting, a sentence each."""
+    changed = config.changed()
+    found = [
+        f"{name} is {changed[name]!r}, but acts only with {master}=True"
+        for name, master in _NEEDS.items()
+        if name in changed and name in config._given and not getattr(config, master)
+    ]
+    if config.enable_throttling and not config.throttle_on_high_cpu:
+        found.append("enable_throttling is True, but throttles nothing: throttle_on_high_cpu=False")
+    return found + _quantization_messages(config)
+
+
+def _quantization_messages(config):
+    if not config.enable_quantization:
+        return []
+    if not (config.enable_model_quantization or config.enable_input_quantization):
+        return [
+            "enable_quantization is True, but quantizes nothing without enable_model_quantization "
+            "or enable_input_quantization"
+        ]
+    detail = config.quantization_config
+    if detail is None:
+        return []
+    if config.enable_input_quantization:
+        kind = detail.quantization_type
+        if "quantization_dtype" not in config._given or kind.value == config.quantization_dtype:
+            return []
+        return [
+            f"quantization_dtype is {config.quantization_dtype!r}, but rows take the "
+            f"quantization_type of quantization_config ({kind.name})"
+        ]
+    unused = [name for name in detail.changed() if name in detail._given and name != "max_error"]
+    if not unused:
+        return []
+    return [
+        f"quantization_config.{', '.join(unused)} concern rows, with enable_input_quantization; "
+        "the model takes quantization_dtype and quantization_config.max_error"
+    ]
 
 
 def machine_messages(config):

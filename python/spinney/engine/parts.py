@@ -194,13 +194,23 @@ def _detail(config):
 
 
 def unused_details(config):
-    """A sentence on options of batch_processor_config that the engine's queue does not have."""
-    if config.batch_processor_config is None:
+    """Sentences on options of batch_processor_config that the engine's queue does not follow."""
+    detail = config.batch_processor_config
+    if detail is None:
         return []
-    unused = [name for name in config.batch_processor_config.changed() if name not in QUEUE_OPTIONS]
-    if not unused:
-        return []
-    return [
-        f"batch_processor_config.{', '.join(unused)} concern a BatchProcessor of your own; the "
-        f"engine's queue takes {', '.join(sorted(QUEUE_OPTIONS))}"
-    ]
+    given, changed = detail._given, detail.changed()
+    unused = [name for name in changed if name in given and name not in QUEUE_OPTIONS]
+    found = []
+    if unused:
+        found.append(
+            f"batch_processor_config.{', '.join(unused)} concern a BatchProcessor of your own; "
+            f"the engine's queue takes {', '.join(sorted(QUEUE_OPTIONS))}"
+        )
+    for name in sorted(QUEUE_OPTIONS & given - {*changed, "max_queue_size"}):
+        own, default = getattr(config, name), getattr(detail, name)
+        if own != default:
+            found.append(
+                f"batch_processor_config.{name} is {default!r}, its default, so the engine's own "
+                f"{name} ({own!r}) holds"
+            )
+    return found
