@@ -25,6 +25,7 @@
 #include "binding/prepare.h"
 #include "binding/quantize.h"
 #include "binding/rank_key.h"
+#include "binding/result_memory.h"
 #include "binding/split_values.h"
 #include "binding/threads.h"
 
@@ -188,6 +189,7 @@ NB_MODULE(_core, m) {
   define_open_futures(m);
   define_engine(m);
   define_quantize(m);
+  define_result_memory(m);
   define_quantize_model(m);
 }
 

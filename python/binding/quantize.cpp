@@ -9,6 +9,7 @@
 #include "binding/interpreter_lock.h"
 #include "binding/model.h"
 #include "binding/numpy_api.h"
+#include "binding/result_memory.h"
 #include "spinney/quantize/channels.h"
 
 namespace nb = nanobind;
@@ -80,11 +81,10 @@ Storage storage_of(int number) {
   return static_cast<Storage>(number);
 }
 
-// An array like another, of another type.
+// An array like another, of another type, to be written in full.
 PyArrayObject* like(PyArrayObject* other, int type) {
-  PyObject* made = PyArray_SimpleNew(PyArray_NDIM(other), PyArray_DIMS(other), type);
-  if (!made) throw nb::python_error();
-  return reinterpret_cast<PyArrayObject*>(made);
+  return reinterpret_cast<PyArrayObject*>(
+      new_result(PyArray_NDIM(other), PyArray_DIMS(other), type));
 }
 PyArrayObject* codes_like(PyArrayObject* x, Storage storage) {
   static constexpr int kTypes[] = {NPY_INT8, NPY_UINT8, NPY_INT16, NPY_UINT16};

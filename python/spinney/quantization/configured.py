@@ -130,8 +130,7 @@ class Configured(KeptParameters):
 
         data: codes; float16 and float32 arrays (what quantize gives without codes) are only
             converted. channel_dim: must be that of quantize, or None.
-        out: a float32 array of the same shape to write to and return; large results in memory
-            that is there already take half the time.
+        out: a float32 array of the same shape to write to and return, instead of a new one.
         InvalidInputError: nothing was quantized, calibrated or loaded, or codes of another dtype.
         """
         codes = np.asarray(data, order="C")
@@ -340,9 +339,10 @@ class Configured(KeptParameters):
             self._cache.reset_stats()
 
     def clear_cache(self):
-        """Forget and zero all cached arrays."""
+        """Forget and zero all cached arrays, and free what was kept for the next large result."""
         if self._cache is not None:
             self._cache.clear()
+        _core.trim_results()
 
     # Input
 

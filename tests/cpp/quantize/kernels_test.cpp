@@ -106,6 +106,35 @@ TEST(QuantizeKernels, RangesAndHalvesAgree) {
   }
 }
 
+// So many that results go past the caches, to places aligned and not.
+TEST(QuantizeKernels, LargeResultsAgree) {
+  const size_t n = (size_t{4} << 20) + 21;
+  std::vector<float> x = hard_values(size_t{1} << 12, 5);
+  x.resize(n);
+  for (size_t i = size_t{1} << 12; i < n; ++i) x[i] = x[i - 4095];
+  std::vector<uint16_t> halves(n + 4), wanted_halves(n + 4);
+  std::vector<float> values(n + 4), wanted(n + 4);
+  const Affine affine{0.3f, -5, -128, 127};
+  const auto is_same = [](const auto& a, const auto& b) {
+    return std::memcmp(a.data(), b.data(), a.size() * sizeof(a[0])) == 0;
+  };
+  for (const Kernels* set : all_kernels())
+    for (const size_t shift : {0, 1, 3}) {
+      SCOPED_TRACE(set->name);
+      halves.assign(n + 4, 1), wanted_halves = halves;
+      set->to_half(x.data(), n, halves.data() + shift);
+      oracle().to_half(x.data(), n, wanted_halves.data() + shift);
+      EXPECT_TRUE(is_same(halves, wanted_halves));
+      values.assign(n + 4, 1), wanted = values;
+      set->from_half(halves.data(), n, values.data() + shift);
+      oracle().from_half(halves.data(), n, wanted.data() + shift);
+      EXPECT_TRUE(is_same(values, wanted));
+      set->dequantize(halves.data(), n, affine, Storage::kInt8, values.data() + shift);
+      oracle().dequantize(halves.data(), n, affine, Storage::kInt8, wanted.data() + shift);
+      EXPECT_TRUE(is_same(values, wanted));
+    }
+}
+
 TEST(QuantizeKernels, RangeOfNothingFiniteIsZero) {
   const float nothing[] = {std::nanf(""), kInfinity, -kInfinity};
   for (const Kernels* set : all_kernels()) {
