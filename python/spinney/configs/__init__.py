@@ -16,10 +16,9 @@ from spinney.configs.enums import (
 )
 from spinney.configs.preprocessor import PreprocessorConfig
 from spinney.configs.quantization import QuantizationConfig
-from spinney.configs.startup import NOT_CONNECTED, machine_messages, startup_messages
+from spinney.configs.startup import startup_messages
 
 __all__ = [
-    "NOT_CONNECTED",
     "BatchPriority",
     "BatchProcessingStrategy",
     "BatchProcessorConfig",
@@ -35,6 +34,5 @@ __all__ = [
     "QuantizationMode",
     "QuantizationType",
     "engine_config",
-    "machine_messages",
     "startup_messages",
 ]
