@@ -179,6 +179,24 @@ def test_linear_models(which, dtype, tmp_path):
         quantize_model(model, dtype, max_error=1.0)
 
 
+def test_the_bound_of_a_linear_model_on_sparse_rows_and_frames():
+    import pandas
+    import scipy.sparse
+
+    fitted = linear_models()[0]
+    x = np.random.default_rng(7).normal(size=(60, fitted.n_features_in_)).astype(np.float32)
+    x[x < 0] = 0
+    model = spinney.load(fitted)
+    dense = quantize_model(model, "int8", calibration=x)[1]
+    for rows in (scipy.sparse.csr_matrix(x), scipy.sparse.csc_array(x)):
+        report = quantize_model(model, "int8", calibration=rows)[1]
+        assert report.proven_bound == dense.proven_bound >= report.measured_error > 0
+    with pytest.raises(spinney.QuantizationRefusedError, match="proven bound"):
+        quantize_model(model, "int8", calibration=scipy.sparse.csr_matrix(x), max_error=1e-12)
+    frame = pandas.DataFrame(x)
+    assert quantize_model(model, "int8", calibration=frame)[1].proven_bound == dense.proven_bound
+
+
 def test_what_cannot_be_quantized_says_why(models):
     with pytest.raises(spinney.UnsupportedModelError, match="int8 or int16, not float16"):
         quantize_model(models["xgboost"], "float16")

@@ -38,7 +38,7 @@ class KeptParameters:
             arrays = [data] if isinstance(data, np.ndarray) else list(data)
         except TypeError:
             raise InvalidInputError(
-                f"calibration takes a list of arrays, not a {type(data).__name__}"
+                f"calibration takes a list of arrays, but this is: {type(data).__name__}"
             ) from None
         arrays = [np.atleast_1d(self._floats.copy_of(array)) for array in arrays]
         arrays = [array for array in arrays if array.size]

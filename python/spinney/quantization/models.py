@@ -62,9 +62,9 @@ def quantize_model(model, dtype="int8", calibration=None, max_error=None):
     """
     if not isinstance(model, _core.Model):
         raise UnsupportedModelError(
-            f"a {type(model).__name__} cannot be quantized: only models that Spinney runs itself "
-            "are forests or linear models whose numbers it knows (ONNX models and models in "
-            "worker processes are not)"
+            f"a {type(model).__name__} cannot be quantized: give what spinney.load gives for a "
+            "forest or a linear model (ONNX models cannot be quantized yet, nor can models in "
+            "worker processes)"
         )
     if max_error is not None and not max_error >= 0:
         raise InvalidInputError(f"max_error is {max_error!r}; give a number of 0 or more, or None")
@@ -84,9 +84,10 @@ def _check(report, max_error):
         )
     if not error <= max_error:
         kind = "measured on the calibration rows" if report.rows else "proven"
+        bound = "unknown" if report.proven_bound is None else f"{report.proven_bound:.6g}"
         raise QuantizationRefusedError(
             f"quantizing to {report.dtype} changes raw scores by up to {error:.6g} ({kind}; proven "
-            f"bound {report.proven_bound:.6g}), more than max_error={max_error:.6g}; allow more, "
+            f"bound {bound}), more than max_error={max_error:.6g}; allow more, "
             "or take a wider dtype",
             report,
         )
@@ -146,21 +147,32 @@ def _times(*models_and_rows):
 
 def _linear_bounds(model, quantized, calibration):
     """Sums of each weight's error times the column's largest value, and of what rounding adds."""
-    try:
-        x = np.abs(np.asarray(calibration, dtype=np.float64))
-    except (TypeError, ValueError):
-        return None  # sparse rows, or a frame of more than numbers
-    if x.ndim != 2 or not x.size:
+    largest = _largest(calibration)
+    if largest is None:
         return None
-    x[~np.isfinite(x)] = 0
-    largest = x.max(axis=0)
-    weights = np.array(_core.linear_weights(model)).reshape(-1, x.shape[1])
+    weights = np.array(_core.linear_weights(model)).reshape(-1, len(largest))
     rounded = np.array(_core.linear_weights(quantized)).reshape(weights.shape)
     epsilon = np.finfo(model.info()["raw_type"]).eps
     offsets = np.abs(_core.quantization(quantized)["offsets"])
     sizes = (np.abs(weights) + np.abs(rounded)) @ largest + 2 * offsets
-    bounds = np.abs(weights - rounded) @ largest + (x.shape[1] + 4) * epsilon * sizes
+    bounds = np.abs(weights - rounded) @ largest + (len(largest) + 4) * epsilon * sizes
     return tuple(float(bound) for bound in bounds)
+
+
+def _largest(rows):
+    """Each column's largest finite magnitude, or None for a frame of more than numbers."""
+    if hasattr(rows, "tocsc"):
+        x = rows.tocsc(copy=True).astype(np.float64)
+        x.data = np.where(np.isfinite(x.data), np.abs(x.data), 0)
+        return x.max(axis=0).toarray().ravel() if x.shape[0] else None
+    try:
+        x = np.abs(np.asarray(rows, dtype=np.float64))
+    except (TypeError, ValueError):
+        return None
+    if x.ndim != 2 or not x.size:
+        return None
+    x[~np.isfinite(x)] = 0
+    return x.max(axis=0)
 
 
 def quantize_for_engine(model, config, calibration=None):

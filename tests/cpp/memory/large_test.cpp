@@ -77,7 +77,7 @@ TEST(LargeBuffers, ServesManyThreads) {
   std::vector<std::thread> threads;
   for (unsigned char t = 1; t <= 4; ++t)
     threads.emplace_back([&, t] {
-      for (int i = 0; i < 200; ++i) {
+      for (int i = 0; i < 40; ++i) {
         const size_t bytes = (static_cast<size_t>(i) % 3 + 1) * kGranule;
         auto* data = static_cast<unsigned char*>(buffers.acquire(bytes));
         for (size_t k = 0; k < bytes; k += 4096) data[k] = t;
