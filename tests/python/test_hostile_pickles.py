@@ -16,6 +16,8 @@ import spinney
 import worker_models
 from spinney.workers import WorkerModel, codec, spawner, surface, unpickle
 
+_RECONSTRUCT = np.zeros(0).__reduce__()[0]
+
 ONE = ["worker_models.Sum"]
 
 
@@ -49,7 +51,7 @@ class Array:
 
     def __reduce__(self):
         state = (1, (1,), self.dtype, False, struct.pack("Q", 0x4141414141414141))
-        return np._core.multiarray._reconstruct, (np.ndarray, (0,), b"b"), state
+        return _RECONSTRUCT, (np.ndarray, (0,), b"b"), state
 
 
 @pytest.mark.parametrize(
