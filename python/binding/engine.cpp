@@ -123,12 +123,14 @@ class PyEngine {
       dispatcher_->stop(std::chrono::steady_clock::now() + std::chrono::seconds(1));
     }
     dispatcher_->deliver_unserved();
+    give_up_dropped();
   }
 
   // Stands in for the threads that tell futures' callbacks and could not be started: the lanes that
   // still have none, after delivering what there is.
   nb::list deliver_unserved() {
     nb::list lanes;
+    give_up_dropped();  // what workers left behind since the last request
     dispatcher_->deliver_unserved();
     for (const auto lane : {Dispatcher::kConditions, Dispatcher::kCallbacks})
       if (dispatcher_->unserved(lane)) lanes.append(static_cast<int>(lane));
@@ -244,6 +246,7 @@ void define_engine(nb::module_& module) {
           "limit", [](PyEngine& self, int64_t requests) { self.gate().limit(requests); },
           "requests"_a)
       .def_prop_ro("active", [](PyEngine& self) { return self.gate().active(); })
+      .def_prop_ro("misfits", [](PyEngine& self) { return self.gate().misfits(); })
       .def_prop_ro("refused", [](PyEngine& self) { return self.gate().refused(); })
       .def("drain", &PyEngine::drain, "seconds"_a)
       .def("stop", &PyEngine::stop, "seconds"_a)

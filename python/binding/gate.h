@@ -25,6 +25,10 @@ class Gate {
   }
   void leave() { active_.fetch_sub(1, std::memory_order_acq_rel); }
 
+  // A request whose rows could not be read, so that it never came to enter.
+  void misfit() { misfits_.fetch_add(1, std::memory_order_relaxed); }
+  int64_t misfits() const { return misfits_.load(std::memory_order_relaxed); }
+
   explicit Gate(int64_t max) : max_(max) {}
   int64_t active() const { return active_.load(std::memory_order_acquire); }
   int64_t refused() const { return refused_.load(std::memory_order_relaxed); }
@@ -36,6 +40,7 @@ class Gate {
  private:
   std::atomic<int64_t> active_{0};
   std::atomic<int64_t> refused_{0};
+  std::atomic<int64_t> misfits_{0};
   std::atomic<int64_t> limit_{-1};
   const int64_t max_;  // 0: any number
 };

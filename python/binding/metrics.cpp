@@ -108,7 +108,8 @@ void define_window(nb::module_& module) {
            "one\n"
            "above 10**9 as that.")
       .def(
-          "record_error", [](InferenceWindow& w) { ++w.errors; }, "One failed call.")
+          "record_error", [](InferenceWindow& w, uint64_t times) { w.errors += times; },
+          "times"_a = 1, "One failed call, or several.")
       .def(
           "record_cache_hit", [](InferenceWindow& w) { ++w.hits; }, "One answer from the cache.")
       .def(

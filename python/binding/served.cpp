@@ -28,17 +28,6 @@ std::mutex dropped_mutex;
 std::vector<PyObject*> dropped;
 std::atomic<bool> any_dropped{false};
 
-void give_up_dropped() {
-  if (!any_dropped.load(std::memory_order_relaxed)) return;
-  std::vector<PyObject*> objects;
-  {
-    const std::lock_guard lock(dropped_mutex);
-    objects.swap(dropped);
-    any_dropped = false;
-  }
-  for (PyObject* object : objects) Py_DECREF(object);
-}
-
 // Numbers of an answer: on the spot while they are few.
 class Numbers {
  public:
@@ -249,7 +238,10 @@ PyObject* submit(const std::shared_ptr<Served>& served, PyObject* const* args) {
   const long priority = PyLong_AsLong(args[1]);
   if (priority == -1 && PyErr_Occurred()) return nullptr;
   if (!read_deadline(args[2], *served->engine, request.deadline_ns)) return nullptr;
-  if (!read_rows(*served, args[0], input, converted)) return failed_future();
+  if (!read_rows(*served, args[0], input, converted)) {
+    served->gate->misfit();
+    return failed_future();
+  }
   if (input.kind == Input::Kind::kSparse || input.rows.count == 0) Py_RETURN_NOTIMPLEMENTED;
   if (const Gate::Entry entry = served->gate->enter()) return PyLong_FromLong(entry);
   auto* promise = new (std::nothrow) RequestPromise(served);
@@ -293,6 +285,17 @@ PyObject* submit_entry(PyObject* self, PyObject* const* args, Py_ssize_t count) 
 }
 
 }  // namespace
+
+void give_up_dropped() {
+  if (!any_dropped.load(std::memory_order_relaxed)) return;
+  std::vector<PyObject*> objects;
+  {
+    const std::lock_guard lock(dropped_mutex);
+    objects.swap(dropped);
+    any_dropped = false;
+  }
+  for (PyObject* object : objects) Py_DECREF(object);
+}
 
 void drop_reference(PyObject* object) {
   if (!object) return;

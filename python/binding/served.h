@@ -17,6 +17,8 @@ namespace spinney::binding {
 
 // Gives up a reference now if this thread has the interpreter's lock, else with the next request.
 void drop_reference(PyObject* object);
+// Gives up those references now. Under the interpreter's lock.
+void give_up_dropped();
 // An owned reference that may go on any thread.
 std::shared_ptr<void> share_reference(PyObject* object);
 

@@ -11,7 +11,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from spinney import InferenceEngine, _core
+from spinney import InferenceEngine, ModelType, _core
 from spinney.engine.upkeep import IDLE_BYTES, TRIM_S, Upkeep
 from spinney.memory_pool import MemoryPool
 
@@ -84,6 +84,41 @@ def test_every_prediction_is_counted(model, training_data):
         assert metrics["total_requests"] == 4 * 600
         assert len(engine._parts.metrics.inference_times) == 100
         assert "spinney_inference_seconds_count 1200" in engine.get_prometheus_metrics()
+
+
+def test_errors_of_every_way_in_are_counted_by_kind(model, training_data):
+    x = training_data[0]
+    with InferenceEngine() as engine:
+        assert engine.load_model(model)
+        for bad in (x[:, :3], None, [[1, 2], [1]], x[:0, :3]):
+            assert not engine.predict(bad)[0]
+            assert engine.enqueue_prediction(bad).exception(timeout=10)
+            assert not engine.predict_batch([bad], 10)[0][0]
+        assert engine.enqueue_prediction(x[:1], timeout_ms=0).exception(timeout=10)
+        for _ in range(2):  # counted once
+            found = engine.get_performance_metrics()
+            assert found["errors_by_kind"] == {"InvalidInputError": 12, "RequestExpiredError": 1}
+            assert found["total_errors"] == 13
+        assert (
+            'spinney_errors_total{kind="InvalidInputError"} 12' in engine.get_prometheus_metrics()
+        )
+
+        class Odd:
+            @property
+            def shape(self):
+                raise KeyError("as a caller's own class may")
+
+        assert isinstance(engine.enqueue_prediction(Odd()).exception(timeout=10), KeyError)
+        assert engine.get_performance_metrics()["errors_by_kind"]["KeyError"] == 1
+
+        def fails(rows):
+            raise OSError("no model today")
+
+        assert engine.load_model(fails, ModelType.CUSTOM, name="fails")
+        assert engine.enqueue_prediction([[1.0]], model="fails").exception(timeout=10)
+        assert engine.get_performance_metrics()["errors_by_kind"]["ModelFailedError"] == 1
+        assert repr(engine) == "<InferenceEngine READY: default 1.0, fails 1.0>"
+    assert repr(engine) == "<InferenceEngine STOPPED: no model>"
 
 
 def test_a_metrics_manager_put_in_place_is_told_of_each_call(model, training_data):

@@ -240,6 +240,7 @@ class InferenceEngine(Loads):
             try:
                 features, loss = parts.preparation.prepared(features)
             except Exception as error:
+                parts.failed(error)
                 return _core.settled_future(None, error)
         try:
             if parts.batcher is not None and served is self._served:
@@ -253,7 +254,12 @@ class InferenceEngine(Loads):
                         return parts.note(future, served, loss) if parts.notes else future
                     keep = parts.answers.put
                     features = parts.answers.owned(served, features, key)
-            future = served.submit(served.as_rows(features), level, timeout_ms, keep, key)
+            try:
+                rows = served.as_rows(features)
+            except Exception as error:  # of the caller's own class of rows, perhaps
+                parts.failed(error)
+                return _core.settled_future(None, error)
+            future = served.submit(rows, level, timeout_ms, keep, key)
             while future is None:  # replaced by another load between the look-up and here
                 served, why = self._find(model, version)
                 if served is None:
@@ -367,6 +373,12 @@ class InferenceEngine(Loads):
 
     def __enter__(self):
         return self
+
+    def __repr__(self):
+        models = ", ".join(
+            f"{name} {version}" for name, versions in self._named.items() for version in versions
+        )
+        return f"<InferenceEngine {self.state.name}: {models or 'no model'}>"
 
     def __exit__(self, *_):
         self.shutdown()

@@ -56,7 +56,7 @@ class Parcel:
             self.keep(self.key, answer)
 
 
-class Parts:
+class CutAnswers:
     """Answers to a batch of several requests, each of which is cut out by its rows."""
 
     def __init__(self, length):
@@ -103,14 +103,14 @@ def opened(rows):
 
 
 def answer(predict, opened_rows, length):
-    """Parts, by predict(rows, how many) -> an array: as few calls as the kinds of rows allow."""
+    """CutAnswers, by predict(rows, how many) -> an array: as few calls as the kinds of rows allow."""
     groups = {}
     for one in opened_rows:
         rows = one[2]
         plain = isinstance(rows, np.ndarray) and not rows.dtype.hasobject
         kind = (rows.dtype, rows.shape[1]) if plain else one[0]
         groups.setdefault(kind, []).append(one)
-    parts = Parts(length)
+    parts = CutAnswers(length)
     for group in groups.values():
         first, count_of_it, rows = group[0]
         if len(group) == 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from concurrent.futures import Future
 from itertools import count
+from threading import Lock
 
 from spinney import _core
 from spinney.engine.answers import Answers
@@ -37,6 +38,7 @@ class Parts:
         self.enter, self.leave = self.core.enter, self.core.leave
         self.memory_pool = collaborator("MemoryPool")()
         self.metrics = self.record = None
+        self.counting, self.counted_errors = Lock(), {}
         self.answers = None
         preparation = Preparation(config) if before is None else before.preparation
         self.preparation = preparation

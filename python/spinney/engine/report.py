@@ -8,6 +8,7 @@ import time
 from spinney._core import read_process
 from spinney.metrics.monitor import in_ms
 
+_DOES_NOT_FIT = ("width", "no_rows", "kind")  # as the core names refusals
 _started = (time.monotonic(), time.process_time())
 
 
@@ -22,7 +23,26 @@ def collect(parts):
             parts.metrics.record_lookups(*parts.answers.fresh_counts())
         for seconds, rows in batches:
             parts.record(seconds, rows)
+        _count_errors(parts)
     return lost_rows
+
+
+def _count_errors(parts):
+    """Requests of the queue that failed since the last count, by what their futures raise."""
+    queue = parts.core.stats()
+    refused = queue["refused"]
+    failed = {
+        "ModelFailedError": queue["failed"],
+        "RequestExpiredError": queue["expired"] + refused.get("expired", 0),
+        "InvalidInputError": parts.core.misfits
+        + sum(refused.get(name, 0) for name in _DOES_NOT_FIT),
+    }
+    with parts.counting:
+        for kind, times in failed.items():
+            fresh = times - parts.counted_errors.get(kind, 0)
+            parts.counted_errors[kind] = times
+            if fresh > 0:
+                parts.metrics.record_error(kind, fresh)
 
 
 def report(engine):

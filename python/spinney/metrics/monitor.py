@@ -75,16 +75,16 @@ class MetricsManager(PerformanceMetrics):
             stage = self._stages.setdefault(name, LatencyHistogram())
         stage.record(seconds)
 
-    def record_error(self, kind="error"):
-        """One failed call. kind: what failed, by which errors_by_kind counts: a class of errors and
-        no message. Beyond 256 kinds, further ones count as "other"."""
-        super().record_error()
+    def record_error(self, kind="error", times=1):
+        """One failed call, or several. kind: what failed, by which errors_by_kind counts: a class
+        of errors and no message. Beyond 256 kinds, further ones count as "other"."""
+        super().record_error(times)
         counter = self._errors.get(kind)
         if counter is None:
             if len(self._errors) >= _KINDS_MAX:
                 kind = "other"
             counter = self._errors.setdefault(kind, InferenceWindow(1))
-        counter.record_error()  # counts without a lock, and loses none
+        counter.record_error(times)  # counts without a lock, and loses none
 
     def add_source(self, name, read, bytes_of=None):
         """A dict of more numbers, read() each time metrics are asked for, under this name.
