@@ -28,12 +28,11 @@ class SteadyClock final : public Clock {
                std::chrono::steady_clock::now().time_since_epoch())
         .count();
   }
-  // One for the whole process; it has no state.
-  static const SteadyClock& instance() {
-    static const SteadyClock clock;
-    return clock;
-  }
+  // One for the whole process.
+  static const SteadyClock& instance();
 };
+inline constinit const SteadyClock kSteadyClock;  // no local static, whose guard a fork may hold
+inline const SteadyClock& SteadyClock::instance() { return kSteadyClock; }
 
 // Stands still until it is told otherwise.
 class ManualClock final : public Clock {

@@ -4,6 +4,8 @@
 #include <exception>
 #include <new>
 
+#include "spinney/base/at_load.h"
+
 namespace spinney::batch {
 namespace {
 
@@ -11,13 +13,13 @@ const Error& no_memory() {
   static const Error error{Code::kTooLarge, "no memory to score the request"};
   return error;
 }
+const AtLoad kNoMemory{&no_memory};
 
 }  // namespace
 
 bool Batch::reserve(size_t parts_max) noexcept {
   try {
     parts.reserve(parts_max);
-    no_memory();
     return true;
   } catch (const std::bad_alloc&) {
     return false;

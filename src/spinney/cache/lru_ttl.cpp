@@ -11,6 +11,7 @@
 #include <random>
 #include <string>
 
+#include "spinney/base/at_load.h"
 #include "spinney/base/wipe.h"
 #include "spinney/cache/lru_index.h"
 
@@ -40,6 +41,9 @@ uint64_t random_seed() {
     }
   }();
   return seed;
+}
+namespace {
+const AtLoad kSeed{&random_seed};
 }
 
 // The key's bytes, then the value's, follow the entry.

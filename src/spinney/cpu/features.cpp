@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <string>
 
+#include "spinney/base/at_load.h"
+
 namespace spinney::cpu {
 namespace {
 
@@ -49,6 +51,9 @@ Isa usable_isa() {
     return cap ? std::min(*cap, detected_isa()) : detected_isa();
   }();
   return isa;
+}
+namespace {
+const AtLoad kUsable{&usable_isa};
 }
 
 Status check_isa_request() {

@@ -140,9 +140,9 @@ struct PickleMachine::Opcodes {
   using M = PickleMachine;
   std::array<Handler, 256> handlers{};
 
-  void set(unsigned char opcode, Handler handler) { handlers[opcode] = handler; }
+  constexpr void set(unsigned char opcode, Handler handler) { handlers[opcode] = handler; }
 
-  void set_values() {
+  constexpr void set_values() {
     set('N', &M::op_constant<none>);
     set(0x88, &M::op_constant<yes>);
     set(0x89, &M::op_constant<no>);
@@ -168,7 +168,7 @@ struct PickleMachine::Opcodes {
     set(0x96, &M::op_bytes<uint64_t>);
   }
 
-  void set_containers() {
+  constexpr void set_containers() {
     set('(', &M::op_mark);
     set('0', &M::op_pop);
     set('1', &M::op_pop_mark);
@@ -191,7 +191,7 @@ struct PickleMachine::Opcodes {
     set('u', &M::op_setitems);
   }
 
-  void set_the_rest() {
+  constexpr void set_the_rest() {
     set('g', &M::op_get_line);
     set('h', &M::op_get<uint8_t>);
     set('j', &M::op_get<uint32_t>);
@@ -215,7 +215,7 @@ struct PickleMachine::Opcodes {
     set(0x95, &M::op_frame);
   }
 
-  Opcodes() {
+  constexpr Opcodes() {
     set_values();
     set_containers();
     set_the_rest();
@@ -223,7 +223,7 @@ struct PickleMachine::Opcodes {
 };
 
 Result<Value> PickleMachine::run() {
-  static const Opcodes kOpcodes;
+  static constexpr Opcodes kOpcodes;
   for (;;) {
     SPINNEY_ASSIGN(const auto opcode, take_number<uint8_t>());
     if (opcode == '.') break;

@@ -5,6 +5,8 @@
 
 #if defined(__linux__)
 #include <sched.h>
+
+#include "spinney/base/at_load.h"
 #endif
 
 namespace spinney::memory {
@@ -29,6 +31,9 @@ unsigned count_online() {
 unsigned node_count() {
   static const unsigned count = count_online();
   return count;
+}
+namespace {
+const AtLoad kCount{&node_count};
 }
 
 unsigned current_node() {

@@ -8,6 +8,7 @@
 #include <new>
 #include <string>
 
+#include "spinney/base/at_load.h"
 #include "spinney/base/spin_flag.h"
 #include "spinney/base/thread_index.h"
 #include "spinney/base/wipe.h"
@@ -258,6 +259,9 @@ PoolStats Pool::stats() const {
 Pool& process_pool() {
   static Pool* pool = new Pool;
   return *pool;
+}
+namespace {
+const AtLoad kPool{&process_pool};
 }
 
 }  // namespace spinney::memory

@@ -102,9 +102,9 @@ std::atomic<Pool*> current{nullptr};
 // child forgets that pool without touching it.
 void forget_pool() { current.store(nullptr); }
 
+[[maybe_unused]] const int kRegistered = pthread_atfork(nullptr, nullptr, &forget_pool);
+
 Pool& pool() {
-  static const int registered = pthread_atfork(nullptr, nullptr, &forget_pool);
-  static_cast<void>(registered);
   Pool* found = current.load();
   if (found) return *found;
   auto* made = new Pool;

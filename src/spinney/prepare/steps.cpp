@@ -5,6 +5,7 @@
 #include <numeric>
 #include <vector>
 
+#include "spinney/base/at_load.h"
 #include "spinney/prepare/avx2/kernels.h"
 #include "spinney/prepare/avx512/kernels.h"
 #include "spinney/prepare/scalar/kernels.h"
@@ -85,6 +86,9 @@ std::span<const Kernels* const> usable_kernels() {
 const Kernels& best_kernels() {
   static const Kernels& best = *usable_kernels().front();
   return best;
+}
+namespace {
+const AtLoad kBest{&best_kernels};
 }
 
 }  // namespace spinney::prepare

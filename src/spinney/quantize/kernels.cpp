@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "spinney/base/at_load.h"
 #include "spinney/quantize/avx2/kernels.h"
 #include "spinney/quantize/avx512/kernels.h"
 #include "spinney/quantize/scalar/kernels.h"
@@ -18,6 +19,9 @@ std::vector<const Kernels*> all_kernels() {
 const Kernels& kernels() {
   static const Kernels& best = *all_kernels().front();
   return best;
+}
+namespace {
+const AtLoad kBest{&kernels};
 }
 
 Range merge(const Range& a, const Range& b, size_t finite_a, size_t finite_b) {
