@@ -103,7 +103,7 @@ def opened(rows):
 
 
 def answer(predict, opened_rows, length):
-    """CutAnswers, by predict(rows, how many) -> an array: as few calls as the kinds of rows allow."""
+    """CutAnswers, by predict(rows, how many) -> an array; few calls, by the kinds of rows."""
     groups = {}
     for one in opened_rows:
         rows = one[2]
