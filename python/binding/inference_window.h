@@ -62,13 +62,17 @@ class InferenceWindow {
   static constexpr size_t kFold = 64;
 
   void fold() const {
-    for (; fresh_ > 0; --fresh_) {
-      const size_t back = next_ >= fresh_ ? next_ - fresh_ : next_ + calls_.size() - fresh_;
-      const InferenceCall& call = calls_[back];
-      rows_ += static_cast<uint64_t>(call.rows);
-      ++updates_;
-      inference_.record_alone(static_cast<uint64_t>(to_ns(call.inference_s)));
-    }
+    const size_t first = next_ >= fresh_ ? next_ - fresh_ : next_ + calls_.size() - fresh_;
+    const size_t whole = std::min(fresh_, calls_.size() - first);
+    take_in(first, whole);
+    take_in(0, fresh_ - whole);
+    updates_ += fresh_;
+    fresh_ = 0;
+  }
+  void take_in(size_t first, size_t n) const {
+    for (size_t i = first; i < first + n; ++i) rows_ += static_cast<uint64_t>(calls_[i].rows);
+    inference_.record_alone(
+        n, [&](size_t i) { return static_cast<uint64_t>(to_ns(calls_[first + i].inference_s)); });
   }
 
   std::vector<InferenceCall> calls_;

@@ -86,16 +86,24 @@ class Histogram {
     if (value > shard.max.load(std::memory_order_relaxed)) raise(shard.max, value);
     if (value < shard.min.load(std::memory_order_relaxed)) lower(shard.min, value);
   }
-  // The same where a lock keeps other recorders away: without atomic additions, 4 times as fast.
-  // Reading needs no lock.
-  void record_alone(uint64_t value) {
+  // value(0) … value(n - 1), where a lock keeps other recorders away: without atomic additions, and
+  // the sum is written once. Reading needs no lock.
+  template <typename Value>
+  void record_alone(size_t n, Value&& value) {
     constexpr auto kRelaxed = std::memory_order_relaxed;
     Shard& shard = shards_[0];
-    std::atomic<uint64_t>& bucket = shard.buckets[bucket_of(value)];
-    bucket.store(bucket.load(kRelaxed) + 1, kRelaxed);
-    shard.sum.store(shard.sum.load(kRelaxed) + value, kRelaxed);
-    if (value > shard.max.load(kRelaxed)) shard.max.store(value, kRelaxed);
-    if (value < shard.min.load(kRelaxed)) shard.min.store(value, kRelaxed);
+    uint64_t sum = 0, max = shard.max.load(kRelaxed), min = shard.min.load(kRelaxed);
+    for (size_t i = 0; i < n; ++i) {
+      const uint64_t one = value(i);
+      std::atomic<uint64_t>& bucket = shard.buckets[bucket_of(one)];
+      bucket.store(bucket.load(kRelaxed) + 1, kRelaxed);
+      sum += one;
+      max = one > max ? one : max;
+      min = one < min ? one : min;
+    }
+    shard.sum.store(shard.sum.load(kRelaxed) + sum, kRelaxed);
+    shard.max.store(max, kRelaxed);
+    shard.min.store(min, kRelaxed);
   }
   // For durations, which a clock that was set back may make negative: those count as 0.
   void record_signed(int64_t value) { record(value > 0 ? static_cast<uint64_t>(value) : 0); }

@@ -121,8 +121,8 @@ TEST(Histogram, RecordingAloneIsTheSame) {
   std::mt19937_64 random(5);
   for (int i = 0; i < 10'000; ++i) {
     const uint64_t value = random() >> (random() % 64);
-    alone.record_alone(value);
-    atomic.record(value);
+    alone.record_alone(i % 3, [&](size_t at) { return value >> at; });
+    for (int at = 0; at < i % 3; ++at) atomic.record(value >> at);
   }
   const HistogramSnapshot a = alone.read(), b = atomic.read();
   EXPECT_EQ(a.count(), b.count());
