@@ -64,6 +64,35 @@ def test_the_throttle_waits_halves_and_lets_go():
     assert throttle.limit == 1  # never none at all
 
 
+@pytest.mark.parametrize("threshold", [5.0, 50.0, 95.0])
+def test_whatever_the_threshold_an_idle_machine_is_no_longer_throttled(threshold):
+    throttle = Throttle(threshold, cpus=2)
+    for _ in range(10):
+        throttle.look(100.0, 30)
+    assert throttle.limit is not None
+    for _ in range(60):
+        throttle.look(0.0, 0)
+    assert throttle.limit is None
+
+
+def test_throttling_settles_under_a_steady_load_and_ends_with_it():
+    """Callers keep 64 requests in flight, of which each that is admitted costs 4 % of the CPU."""
+    throttle = Throttle(80.0, cpus=1)
+    limits, active = [], 64
+    for _ in range(400):
+        limit = throttle.look(min(100.0, 4.0 * active), active)
+        active = 64 if limit is None else min(64, limit)
+        limits.append(limit)
+    settled = limits[100:]
+    assert None not in settled  # never back to all that made it too much
+    assert all(limit <= 32 for limit in settled)
+    changes = sum(a != b for a, b in zip(settled, settled[1:]))
+    assert changes <= len(settled) / 3  # four looks below before it rises, three above to fall
+    for _ in range(60):
+        throttle.look(0.0, 0)
+    assert throttle.limit is None
+
+
 @pytest.fixture
 def watched(model, monkeypatch):
     monkeypatch.setattr(load_watch, "LOOK_S", 60.0)  # looks come from the test

@@ -44,8 +44,8 @@ class Throttle:
     """Requests that may run at once, by looks at the CPU; None for no limit.
 
     Above the threshold for three looks in a row: half of those that run now, at least one, and half
-    of that with each further look. Four looks in a row below it by ten points: twice as many. The
-    limit goes once it is beyond what the CPUs could use.
+    of that with each further look. Four looks in a row below it by ten points, or by half of a
+    threshold below 20: twice as many. The limit goes once it is beyond what the CPUs could use.
     """
 
     def __init__(self, threshold, cpus):
@@ -56,7 +56,8 @@ class Throttle:
     def look(self, percent, active):
         """The new limit."""
         self._above = self._above + 1 if percent > self.threshold else 0
-        self._below = self._below + 1 if percent < self.threshold - _HYSTERESIS else 0
+        gap = min(_HYSTERESIS, self.threshold / 2)  # or no look would ever be below a low threshold
+        self._below = self._below + 1 if percent < self.threshold - gap else 0
         if self._above >= _LOOKS_ABOVE:
             self.limit = max(1, (active if self.limit is None else self.limit) // 2)
         elif self._below >= _LOOKS_BELOW and self.limit is not None:

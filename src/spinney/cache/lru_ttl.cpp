@@ -268,6 +268,14 @@ size_t LruTtl::shrink(size_t bytes_max) {
   return went;
 }
 
+void LruTtl::lock_for_fork() {
+  for (unsigned s = 0; s < n_shards_; ++s) shards_[s].lock.lock();
+}
+
+void LruTtl::unlock_after_fork() {
+  for (unsigned s = 0; s < n_shards_; ++s) shards_[s].lock.unlock();
+}
+
 size_t LruTtl::size() const { return stats().entries; }
 
 LruTtlStats LruTtl::stats() const {

@@ -71,6 +71,9 @@ class LruTtl {
   // Drops the least recently used until at most so many bytes remain, for when memory is short.
   // Returns the bytes that went.
   size_t shrink(size_t bytes_max);
+  // fork() must not happen while another thread is in here.
+  void lock_for_fork();
+  void unlock_after_fork();
   size_t size() const;
   LruTtlStats stats() const;
   const LruTtlOptions& options() const { return options_; }

@@ -260,7 +260,8 @@ void Core::start_afresh() noexcept {
   if (!forked_.load()) return;
   const std::shared_ptr<const Lanes> lanes = all_lanes();
   for (const auto& lane : *lanes) lane->shut_down(true);
-  shared_.in_flight.store(0);
+  // Of those that the child inherited these leave when the thread to come delivers them.
+  shared_.in_flight.store(shared_.mailbox.pending());
   if (options_.threads) (void)start();
   forked_.store(false, std::memory_order_release);
 }

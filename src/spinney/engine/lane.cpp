@@ -138,9 +138,11 @@ Stages Lane::stages() const {
 void Lane::lock_for_fork() {
   mutex_.lock();
   store_.mutex().lock();
+  if (cache_) cache_->lock_for_fork();
 }
 
 void Lane::unlock_after_fork(bool in_child) noexcept {
+  if (cache_) cache_->unlock_after_fork();
   store_.mutex().unlock();
   if (in_child) {
     // The threads that ran batches are not here. Whoever waits for those is answered by

@@ -185,8 +185,8 @@ bool Lane::add_next(Batch& batch, size_t cap, int64_t now_ns, int64_t& deadline_
   leave_queue(leader, std::min(rows, leader->charge));
   levels_.charge(entry->priority, rows);
   if (leader->rows_taken == leader->rows.count) {
+    levels_.pop(entry);  // first: a sweep would drop it, as it has lost its purpose now
     if (entry != leader && leader->queued) levels_.note_dead();
-    levels_.pop(entry);
     drop_hold(entry);
   }
   return true;

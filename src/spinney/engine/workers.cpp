@@ -50,10 +50,12 @@ Status Core::hire(Crew& crew) {
       if (other.get() != &crew) all += other->size();
   }
   if (all > kWaitersMax)
-    return Error{Code::kTooLarge, "model \"" + name + "\" waits, and its " +
-                                      std::to_string(crew.size()) + " batches at once would make " +
-                                      std::to_string(all) + " threads that wait; at most " +
-                                      std::to_string(kWaitersMax) + " may: lower its concurrency"};
+    return Error{Code::kTooLarge,
+                 "model \"" + name + "\" waits, and its " + std::to_string(crew.size()) +
+                     " batches at once would make " + std::to_string(all) +
+                     " threads that wait; at most " + std::to_string(kWaitersMax) +
+                     " may: lower its concurrency, or load again once versions that "
+                     "were replaced have answered"};
   try {
     std::vector<std::thread>& threads = crew.make_threads();
     for (size_t i = 0; i < crew.size(); ++i)

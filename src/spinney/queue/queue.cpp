@@ -8,6 +8,9 @@ using request::Node;
 
 namespace {
 
+// So few are not worth a sweep. Small enough for the simulation's short queues to be swept often.
+constexpr size_t kDeadAtLeast = 8;
+
 bool is_dead(const Node* node) { return !node->leader->has_runnable_rows(); }
 
 }  // namespace
@@ -84,7 +87,7 @@ void Levels::drop(Node* node) noexcept {
 
 void Levels::note_dead() noexcept {
   ++dead_;
-  if (dead_ > 64 && dead_ > entries_ / 2) sweep();
+  if (dead_ > kDeadAtLeast && dead_ > entries_ / 2) sweep();
 }
 
 void Levels::sweep() noexcept {

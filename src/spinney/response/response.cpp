@@ -79,6 +79,8 @@ void Mailbox::post(Node* list) noexcept {
   } while (!head_.compare_exchange_weak(head, reversed));
   posts_.fetch_add(1);
   if (sleeping_.load() != 0) futex_wake(posts_);
+  // A thread that had claimed its answers before the engine stopped, and was late to post them.
+  if (closed_.load()) deliver();
 }
 
 bool Mailbox::deliver() noexcept {
@@ -113,7 +115,8 @@ bool Mailbox::deliver() noexcept {
 bool Mailbox::wait() noexcept {
   const uint32_t seen = posts_.load();
   if (head_.load()) return true;
-  if (closed_.load()) return false;
+  // What was posted before it was closed is seen here; what comes later, its poster delivers.
+  if (closed_.load()) return head_.load() != nullptr;
   sleeping_.store(1);
   if (!head_.load() && !closed_.load()) futex_wait(posts_, seen);
   sleeping_.store(0);

@@ -43,8 +43,8 @@ class Mailbox {
   // Until something is posted, or close() is called; false once it is closed and empty.
   bool wait() noexcept;
   void close() noexcept;
-  // True if nothing waits and nothing is being told.
-  bool idle() const noexcept { return pending_.load() == 0; }
+  // Answers that wait or are being told.
+  uint64_t pending() const noexcept { return pending_.load(); }
 
  private:
   std::atomic<request::Node*> head_{nullptr};
