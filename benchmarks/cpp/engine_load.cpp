@@ -11,6 +11,11 @@
 // latency of each level, refused (with how long callers waited to learn it), shed and expired
 // apart.
 //
+// A shared machine takes a core away now and then, for milliseconds. Both threads see that in their
+// own readings of the clock (stalls.h), and the JSON says so: the share of time that was taken, the
+// longest stall, and below capacity, beside the p99 of everything, the p99 of those requests that
+// no stall touched: not in flight in one, nor due before what it left behind could be done.
+//
 // --policy fixed is TensorFlow Serving's way with the same engine: a batch waits until it is full
 // or wait-us have passed, its size does not adapt, the queue is bounded and nothing else refuses.
 #include <algorithm>
@@ -27,10 +32,13 @@
 #include "spinney/base/futex.h"
 #include "spinney/engine/engine.h"
 #include "spinney/observe/histogram.h"
+#include "stalls.h"
 
 namespace {
 
 using namespace spinney;
+using bench::Interval;
+using bench::StallWatch;
 using engine::Engine;
 using observe::Histogram;
 
@@ -44,22 +52,33 @@ struct Settings {
   std::string policy = "spinney";
 };
 
-void spin_for(double us) {
+// Spins until then, and notes where the machine took the core away meanwhile. Gives the time.
+int64_t spin_until(int64_t end, StallWatch& watch) {
   const SteadyClock& clock = SteadyClock::instance();
-  const int64_t end = clock.now_ns() + static_cast<int64_t>(us * 1e3);
-  while (clock.now_ns() < end) spin_pause();
+  int64_t now = clock.now_ns();
+  watch.restart(now);
+  while (now < end) {
+    spin_pause();
+    now = clock.now_ns();
+    watch.read(now);
+  }
+  return now;
 }
 
-std::shared_ptr<const backend::Backend> spinning_model(const Settings& settings) {
+// Only one batch runs at a time, so that `watch` is one thread's at each moment.
+std::shared_ptr<const backend::Backend> spinning_model(const Settings& settings,
+                                                       StallWatch& watch) {
   backend::CallableOptions options;
   options.width = 4;
   options.shape = {1, ElementType::kFloat64};
   options.idempotent = true;
   options.concurrency = 0;
   return backend::make_callable(
-      [settings](const backend::BatchInput& input, backend::BatchOutput& output) -> Status {
-        const double rows = static_cast<double>(input.rows.count);
-        spin_for(settings.batch_us + settings.row_us * rows);
+      [settings, &watch](const backend::BatchInput& input, backend::BatchOutput& output) -> Status {
+        const double us =
+            settings.batch_us + settings.row_us * static_cast<double>(input.rows.count);
+        const int64_t begin = SteadyClock::instance().now_ns();
+        spin_until(begin + static_cast<int64_t>(us * 1e3), watch);
         for (size_t r = 0; r < input.rows.count; ++r)
           static_cast<double*>(output.data)[r] = input.rows.at(r, 0);
         return {};
@@ -72,16 +91,24 @@ struct Level {
   std::atomic<uint64_t> good{0}, expired{0}, shed{0}, other{0};
 };
 
+// A request that was admitted. Whoever finishes it writes `answered_ns`, and only for an answer.
+struct Sent {
+  int64_t due_ns = 0;
+  int64_t answered_ns = 0;
+  bool normal = true;
+};
+
 class Results final : public Completion {
  public:
   void finish(std::span<Finished> finished) noexcept override {
     const int64_t now = SteadyClock::instance().now_ns();
     for (const Finished& f : finished) {
-      const auto packed = reinterpret_cast<uintptr_t>(f.context);  // due time and level
-      Level& level = levels[packed & 1];
+      Sent& sent = *static_cast<Sent*>(f.context);
+      Level& level = levels[sent.normal];
       if (!f.error) {
         level.good.fetch_add(1, std::memory_order_relaxed);
-        level.latency_ns.record_signed(now - static_cast<int64_t>(packed >> 1));
+        level.latency_ns.record_signed(now - sent.due_ns);
+        sent.answered_ns = now;
       } else if (f.error->code == Code::kExpired) {
         level.expired.fetch_add(1, std::memory_order_relaxed);
       } else if (f.error->code == Code::kThrottled) {
@@ -94,7 +121,7 @@ class Results final : public Completion {
   Level levels[2];  // high, normal
 };
 
-std::unique_ptr<Engine> make_engine(const Settings& settings) {
+std::unique_ptr<Engine> make_engine(const Settings& settings, StallWatch& watch) {
   engine::EngineOptions options;
   options.num_workers = 1;
   auto engine = Engine::make(options).value();
@@ -108,7 +135,8 @@ std::unique_ptr<Engine> make_engine(const Settings& settings) {
     model.refuse_too_late = false;
     model.max_queue_rows = 1000;
   }
-  if (const Status status = engine->load("m", "", spinning_model(settings), model); !status.ok()) {
+  if (const Status status = engine->load("m", "", spinning_model(settings, watch), model);
+      !status.ok()) {
     std::fprintf(stderr, "%s\n", status.error().message.c_str());
     std::exit(1);
   }
@@ -121,6 +149,8 @@ struct Offered {
   double late_ms_max = 0;  // how far the generator itself fell behind
   double seconds = 0;
   Histogram refused_ns;  // how long a refused caller waited to learn it
+  std::vector<Sent> sent;
+  StallWatch watch;
 };
 
 void offer(Engine& engine, Results& results, const Settings& settings, double per_second,
@@ -132,25 +162,25 @@ void offer(Engine& engine, Results& results, const Settings& settings, double pe
   const int64_t begin = clock.now_ns();
   const int64_t end = begin + static_cast<int64_t>(settings.seconds * 1e9);
   double due = static_cast<double>(begin);
+  // All of it now, so that neither growing nor a page's first use falls into the measurement.
+  offered.sent.resize(static_cast<size_t>(per_second * settings.seconds * 1.1) + 10'000);
   float row[4] = {};
   Request request;
   request.completion = &results;
   while (due < static_cast<double>(end)) {
     due += gap(random);
     const auto due_ns = static_cast<int64_t>(due);
-    int64_t now = clock.now_ns();
-    while (now < due_ns) {
-      spin_pause();
-      now = clock.now_ns();
-    }
+    const int64_t now = spin_until(due_ns, offered.watch);
     offered.late_ms_max = std::max(offered.late_ms_max, static_cast<double>(now - due_ns) / 1e6);
     const bool high = uniform(random) < settings.high;
-    row[0] = static_cast<float>(offered.requests++ % 1000);
+    Sent& sent = offered.sent[offered.requests++ % offered.sent.size()];
+    sent = {due_ns, 0, !high};
+    row[0] = static_cast<float>(offered.requests % 1000);
     request.rows = dense_rows(row, 1, 4);
     request.priority = high ? Priority::kHigh : Priority::kNormal;
     if (settings.deadline_ms > 0)
       request.deadline_ns = due_ns + static_cast<int64_t>(settings.deadline_ms * 1e6);
-    request.context = reinterpret_cast<void*>(static_cast<uintptr_t>(due_ns) << 1 | (high ? 0 : 1));
+    request.context = &sent;
     if (!engine.submit(request).ok()) {
       ++offered.refused;
       offered.refused_ns.record_signed(clock.now_ns() - now);
@@ -161,9 +191,11 @@ void offer(Engine& engine, Results& results, const Settings& settings, double pe
 
 // Requests a second with the queue never empty.
 double capacity(const Settings& settings) {
-  auto engine = make_engine(settings);
+  StallWatch watch;
+  auto engine = make_engine(settings, watch);
   Results results;
-  std::atomic<bool> stop{false};
+  std::vector<Sent> sent(256);  // more than are ever in flight
+  size_t next = 0;
   const SteadyClock& clock = SteadyClock::instance();
   float row[4] = {};
   Request request;
@@ -172,11 +204,14 @@ double capacity(const Settings& settings) {
   const int64_t begin = clock.now_ns();
   const int64_t end = begin + kSecond;
   while (clock.now_ns() < end) {
-    request.context = reinterpret_cast<void*>(static_cast<uintptr_t>(clock.now_ns()) << 1 | 1);
-    if (engine->stats().in_flight < 128)
+    if (engine->stats().in_flight < 128) {
+      sent[next] = {clock.now_ns(), 0, true};
+      request.context = &sent[next];
+      next = (next + 1) % sent.size();
       (void)engine->submit(request);
-    else
+    } else {
       std::this_thread::sleep_for(std::chrono::microseconds(100));
+    }
   }
   const double seconds = static_cast<double>(clock.now_ns() - begin) / 1e9;
   const auto good = static_cast<double>(results.levels[1].good.load());
@@ -184,18 +219,59 @@ double capacity(const Settings& settings) {
   return good / seconds;
 }
 
+// What the machine took during a run, and what is left of it.
+struct Stalls {
+  std::vector<Interval> all;
+  std::vector<Interval> windows;  // with the time that their backlogs take; none beyond capacity
+  double ms = 0;
+  double longest_ms = 0;
+};
+
+Stalls stalls_of(const StallWatch& worker, const StallWatch& generator, double load) {
+  std::vector<Interval> both = worker.seen();
+  both.insert(both.end(), generator.seen().begin(), generator.seen().end());
+  Stalls stalls;
+  stalls.all = bench::united(std::move(both));
+  if (load < 1) stalls.windows = bench::touched_by(stalls.all, load);
+  for (const Interval& stall : stalls.all) {
+    const double ms = static_cast<double>(stall.length()) / 1e6;
+    stalls.ms += ms;
+    stalls.longest_ms = std::max(stalls.longest_ms, ms);
+  }
+  return stalls;
+}
+
+// The answers of one level that no stall touched: their p99, and how many were left out.
+void print_outside(const std::vector<Sent>& sent, bool normal, const Stalls& stalls) {
+  std::vector<int64_t> kept;
+  size_t left_out = 0;
+  for (const Sent& one : sent) {
+    if (one.normal != normal || one.answered_ns == 0) continue;
+    if (bench::outside(stalls.windows, {one.due_ns, one.answered_ns}))
+      kept.push_back(one.answered_ns - one.due_ns);
+    else
+      ++left_out;
+  }
+  if (kept.empty()) return;
+  const auto p99 = kept.begin() + static_cast<std::ptrdiff_t>(kept.size() * 99 / 100);
+  std::nth_element(kept.begin(), p99, kept.end());
+  std::printf(", \"p99_outside_stalls_us\": %.1f, \"left_out\": %zu",
+              static_cast<double>(*p99) / 1e3, left_out);
+}
+
 void print_level(const char* name, const Level& level, double seconds) {
   const observe::HistogramSnapshot latency = level.latency_ns.read();
   std::printf(
       "     \"%s\": {\"goodput_per_s\": %.0f, \"p50_us\": %.1f, \"p99_us\": %.1f, "
-      "\"p999_us\": %.1f, \"shed\": %lu, \"expired\": %lu, \"failed\": %lu}",
+      "\"p999_us\": %.1f, \"shed\": %lu, \"expired\": %lu, \"failed\": %lu",
       name, static_cast<double>(level.good.load()) / seconds, latency.quantile(0.5) / 1e3,
       latency.quantile(0.99) / 1e3, latency.quantile(0.999) / 1e3, level.shed.load(),
       level.expired.load(), level.other.load());
 }
 
 void run(const Settings& settings, double factor, double full, bool last) {
-  auto engine = make_engine(settings);
+  StallWatch watch;
+  auto engine = make_engine(settings, watch);
   Results results;
   Offered offered;
   offer(*engine, results, settings, full * factor, offered);
@@ -212,10 +288,17 @@ void run(const Settings& settings, double factor, double full, bool last) {
       factor, static_cast<double>(offered.requests) / offered.seconds, good / offered.seconds,
       good / offered.seconds / full, offered.refused, refused.quantile(0.99) / 1e3,
       static_cast<double>(refused.max()) / 1e3, rows.mean(), offered.late_ms_max);
-  print_level("high", results.levels[0], offered.seconds);
-  std::printf(",\n");
-  print_level("normal", results.levels[1], offered.seconds);
-  std::printf("}%s\n", last ? "" : ",");
+  const Stalls stalls = stalls_of(watch, offered.watch, factor);
+  std::printf(
+      "     \"stalls\": {\"count\": %zu, \"share_of_time\": %.5f, \"longest_ms\": %.3f, "
+      "\"dropped\": %lu},\n",
+      stalls.all.size(), stalls.ms / 1e3 / offered.seconds, stalls.longest_ms,
+      watch.dropped() + offered.watch.dropped());
+  for (const bool normal : {false, true}) {
+    print_level(normal ? "normal" : "high", results.levels[normal], offered.seconds);
+    if (factor < 1) print_outside(offered.sent, normal, stalls);
+    std::printf("}%s\n", normal ? (last ? "}" : "},") : ",");
+  }
 }
 
 }  // namespace
