@@ -30,12 +30,14 @@ HEADINGS = ["load", "policy", "goodput", "batch", "p50", "p99", "high p99", "ref
 HEADINGS += ["expired", "refused know in (p99)"]
 MACHINE_HEADINGS = ["load", "policy", "p99 of the rounds", "taken", "longest", "left out"]
 MACHINE_HEADINGS += ["p99 outside stalls, of the rounds"]
-MACHINE_NOTE = """What the machine took, in all rounds: stalls are gaps of more than 0.1 ms between two readings of the
-clock with nothing between them, in the generator's waiting and in the model's spinning; stalls at
-other moments are not seen, and remain in every figure. *p99* is that of normal requests, all of them:
-the median of the rounds, least and greatest. *Outside stalls* leaves out each request that was in
-flight in a stall, or due in one or in the stall's length × load / (1 − load) after it, the time that
-the backlog of a stall needs; beyond capacity no backlog ends, so there is no such figure."""
+MACHINE_NOTE = """\
+What the machine took, in all rounds: stalls are gaps of more than 0.1 ms between two readings of
+the clock with nothing between them, in the generator's waiting and in the model's spinning;
+stalls at other moments are not seen, and remain in every figure. *p99* is that of normal
+requests, all of them: the median of the rounds, least and greatest. *Outside stalls* leaves out
+each request that was in flight in a stall, or due in one or in the stall's length × load / (1 −
+load) after it, the time that the backlog of a stall needs; beyond capacity no backlog ends, so
+there is no such figure."""
 
 
 def measure(policy, seconds):
