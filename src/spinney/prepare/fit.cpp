@@ -11,6 +11,7 @@ namespace spinney::prepare {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kLargest = std::numeric_limits<double>::max();
 constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
 
 struct Atom {
@@ -61,8 +62,8 @@ class ColumnFit {
       low = -high;
     } else if (options_.infinite == Fill::kRange) {
       const double max = seen() ? facts_.raw.max : 0, min = seen() ? facts_.raw.min : 0;
-      high = max + (options_.infinite_buffer - 1) * std::abs(max);
-      low = min - (options_.infinite_buffer - 1) * std::abs(min);
+      high = std::min(max + (options_.infinite_buffer - 1) * std::abs(max), kLargest);
+      low = std::max(min - (options_.infinite_buffer - 1) * std::abs(min), -kLargest);
     } else if (options_.infinite != Fill::kMissing) {
       high = low = filling(options_.infinite, options_.infinite_constant);
     }
@@ -210,9 +211,13 @@ class ColumnFit {
   }
 
   Status check() const {
-    if (std::isfinite(recipe_.center[c_]) && std::isfinite(recipe_.scale[c_]) &&
-        recipe_.scale[c_] != 0)
-      return {};
+    const bool scales = std::isfinite(recipe_.center[c_]) && std::isfinite(recipe_.scale[c_]) &&
+                        recipe_.scale[c_] != 0;
+    const bool fills = (!recipe_.fills_missing || std::isfinite(recipe_.missing_fill[c_])) &&
+                       (!recipe_.fills_infinite || !(std::isinf(recipe_.positive_fill[c_]) ||
+                                                     std::isinf(recipe_.negative_fill[c_])));
+    const bool bounds = !recipe_.has_outliers || recipe_.low[c_] <= recipe_.high[c_];
+    if (scales && fills && bounds) return {};
     return invalid_argument("the values of column " + std::to_string(c_) +
                             " are too large: their spread is no finite number; divide them by a "
                             "power of 2 first");

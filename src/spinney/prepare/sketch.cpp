@@ -48,10 +48,12 @@ void QuantileSketch::move_up(size_t level) {
   if (level + 1 == levels_.size()) add_level();
   std::vector<double>& from = levels_[level];
   std::vector<double>& to = levels_[level + 1];
-  std::sort(from.begin(), from.end());
+  if (level == 0) sort_values(from, false);
   const size_t pairs = from.size() / 2;
   const size_t odd = bit_of(++moves_) ? 1 : 0;
+  const auto before = static_cast<ptrdiff_t>(to.size());
   for (size_t i = 0; i < pairs; ++i) to.push_back(from[2 * i + odd]);
+  std::inplace_merge(to.begin(), to.begin() + before, to.end());
   from.erase(from.begin(), from.begin() + static_cast<ptrdiff_t>(2 * pairs));
   rank_error_ += uint64_t{1} << level;
 }
@@ -71,9 +73,12 @@ void QuantileSketch::compress() {
 
 void QuantileSketch::merge(const QuantileSketch& other) {
   if (levels_.size() < other.levels_.size()) levels_.resize(other.levels_.size());
-  for (size_t level = 0; level < other.levels_.size(); ++level)
-    levels_[level].insert(levels_[level].end(), other.levels_[level].begin(),
-                          other.levels_[level].end());
+  for (size_t level = 0; level < other.levels_.size(); ++level) {
+    std::vector<double>& to = levels_[level];
+    const auto before = static_cast<ptrdiff_t>(to.size());
+    to.insert(to.end(), other.levels_[level].begin(), other.levels_[level].end());
+    if (level > 0) std::inplace_merge(to.begin(), to.begin() + before, to.end());
+  }
   count_ += other.count_;
   moves_ += other.moves_;
   rank_error_ += other.rank_error_;
@@ -108,6 +113,9 @@ Status QuantileSketch::restore(std::vector<std::vector<double>> levels, uint64_t
         return corrupt("a quantile sketch holds a value that is not finite");
   }
   if (sum != count) return corrupt("a quantile sketch holds fewer values than it counts");
+  for (size_t level = 1; level < levels.size(); ++level)
+    if (!std::is_sorted(levels[level].begin(), levels[level].end()))
+      std::sort(levels[level].begin(), levels[level].end());
   levels_ = std::move(levels);
   count_ = count;
   moves_ = moves;

@@ -3,10 +3,11 @@
 // The KLL sketch (Karnin, Lang and Liberty 2016, "Optimal quantile approximation in streams"):
 // levels of values that each count 2^level times; a full level is sorted and every second of its
 // values moves up. Whether the even or the odd ones is decided by a fixed sequence, so that equal
-// values in equal order give equal sketches. Up to `exact` values all are kept and nothing is lost.
-// Beyond, a place in the order is off by no more than rank_error_max() values, which is counted,
-// not estimated: each move of a level adds at most its weight. With 99 % probability it is off by
-// less than 2.3 / size^0.97 of all values for a single place.
+// values in equal order give equal sketches. Levels above the lowest stay sorted. Up to `exact`
+// values all are kept and nothing is lost. Beyond, a place in the order is off by no more than
+// rank_error_max() values, which is counted, not estimated: each move of a level adds at most its
+// weight. With 99 % probability it is off by less than 2.3 / size^0.97 of all values for a single
+// place.
 #pragma once
 
 #include <cstddef>

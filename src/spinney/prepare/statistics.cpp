@@ -1,6 +1,7 @@
 #include "spinney/prepare/statistics.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <string>
 
@@ -13,6 +14,9 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 // Bounds of what summaries of all columns together keep exactly.
 constexpr size_t kExactValues = size_t{1} << 24;
 constexpr size_t kFrequencyEntries = size_t{1} << 22;
+// 2^53 squares of distances between values below this have a finite sum, and so has everything else
+// that a recipe is made of. Larger values are let in only once a recipe was made of them.
+constexpr double kTame = 1e140;
 
 template <typename T, typename Take>
 void each_finite(const Rows& rows, size_t c, Take&& take) {
@@ -73,6 +77,34 @@ Statistics Statistics::of(const Options& options, const Fitted& fitted) {
   return statistics;
 }
 
+Status Statistics::check_usable() const {
+  if (!is_spoilt_) return {};
+  return too_large(
+      "memory ran out while percentiles or frequencies were updated, so that they do not fit the "
+      "rows any more; call reset() and begin again");
+}
+
+bool Statistics::surely_scalable(const Moments& sum) const {
+  const Options& o = options_;
+  const bool tame_options = std::abs(o.missing_constant) < kTame &&
+                            std::abs(o.infinite_constant) < kTame &&
+                            (!o.clip || (o.clip_low < kTame && o.clip_high > -kTame)) &&
+                            std::max(std::abs(o.range_low), std::abs(o.range_high)) < kTame &&
+                            o.range_high - o.range_low > 1 / kTame;
+  if (!tame_options) return false;
+  const double limit = kTame / std::max(1.0, o.infinite_buffer);
+  for (size_t c = 0; c < width_; ++c)
+    if (sum.count[c] > 0 && !(sum.min[c] > -limit && sum.max[c] < limit)) return false;
+  return true;
+}
+
+Status Statistics::become(Statistics next) {
+  SPINNEY_ASSIGN(const Recipe recipe, next.recipe());
+  SPINNEY_TRY(recipe.check());
+  *this = std::move(next);
+  return {};
+}
+
 Status Statistics::update(const Rows& rows, const Parallel& parallel, const Kernels& kernels) {
   if (rows.width != width_)
     return invalid_argument("the rows have " + std::to_string(rows.width) +
@@ -81,15 +113,29 @@ Status Statistics::update(const Rows& rows, const Parallel& parallel, const Kern
     return unsupported(
         "fit() took percentiles or frequencies from its rows and kept no summary of them; call "
         "reset() and give all rows to partial_fit()");
-  raw_.add(rows, parallel, kernels);
-  if (options_.clip) clipped_.add(rows, parallel, kernels);
+  SPINNEY_TRY(check_usable());
+  if (rows.count == 0) return {};
+  RunningMoments raw = raw_, clipped = clipped_;
+  raw.add(rows, parallel, kernels);
+  if (options_.clip) clipped.add(rows, parallel, kernels);
+  if (!surely_scalable(raw.total())) {
+    Statistics next = *this;
+    next.raw_ = std::move(raw);
+    next.clipped_ = std::move(clipped);
+    next.update_summaries(rows, parallel);
+    next.rows_ += rows.count;
+    return become(std::move(next));
+  }
   update_summaries(rows, parallel);
+  raw_ = std::move(raw);
+  clipped_ = std::move(clipped);
   rows_ += rows.count;
   return {};
 }
 
 void Statistics::update_summaries(const Rows& rows, const Parallel& parallel) {
   if (sketches_.empty() && frequencies_.empty()) return;
+  is_spoilt_ = true;  // until all columns are done
   // Rows a few thousand at a time, so that neighbouring columns find them in the cache.
   const size_t at_once = std::max<size_t>(1, (size_t{1} << 18) / width_);
   for (size_t first = 0; first < rows.count; first += at_once) {
@@ -100,6 +146,7 @@ void Statistics::update_summaries(const Rows& rows, const Parallel& parallel) {
         each_finite(part, c, [&](double value) { frequencies_[c].add(value); });
     });
   }
+  is_spoilt_ = false;
 }
 
 Status Statistics::merge(const Statistics& other) {
@@ -111,16 +158,22 @@ Status Statistics::merge(const Statistics& other) {
     return unsupported(
         "the two statistics do not keep the same summaries; give both the same "
         "configuration and use partial_fit() for both");
-  raw_.merge(other.raw_);
-  clipped_.merge(other.clipped_);
-  for (size_t c = 0; c < sketches_.size(); ++c) sketches_[c].merge(other.sketches_[c]);
-  for (size_t c = 0; c < frequencies_.size(); ++c) frequencies_[c].merge(other.frequencies_[c]);
-  rows_ += other.rows_;
-  return {};
+  SPINNEY_TRY(check_usable());
+  SPINNEY_TRY(other.check_usable());
+  if (other.rows_ == 0) return {};
+  Statistics next = *this;
+  next.raw_.merge(other.raw_);
+  next.clipped_.merge(other.clipped_);
+  for (size_t c = 0; c < sketches_.size(); ++c) next.sketches_[c].merge(other.sketches_[c]);
+  for (size_t c = 0; c < frequencies_.size(); ++c)
+    next.frequencies_[c].merge(other.frequencies_[c]);
+  next.rows_ += other.rows_;
+  return become(std::move(next));
 }
 
 Result<Recipe> Statistics::recipe() const {
   if (rows_ == 0) return invalid_argument("no row was seen yet; give one at least");
+  SPINNEY_TRY(check_usable());
   const Moments raw = raw_.total(), clipped = clipped_.total();
   Recipe recipe = make_recipe(options_, width_, static_cast<double>(rows_));
   for (size_t c = 0; c < width_; ++c) {

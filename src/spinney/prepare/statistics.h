@@ -32,10 +32,13 @@ class Statistics {
   uint64_t rows() const { return rows_; }
 
   // Rows that come after those seen. The result does not depend on how rows are divided between
-  // calls or threads.
+  // calls or threads. All or nothing: after an error everything is as it was, and what was accepted
+  // gives a recipe. Only memory that runs out may spoil the summaries, which is then said by all
+  // that would need them.
   Status update(const Rows& rows, const Parallel& parallel,
                 const Kernels& kernels = best_kernels());
-  // As if the other's rows came after these. Sums are rounded otherwise than in one pass.
+  // As if the other's rows came after these. Sums are rounded otherwise than in one pass. All or
+  // nothing as well.
   Status merge(const Statistics& other);
 
   Moments moments() const { return raw_.total(); }
@@ -53,10 +56,16 @@ class Statistics {
   Statistics(const Options& options, size_t width);
   void make_summaries();
   void update_summaries(const Rows& rows, const Parallel& parallel);
+  Status check_usable() const;
+  // Whether columns of these moments give finite centres and scales for certain.
+  bool surely_scalable(const Moments& sum) const;
+  // Takes the other's place if a recipe can be made of it.
+  Status become(Statistics next);
 
   Options options_;
   size_t width_;
   bool can_continue_ = true;
+  bool is_spoilt_ = false;  // memory ran out while the summaries changed
   uint64_t rows_ = 0;
   RunningMoments raw_, clipped_;
   std::vector<QuantileSketch> sketches_;  // one a column, or none

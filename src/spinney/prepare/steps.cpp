@@ -36,13 +36,20 @@ size_t repetitions(size_t width) {
   return rows * width <= kRepeatedEntries ? rows : 1;
 }
 
-// A scale stays a finite number other than 0 when it is rounded.
+// A finite number stays one when it is rounded.
+template <typename T>
+T rounded(double value) {
+  const T near = static_cast<T>(value);
+  if (std::isinf(near) && !std::isinf(value))
+    return std::copysign(std::numeric_limits<T>::max(), near);
+  return near;
+}
+
+// And a scale is not 0 besides.
 template <typename T>
 T rounded_scale(double scale) {
-  const T rounded = static_cast<T>(scale);
-  if (rounded == 0) return std::copysign(std::numeric_limits<T>::denorm_min(), rounded);
-  if (std::isinf(rounded)) return std::copysign(std::numeric_limits<T>::max(), rounded);
-  return rounded;
+  const T near = rounded<T>(scale);
+  return near == 0 ? std::copysign(std::numeric_limits<T>::denorm_min(), near) : near;
 }
 
 }  // namespace
@@ -50,9 +57,9 @@ T rounded_scale(double scale) {
 template <typename T>
 void make_steps(const Recipe& recipe, Steps<T>& steps) {
   steps.flags = flags_of(recipe);
-  steps.clip_low = static_cast<T>(recipe.clip_low);
-  steps.clip_high = static_cast<T>(recipe.clip_high);
-  steps.offset = static_cast<T>(recipe.offset);
+  steps.clip_low = rounded<T>(recipe.clip_low);
+  steps.clip_high = rounded<T>(recipe.clip_high);
+  steps.offset = rounded<T>(recipe.offset);
   steps.width = recipe.width();
   steps.repeated_rows = repetitions(steps.width);
   const std::vector<double>* sources[kParameters] = {
@@ -67,7 +74,7 @@ void make_steps(const Recipe& recipe, Steps<T>& steps) {
     T* table = steps.storage.data() + p * room;
     for (size_t i = 0; i < entries; ++i) {
       const double value = (*sources[p])[i % steps.width];
-      table[i] = p == kScale ? rounded_scale<T>(value) : static_cast<T>(value);
+      table[i] = p == kScale ? rounded_scale<T>(value) : rounded<T>(value);
     }
     steps.tables[p] = table;
   }

@@ -1,0 +1,71 @@
+"""partial_fit is all or nothing: after an error everything is as it was."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from modules.engine.data_preprocessor import DataPreprocessor, PreprocessingError
+
+FAR_APART = np.array([1.7e308, -1.7e308, 1.7e308])[:, None] * np.ones(3)
+OPTIONS = [
+    {},
+    {"normalization": "minmax"},
+    {"normalization": "robust"},
+    {"normalization": "quantile"},
+    {"nan_strategy": "median"},
+    {"nan_strategy": "most_frequent"},
+    {"outlier_method": "zscore", "outlier_handling": "mean"},
+]
+
+
+def state_of(preprocessor, path):
+    preprocessor.serialize(path)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize(
+    "bad",
+    [FAR_APART, np.ones((2, 4)), [["a", "b", "c"]], np.ones((2, 3, 1)), None],
+    ids=["far apart", "four columns", "text", "three dimensions", "None"],
+)
+def test_rows_that_are_refused_leave_no_trace(options, bad, tmp_path):
+    if bad is FAR_APART and options.get("normalization") in ("robust", "quantile"):
+        pytest.skip("the quantiles of so few large values among others are finite")
+    rows = np.random.default_rng(1).normal(size=(300, 3))
+    one = DataPreprocessor(options).partial_fit(rows[:200])
+    before = state_of(one, tmp_path / "before")
+    with pytest.raises(PreprocessingError):
+        one.partial_fit(bad)
+    assert state_of(one, tmp_path / "after") == before
+    # And it goes on as one that never saw them.
+    one.partial_fit(rows[200:])
+    other = DataPreprocessor(options).partial_fit(rows[:200]).partial_fit(rows[200:])
+    np.testing.assert_array_equal(one.transform(rows), other.transform(rows))
+
+
+def test_names_that_do_not_fit_leave_no_trace(tmp_path):
+    one = DataPreprocessor().partial_fit(np.ones((2, 2)), feature_names=["a", "b"])
+    before = state_of(one, tmp_path / "before")
+    with pytest.raises(PreprocessingError):
+        one.partial_fit(np.ones((2, 2)) * 9, feature_names=["b", "a"])
+    assert state_of(one, tmp_path / "after") == before
+
+
+def test_a_merge_that_is_refused_leaves_no_trace(tmp_path):
+    one = DataPreprocessor().partial_fit(FAR_APART[:1])
+    before = state_of(one, tmp_path / "before")
+    with pytest.raises(PreprocessingError):
+        one.merge(DataPreprocessor().partial_fit(FAR_APART[1:2]))
+    assert state_of(one, tmp_path / "after") == before
+
+
+def test_the_first_rows_may_be_refused():
+    one = DataPreprocessor()
+    with pytest.raises(PreprocessingError):
+        one.partial_fit(FAR_APART)
+    rows = np.arange(12.0).reshape(4, 3)
+    np.testing.assert_array_equal(
+        one.partial_fit(rows).transform(rows), DataPreprocessor().fit_transform(rows)
+    )
