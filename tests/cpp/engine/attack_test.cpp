@@ -261,7 +261,9 @@ TEST(EngineAttack, CountsAreExactAfterTheEnd) {
   }
 }
 
-#if !defined(__SANITIZE_THREAD__)  // which does not follow threads that a fork left behind
+// The thread sanitizer does not follow threads that a fork left behind, and the address sanitizer's
+// allocator does not let go of the locks that they held.
+#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
 // The child's share: both kinds of models answer, and all threads end.
 int in_the_child(Engine& engine) {
   alarm(120);  // a lock that a thread of the parent held is found so
