@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from threading import Lock, RLock
 from time import monotonic, perf_counter
@@ -10,6 +9,7 @@ from time import monotonic, perf_counter
 from spinney import _core
 from spinney.configs import BatchPriority, EngineState, engine_config, startup_messages
 from spinney.engine import lifecycle
+from spinney.engine.awaiting import answer_of
 from spinney.engine.future import PredictionFuture
 from spinney.engine.loads import NO_MODEL, Loads
 from spinney.engine.outcomes import failure, level_of, outcome_of
@@ -306,9 +306,7 @@ class InferenceEngine(Loads):
         Cancelling the task cancels the request.
         """
         future = self.enqueue_prediction(features, priority, timeout_ms, model, version=version)
-        if future.done():
-            return future.result()
-        return await asyncio.wrap_future(future)
+        return await answer_of(future)
 
     def predict_batch(self, features_list, timeout=None, model=None, *, version=None):
         """Predict each item of a list; a list of what predict gives, in the same order.
