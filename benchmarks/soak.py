@@ -1,25 +1,34 @@
 #!/usr/bin/env python3
 """A long steady run: answers right, memory and threads flat, throughput that does not decay.
 
-    PYTHONPATH=python python benchmarks/soak.py [--seconds 600]
+    PYTHONPATH=python python benchmarks/soak.py [--seconds 600] [-o docs/benchmarks]
 
-Eight threads queue, predict and cancel, while a model is reloaded twice a second. A line for each
-tenth of the time; status 1 if an answer was wrong, if the best of the last three tenths was more
-than a tenth slower than the best of the three in the middle, or if memory grew by more than a
-megabyte a minute after the first third.
+Eight threads queue, predict and cancel, while a model is reloaded twice a second: 1,200 times in
+ten minutes. A line for each tenth of the time; status 1 if an answer was wrong, if the best of the
+last three tenths was more than a tenth slower than the best of the three in the middle, if memory
+grew by more than a megabyte a minute after the first third, or if there were more threads or
+descriptors at the end than after the first tenth. Writes soak.{json,md}.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import random
 import sys
 import threading
 import time
+from pathlib import Path
 
 from engine import make_model
+from machine import describe
 from spinney import BatchPriority, InferenceEngine
+from spinney.cli.table import markdown_table
 from spinney.engine.load_watch import resident_mb
+
+ROOT = Path(__file__).resolve().parent.parent
+HEADINGS = ["after", "requests/s", "memory", "threads", "descriptors", "reloads", "wrong answers"]
 
 
 class Soak:
@@ -55,43 +64,77 @@ class Soak:
             self.reloads += 1
 
 
+def count(folder):
+    """The process's threads or descriptors, from the kernel."""
+    return len(os.listdir(f"/proc/self/{folder}"))
+
+
 def watch(soak, seconds):
-    """(requests a second, MiB) for each tenth of the time."""
+    """What was seen in each tenth of the time."""
     marks = []
     before, then = 0, time.monotonic()
     for part in range(10):
         time.sleep(max(0.0, seconds / 10 - 0.0005))
         total, now = sum(soak.counts), time.monotonic()
-        marks.append(((total - before) / (now - then), resident_mb()))
-        print(
-            f"{(part + 1) * seconds / 10:7.0f} s  {marks[-1][0]:>10,.0f} requests/s  "
-            f"{marks[-1][1]:8.1f} MiB  {threading.active_count()} threads  "
-            f"{soak.reloads} reloads  {soak.wrong} wrong",
-            flush=True,
-        )
+        mark = {"after_s": (part + 1) * seconds / 10, "rate": (total - before) / (now - then)}
+        mark.update(mib=resident_mb(), threads=count("task"), descriptors=count("fd"))
+        mark.update(reloads=soak.reloads, wrong=soak.wrong)
+        marks.append(mark)
+        print("  ".join(cells_of(mark)), flush=True)
         before, then = total, now
     return marks
 
 
-def verdict(soak, marks, seconds):
-    rates, memory = zip(*marks)
-    middle, last = max(rates[3:6]), max(rates[7:10])  # the best, since others use the machine too
-    growth = (memory[-1] - memory[3]) / max(seconds * 0.6 / 60, 0.25)
+def cells_of(mark):
+    return [
+        f"{mark['after_s']:.0f} s",
+        f"{mark['rate']:,.0f}",
+        f"{mark['mib']:.1f} MiB",
+        *(f"{mark[key]:,}" for key in ("threads", "descriptors", "reloads", "wrong")),
+    ]
+
+
+def growth_of(marks, seconds):
+    """MiB a minute after the first third."""
+    return (marks[-1]["mib"] - marks[3]["mib"]) / max(seconds * 0.6 / 60, 0.25)
+
+
+def faults_of(marks, seconds):
+    # The best of three tenths, since others use the machine too.
+    middle = max(mark["rate"] for mark in marks[3:6])
+    last = max(mark["rate"] for mark in marks[7:])
     faults = []
-    if soak.wrong:
-        faults.append(f"{soak.wrong} wrong answers")
+    if marks[-1]["wrong"]:
+        faults.append(f"{marks[-1]['wrong']} wrong answers")
     if last < 0.9 * middle:
         faults.append(f"throughput fell from {middle:,.0f} to {last:,.0f} requests/s")
-    if growth > 1.0:
-        faults.append(f"memory grows by {growth:.2f} MiB a minute")
-    print(f"growth {growth:.2f} MiB a minute; {soak.cancelled} requests cancelled")
-    print("FAULT: " + "; ".join(faults) if faults else "steady")
-    return 1 if faults else 0
+    if growth_of(marks, seconds) > 1.0:
+        faults.append(f"memory grows by {growth_of(marks, seconds):.2f} MiB a minute")
+    for what in ("threads", "descriptors"):
+        if marks[-1][what] > marks[0][what]:
+            faults.append(f"{what} grew from {marks[0][what]} to {marks[-1][what]}")
+    return faults
+
+
+def write(marks, soak, seconds, folder):
+    growth = growth_of(marks, seconds)
+    note = (
+        f"{describe()}. `PYTHONPATH=python python benchmarks/soak.py --seconds {seconds:g}`: eight "
+        "threads with 64 one-row requests each in flight, one direct prediction for each 64, "
+        f"{soak.cancelled:,} requests cancelled, the model (100 trees of depth 4) "
+        "reloaded twice a second; every answer compared. After the first third memory grew by "
+        f"{growth:.2f} MiB a minute."
+    )
+    table = markdown_table(HEADINGS, [cells_of(mark) for mark in marks])
+    (folder / "soak.md").write_text(f"# Ten minutes of load and reloads\n\n{note}\n\n{table}\n")
+    facts = {"machine": describe(), "cancelled": soak.cancelled, "growth": growth, "results": marks}
+    (folder / "soak.json").write_text(json.dumps(facts, indent=1) + "\n")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--seconds", type=float, default=600.0)
+    parser.add_argument("-o", "--out", type=Path, default=ROOT / "docs" / "benchmarks")
     options = parser.parse_args()
     soak = Soak(options.seconds)
     with InferenceEngine({"enable_request_deduplication": False}) as engine:
@@ -103,7 +146,10 @@ def main():
         marks = watch(soak, options.seconds)
         for thread in threads:
             thread.join()
-    return verdict(soak, marks, options.seconds)
+    write(marks, soak, options.seconds, options.out)
+    faults = faults_of(marks, options.seconds)
+    print("FAULT: " + "; ".join(faults) if faults else "steady")
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":
