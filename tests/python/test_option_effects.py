@@ -73,7 +73,7 @@ def test_threads_and_chunks_of_a_preprocessor(monkeypatch):
         {"chunk_size": 7},
     ):
         ours = DataPreprocessor({**options, "input_size_limit": 50}).fit(x)  # not the short way
-        inner = ours._fitted
+        inner = ours._serving.fitted
 
         class Watched:
             def __getattr__(self, name, inner=inner):
@@ -83,7 +83,7 @@ def test_threads_and_chunks_of_a_preprocessor(monkeypatch):
                 seen.append((threads, chunk))
                 return inner.transform(rows, out, threads, chunk)
 
-        ours._fitted = Watched()
+        ours._serving.fitted = Watched()
         ours.transform(x)
     assert seen == [(1, 0), (1, 0), (3, 0), (1, 7)]
 

@@ -69,3 +69,46 @@ def test_the_first_rows_may_be_refused():
     np.testing.assert_array_equal(
         one.partial_fit(rows).transform(rows), DataPreprocessor().fit_transform(rows)
     )
+
+
+def test_a_fit_in_the_middle_of_a_transform_leaves_no_stale_answer_in_the_cache():
+    rows, other = np.random.default_rng(2).normal(size=(2, 400, 3))
+    one = DataPreprocessor({"normalization": "quantile", "cache_enabled": True}).fit(rows)
+    fitted = one._serving.fitted
+
+    class Interrupted:
+        def __getattr__(self, name):
+            return getattr(fitted, name)
+
+        def transform(self, *arguments):
+            one.fit(other * 100)  # as if another thread did
+            return fitted.transform(*arguments)
+
+    one._serving.fitted = Interrupted()
+    before = one.transform(rows)
+    after = one.transform(rows)
+    expected = DataPreprocessor({"normalization": "quantile"}).fit(other * 100).transform(rows)
+    np.testing.assert_array_equal(after, expected)
+    assert not np.array_equal(before, after)
+    assert one.get_performance_metrics()["cache_hits"] == 0
+
+
+def test_rows_that_change_in_the_middle_of_a_transform_do_not_spoil_the_cache():
+    rows = np.random.default_rng(3).normal(size=(400, 3))
+    one = DataPreprocessor({"normalization": "quantile", "cache_enabled": True}).fit(rows)
+    expected = one.transform(rows)
+    one = DataPreprocessor({"normalization": "quantile", "cache_enabled": True}).fit(rows)
+    fitted, given = one._serving.fitted, rows.copy()
+
+    class Meddling:
+        def __getattr__(self, name):
+            return getattr(fitted, name)
+
+        def transform(self, *arguments):
+            given.fill(0)
+            return fitted.transform(*arguments)
+
+    one._serving.fitted = Meddling()
+    np.testing.assert_array_equal(one.transform(given), expected)
+    np.testing.assert_array_equal(one.transform(rows), expected)
+    assert one.get_performance_metrics()["cache_hits"] == 1

@@ -44,8 +44,10 @@ class AnswerCache:
             while len(self._answers) > self._size:
                 self._answers.popitem(last=False)[1].fill(0)
 
-    def clear(self):
+    def end(self):
+        """Keeps nothing any more, what calls that still run would put in included."""
         with self._lock:
+            self._size = 0
             for answer in self._answers.values():
                 answer.fill(0)
             self._answers.clear()

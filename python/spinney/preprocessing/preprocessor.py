@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from time import perf_counter
-
-import numpy as np
 
 from spinney.configs import PreprocessorConfig
 from spinney.exceptions import ConfigError
 from spinney.preprocessing import files, options
 from spinney.preprocessing import fitted as fitting
-from spinney.preprocessing.cache import VALUES_MAX, AnswerCache
-from spinney.preprocessing.columns import as_array, overlaps
 from spinney.preprocessing.errors import (
     InputValidationError,
     PreprocessingError,
@@ -21,8 +16,7 @@ from spinney.preprocessing.errors import (
     raised_as,
 )
 from spinney.preprocessing.report import Timings, statistics_of
-
-logger = logging.getLogger(__name__)
+from spinney.preprocessing.serving import Serving, input_of, log_call, threads_of
 
 
 class DataPreprocessor:
@@ -38,9 +32,9 @@ class DataPreprocessor:
         self._lock = threading.RLock()
         self._timings = Timings()
         self._names = None
-        self._fitted = self._statistics = self._cache = None
+        self._fitted = self._statistics = None
         self._pending = False  # whether _fitted is still to be made of _statistics
-        self._small = self._small_program = None
+        self._serving = self._small = None
         self.config = _config_of(config)
         self._arrange()
 
@@ -54,16 +48,16 @@ class DataPreprocessor:
         Returns self. InputValidationError or StatisticsError if the rows do not do.
         """
         began = perf_counter()
-        x, names = self._input(X, None, None)
+        x, names = input_of(self.config, X, None, None)
         names = _names_for(feature_names, names, x.shape[1])
         with self._lock:
             config = self.config.replace()
-            fitted = fitting.fit(config, x, self._threads())
+            fitted = fitting.fit(config, x, threads_of(self.config))
             self._names, self._fitted, self._statistics = names, fitted, fitted.statistics
             self._pending = False
             self._arrange()
         self._timings.add("fit", len(x), perf_counter() - began)
-        self._log("fit", x, began)
+        log_call(self.config, "fit", x, began)
         return self
 
     def partial_fit(self, X, y=None, feature_names=None):
@@ -77,7 +71,7 @@ class DataPreprocessor:
         began = perf_counter()
         with self._lock:
             width = None if self._statistics is None else self._width()
-            x, names = self._input(X, self._names, width)
+            x, names = input_of(self.config, X, self._names, width)
             statistics = self._statistics
             if statistics is None:
                 names = _names_for(feature_names, names, x.shape[1])
@@ -89,14 +83,14 @@ class DataPreprocessor:
                 if self._fitted is not None and self._fitted.judge is not None:
                     fitting.begin(self.config, width)  # says why that cannot go on
             with raised_as(StatisticsError):
-                statistics.update(x, self._threads())
+                statistics.update(x, threads_of(self.config))
                 known = self._statistics = statistics
                 self._names = names
                 if known.describe()["rows"] > 0:
                     self._fitted, self._pending = None, True
             self._arrange()
         self._timings.add("fit", len(x), perf_counter() - began)
-        self._log("partial_fit", x, began)
+        log_call(self.config, "partial_fit", x, began)
         return self
 
     def merge(self, other):
@@ -143,7 +137,7 @@ class DataPreprocessor:
             answer = small(X)
             if answer is not None:
                 return answer
-        return self._transform(X, copy)
+        return self._require().transform(X, copy)
 
     def fit_transform(self, X, y=None, copy=True, feature_names=None):
         """fit(X), then transform(X)."""
@@ -156,28 +150,13 @@ class DataPreprocessor:
         scales are undone within 4 eps max(|x|, |centre|); see docs/preprocessing.md for the
         curves. PreprocessingError with a custom_transform_func that has no custom_inverse_func.
         """
-        fitted = self._require()
-        began = perf_counter()
-        x, _ = self._input(X, self._names, fitted.width)
-        config = self.config
-        if config.custom_transform_func is not None:
-            if config.custom_inverse_func is None:
-                raise PreprocessingError(
-                    "custom_transform_func cannot be reversed; give custom_inverse_func"
-                )
-            x = _applied("custom_inverse_func", config.custom_inverse_func, x)
-        out = self._output(x, copy)
-        fitted.program.reverse(x, out, self._threads(), self.config.chunk_size or 0)
-        self._timings.add("reverse", len(x), perf_counter() - began)
-        return out
+        return self._require().reverse(X, copy)
 
     inverse_transform = reverse_transform
 
     def outlier_rows(self, X):
         """One bool a row: whether the row holds an outlier by the fitted bounds or forest."""
-        fitted = self._require()
-        x, _ = self._input(X, self._names, fitted.width)
-        return fitted.outlier_rows(x, self._threads())
+        return self._require().outlier_rows(X)
 
     # Reports
 
@@ -199,8 +178,9 @@ class DataPreprocessor:
 
     def get_performance_metrics(self):
         """Calls, rows and seconds of fits, transforms and reversals, and the cache's counts."""
-        metrics = self._timings.report(self._small_program)
-        cache = self._cache
+        serving = self._serving
+        metrics = self._timings.report(serving.small if serving else None)
+        cache = serving.cache if serving else None
         metrics["cache_active"] = cache is not None
         metrics["cache_hits"] = cache.hits if cache else 0
         metrics["cache_misses"] = cache.misses if cache else 0
@@ -259,85 +239,23 @@ class DataPreprocessor:
 
     def _arrange(self):
         """Decide what serves transform(), after anything changed."""
-        fitted, config = self._fitted, self.config
-        self._timings.keep(self._small_program)
-        self._small = self._small_program = None
-        if self._cache is not None:
-            self._cache.clear()
-        self._cache = None
-        if fitted is None:
-            return
-        custom = config.custom_transform_func is not None
-        dear = not fitted.program.is_affine or fitted.judge is not None
-        if config.cache_enabled and dear and not custom:
-            self._cache = AnswerCache(config.cache_size)
-        plain = config.dtype is None and config.input_size_limit is None and not config.debug_mode
-        if plain and not custom and fitted.judge is None and self._cache is None:
-            self._small_program = fitted.program
-            self._small = fitted.program.transform_small
-
-    def _transform(self, X, copy):
-        fitted = self._require()
-        began = perf_counter()
-        x, _ = self._input(X, self._names, fitted.width)
-        cache = self._cache if x.size <= VALUES_MAX and copy else None
-        key = (*cache.key(x), self.config.dtype) if cache is not None else None
-        answer = cache.get(key) if cache is not None else None
-        if answer is None:
-            answer = self._computed(fitted, x, copy)
-            if cache is not None:
-                cache.put(key, answer)
-        self._timings.add("transform", len(x), perf_counter() - began)
-        self._log("transform", x, began)
-        return answer
-
-    def _computed(self, fitted, x, copy):
-        config = self.config
-        out = self._output(x, copy)
-        out = fitted.transform(x, out, self._threads(), config.chunk_size or 0)
-        if config.custom_transform_func is None:
-            return out
-        changed = _applied("custom_transform_func", config.custom_transform_func, out)
-        if copy or changed.dtype != out.dtype:
-            return changed
-        out[...] = changed
-        return out
-
-    def _output(self, x, copy):
-        dtype = self.config.dtype or x.dtype
-        if not copy and dtype == x.dtype and x.flags.writeable and not overlaps(x):
-            return x
-        fortran = x.flags.f_contiguous and not x.flags.c_contiguous
-        return np.empty(x.shape, dtype=dtype, order="F" if fortran else "C")
-
-    def _input(self, X, names, width):
-        config = self.config
-        if config.enable_input_validation or width is None or not isinstance(X, np.ndarray):
-            x, found = as_array(X, names, width)
-        else:
-            x, found = as_array(np.asarray(X), None, width)
-        limit = config.input_size_limit
-        if limit is not None and len(x) > limit:
-            raise InputValidationError(f"{len(x)} rows are more than input_size_limit, {limit}")
-        return x, found
-
-    def _threads(self):
-        config = self.config
-        if not config.parallel_processing:
-            return 1
-        if config.n_jobs > 0:
-            return config.n_jobs
-        import os
-
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        before, fitted = self._serving, self._fitted
+        self._small = self._serving = None
+        if before is not None:
+            before.end()
+        if fitted is not None:
+            self._serving = Serving(self.config, self._names, fitted, self._timings)
+            if self._serving.small is not None:
+                self._small = fitted.program.transform_small
 
     def _require(self):
-        fitted = self._fitted
-        if fitted is None and self._pending:
-            fitted = self._settle()
-        if fitted is None:
+        serving = self._serving
+        if serving is None and self._pending:
+            self._settle()
+            serving = self._serving
+        if serving is None:
             raise PreprocessingError("the preprocessor is not fitted yet; call fit first")
-        return fitted
+        return serving
 
     def _settle(self):
         """What partial_fit has learnt, made into a program when it is first needed.
@@ -355,10 +273,6 @@ class DataPreprocessor:
 
     def _width(self):
         return len(self._statistics.describe()["count"])
-
-    def _log(self, what, x, began):
-        if self.config.debug_mode:
-            logger.debug("%s of %d x %d: %.6f s", what, *x.shape, perf_counter() - began)
 
 
 def _config_of(config):
@@ -386,12 +300,3 @@ def _names_for(given, found, width):
             f"expected {width} different feature names, one for each column, but got {names}"
         )
     return names
-
-
-def _applied(name, function, x):
-    changed = np.asarray(function(x))
-    if changed.shape != x.shape:
-        raise PreprocessingError(
-            f"{name} gave an array of shape {changed.shape} for one of shape {x.shape}"
-        )
-    return changed
