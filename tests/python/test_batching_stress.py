@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import wait as wait_for
 
@@ -199,15 +200,15 @@ def test_stop_in_the_middle_answers_everybody():
 
         def ask(processor=processor, futures=futures, stopped=stopped):
             while not stopped.is_set():
-                future = processor.enqueue_predict(np.zeros((1, 1)), timeout=1.0)
+                future = processor.enqueue_predict(np.zeros((1, 1)), timeout=30.0)
                 futures.append(future)
 
         threads = [threading.Thread(target=ask) for _ in range(3)]
         for thread in threads:
             thread.start()
         while len(futures) < 100:
-            pass
-        assert processor.stop(10.0) is True
+            time.sleep(0.001)  # not a thread more that wants the interpreter
+        assert processor.stop(30.0) is True
         stopped.set()
         for thread in threads:
             thread.join()

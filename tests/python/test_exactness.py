@@ -38,7 +38,13 @@ def test_tiny_numbers_in_sparse_rows_count_as_zero(x):
 def test_nan_in_sparse_rows_goes_where_it_goes_in_dense_ones(x):
     rows = x.copy()
     rows[::3, 1] = np.nan
-    model = spinney.load(IsolationForest(n_estimators=9, random_state=0).fit(rows))
+    try:
+        fitted = IsolationForest(n_estimators=9, random_state=0).fit(rows)
+    except ValueError as error:  # older versions of scikit-learn
+        if "NaN" not in str(error):
+            raise
+        pytest.skip(f"this scikit-learn's isolation forests refuse it: {error}")
+    model = spinney.load(fitted)
     assert_same(model.predict_raw(sparse.csr_matrix(rows)), model.predict_raw(rows))
 
 

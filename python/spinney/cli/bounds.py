@@ -64,11 +64,39 @@ def bounds_of(model, original):
 
         raw = Bound(0, start, "4 eps of max(1, |score|)", VECTOR_CODE)
         return {"predict_raw": raw, "predict_proba": steps(16)}
+    if getattr(original.model, "algorithm", None) == "SAMME.R":
+        return _samme_r_bounds(original.model)
     if kind == "AdaBoostClassifier" or (
         kind == "HistGradientBoostingClassifier" and model.n_outputs > 2
     ):
         return {"predict_proba": steps(8)}
     return {}
+
+
+def _samme_r_bounds(estimator):
+    """SAMME.R adds logarithms of its trees' probabilities, which numpy's vector code rounds anew.
+
+    Those of a row's leaf differ by at most 5 eps of the largest, L (numpy promises 4 ulp, the C
+    library 1). Centring them adds n + 3 roundings for n classes, and the sum over m trees m more,
+    each of numbers that are at most 2 (n - 1) L; two classes' scores are a difference of two such.
+    """
+    trees, n = estimator.estimators_, len(estimator.classes_)
+    factor = 2 * (n - 1) * (len(trees) + n + 8) * (2 if n == 2 else 1) * EPS[np.dtype(np.float64)]
+
+    def scores(rows, values):
+        least = EPS[np.dtype(np.float64)]  # to which scikit-learn raises probabilities
+        largest = [
+            -np.log(np.maximum(tree.predict_proba(rows).min(axis=1), least)) for tree in trees
+        ]
+        margin = factor * np.mean(largest, axis=0)
+        return margin.reshape((-1,) + (1,) * (values.ndim - 1))
+
+    def probabilities(rows, values):
+        # exp moves by as much, relatively, as its exponent does absolutely; so does the sum.
+        return values * (2 * scores(rows, values) / (n - 1) + 8 * EPS[values.dtype])
+
+    raw = Bound(0, scores, "rounding of log", VECTOR_CODE)
+    return {"predict_raw": raw, "predict_proba": Bound(8, probabilities, "follows it", VECTOR_CODE)}
 
 
 def _linear_bounds(estimator):
