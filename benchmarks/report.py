@@ -41,10 +41,10 @@ processes share and of which either library has some megabytes, are not counted.
 
 Other pages: the engine [under load](benchmarks/overload.md) beside fixed waits
 ([curves](benchmarks/overload.svg)), [requests that arrive in asyncio](benchmarks/arrivals.md)
-([curves](benchmarks/arrivals.svg)), [ten minutes of load and reloads](benchmarks/soak.md),
-[what monitoring costs](benchmarks/monitoring.md), [batching a Python function](benchmarks/batching.md),
-[preprocessing](benchmarks/preprocessing.md), [quantization](benchmarks/quantization.md),
-[worker processes](benchmarks/workers.md).
+([curves](benchmarks/arrivals.svg)), [ten minutes of load and reloads](benchmarks/soak.md), [what
+monitoring costs](benchmarks/monitoring.md), [batching a Python function](benchmarks/batching.md),
+[preprocessing](benchmarks/preprocessing.md), [quantization](benchmarks/quantization.md), [worker
+processes](benchmarks/workers.md).
 
 `spinney bench MODEL` does the same for a model of yours.
 """
