@@ -55,7 +55,6 @@ def thresholds_of(booster):
             field.get("split_feature", "").split(),
             field.get("threshold", "").split(),
             field.get("decision_type", "").split(),
-            strict=True,
         )
         for feature, threshold, decision in numbers:
             if not int(decision) & 1:

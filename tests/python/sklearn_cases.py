@@ -82,7 +82,8 @@ def load(model, protocol=None):
 def assert_same(expected, given, ulp=0):
     if isinstance(expected, list):
         assert isinstance(given, list)
-        for e, g in zip(expected, given, strict=True):
+        assert len(given) == len(expected)
+        for e, g in zip(expected, given):
             assert_same(e, g, ulp)
         return
     assert given.dtype == expected.dtype
