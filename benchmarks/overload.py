@@ -36,8 +36,8 @@ the clock with nothing between them, in the generator's waiting and in the model
 stalls at other moments are not seen, and remain in every figure. *p99* is that of normal
 requests, all of them: the median of the rounds, least and greatest. *Outside stalls* leaves out
 each request that was in flight in a stall, or due in one or in the stall's length × load / (1 −
-load) after it, the time that the backlog of a stall needs; beyond capacity no backlog ends, so
-there is no such figure."""
+load) after it, the time that the backlog of a stall needs; a round that had to leave out more than
+half of them is not counted. Beyond capacity no backlog ends, so there is no such figure."""
 
 
 def measure(policy, seconds):
@@ -66,12 +66,24 @@ def machine_of(runs):
         "share_of_time": statistics.mean(run["stalls"]["share_of_time"] for run in runs),
         "longest_ms": max(run["stalls"]["longest_ms"] for run in runs),
     }
-    if all("left_out" in level for level in normal):
-        answered = sum(level["goodput_per_s"] * run["seconds"] for level, run in zip(normal, runs))
+    if "left_out" in normal[0]:  # below capacity
+        answered = [run["seconds"] * level["goodput_per_s"] for run, level in zip(runs, normal)]
         facts["left_out"] = sum(level["left_out"] for level in normal)
-        facts["left_out_share"] = facts["left_out"] / answered
-        facts["p99_outside_stalls_us"] = [level["p99_outside_stalls_us"] for level in normal]
+        facts["left_out_share"] = facts["left_out"] / sum(answered)
+        facts["p99_outside_stalls_us"] = [
+            level["p99_outside_stalls_us"]
+            for level, total in zip(normal, answered)
+            if level["left_out"] <= total / 2
+        ]
     return facts
+
+
+def outside_of(values_us, rounds):
+    """The spread of the rounds that count, and how many those are where not all do."""
+    if not values_us:
+        return f"no round of {rounds}"
+    few = f"; {len(values_us)} of {rounds} rounds" if len(values_us) < rounds else ""
+    return spread_ms(values_us) + few
 
 
 def machine_rows_of(results):
@@ -82,7 +94,7 @@ def machine_rows_of(results):
         row += [f"{machine['share_of_time']:.2%}", f"{machine['longest_ms']:.1f} ms"]
         if "left_out" in machine:
             row.append(f"{machine['left_out']:,} ({machine['left_out_share']:.0%})")
-            row.append(spread_ms(machine["p99_outside_stalls_us"]))
+            row.append(outside_of(machine["p99_outside_stalls_us"], run["rounds"]))
         rows.append(row + ["–"] * (len(MACHINE_HEADINGS) - len(row)))
     return rows
 
@@ -127,10 +139,12 @@ def draw(results, folder):
             latency.plot(loads, p99, style, color=colour, marker="o", label=label)
         share = [run["goodput_of_capacity"] * 100 for run in runs]
         goodput.plot(loads, share, "-", color=colour, marker="o", label=POLICIES[policy])
-    latency.set(xlabel="offered load / capacity", ylabel="p99 of answers, ms", yscale="log")
-    goodput.set(xlabel="offered load / capacity", ylabel="goodput, % of capacity", ylim=(0, 110))
+    latency.set(ylabel="p99 of answers, ms", yscale="log", ylim=(0.05, 100))
+    latency.yaxis.set_major_formatter("{x:g}")
+    goodput.set(ylabel="goodput, % of capacity", ylim=(0, 110))
     for axes in (latency, goodput):
-        axes.legend(frameon=False, fontsize=8)
+        axes.set(xlabel="offered load / capacity", xticks=loads)
+        axes.legend(frameon=False, fontsize=8, loc="lower right")
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(folder / "overload.svg", metadata={"Date": None})
     figure.savefig(folder / "overload.png", dpi=130, metadata={"Software": None})
@@ -142,6 +156,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("-o", "--out", type=Path, default=ROOT / "docs" / "benchmarks")
     arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
     measured = {policy: [] for policy in POLICIES}
     for number in range(arguments.rounds):
         for policy, rounds in measured.items():

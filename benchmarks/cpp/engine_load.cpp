@@ -252,11 +252,11 @@ void print_outside(const std::vector<Sent>& sent, bool normal, const Stalls& sta
     else
       ++left_out;
   }
+  std::printf(", \"left_out\": %zu", left_out);
   if (kept.empty()) return;
   const auto p99 = kept.begin() + static_cast<std::ptrdiff_t>(kept.size() * 99 / 100);
   std::nth_element(kept.begin(), p99, kept.end());
-  std::printf(", \"p99_outside_stalls_us\": %.1f, \"left_out\": %zu",
-              static_cast<double>(*p99) / 1e3, left_out);
+  std::printf(", \"p99_outside_stalls_us\": %.1f", static_cast<double>(*p99) / 1e3);
 }
 
 void print_level(const char* name, const Level& level, double seconds) {
