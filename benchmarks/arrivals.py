@@ -92,6 +92,7 @@ def make_model():
 def contenders(model):
     spinney = load(model)
     fixed = {"batch_timeout": WAIT, "min_batch_size": 64, "max_batch_size": 64}
+    fixed["enable_adaptive_batching"] = False
     return {
         "predict, at once": lambda: AtOnce(model),
         "predict_async": lambda: Engine(model),
