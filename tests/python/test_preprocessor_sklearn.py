@@ -103,7 +103,7 @@ def test_quantile_transformer(output, rows):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs = preprocessing.QuantileTransformer(
-            output_distribution=output, subsample=None, n_quantiles=1000
+            output_distribution=output, subsample=10**9, n_quantiles=1000
         ).fit(x)
     ours = DataPreprocessor(
         {"handle_nan": False, "normalization": "quantile", "quantile_output": output}

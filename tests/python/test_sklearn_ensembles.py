@@ -25,7 +25,15 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier
 
 import spinney
-from sklearn_cases import FEATURES, ROW_COUNTS, assert_same, load, training_data, with_missing
+from sklearn_cases import (
+    FEATURES,
+    ROW_COUNTS,
+    adaboost,
+    assert_same,
+    load,
+    training_data,
+    with_missing,
+)
 
 LABELS = {
     "int": lambda y: y,
@@ -100,14 +108,14 @@ def test_adaboost_classifier(labels, classes, depth):
     x, y, _ = training_data(classes, classes=classes)
     weights = np.random.default_rng(0).random(len(x))
     tree = DecisionTreeClassifier(max_depth=depth)
-    model = AdaBoostClassifier(tree, n_estimators=25, learning_rate=0.7, random_state=0)
+    model = adaboost(tree, n_estimators=25, learning_rate=0.7, random_state=0)
     check(model.fit(x, LABELS[labels](y), sample_weight=weights), proba_ulp=4)
 
 
 def test_adaboost_over_forests():
     for classes in (2, 4):
         x, y, _ = training_data(classes, classes=classes)
-        model = AdaBoostClassifier(RandomForestClassifier(3, max_depth=2), n_estimators=5)
+        model = adaboost(RandomForestClassifier(3, max_depth=2), n_estimators=5)
         check(model.fit(x, y * 3), proba_ulp=4)
 
 

@@ -62,8 +62,17 @@ def bounds_of(model, original):
         def start(rows, values):
             return 4 * EPS[values.dtype] * np.maximum(1, np.abs(values))
 
+        def exponent(rows, values):
+            # Until scikit-learn 1.4: exp(score - log(sum(exp(scores)))), whose argument is rounded.
+            largest = np.abs(original.model.decision_function(rows)).max(axis=1, keepdims=True)
+            return 4 * EPS[values.dtype] * values * (1 + largest)
+
         raw = Bound(0, start, "4 eps of max(1, |score|)", VECTOR_CODE)
-        return {"predict_raw": raw, "predict_proba": steps(16)}
+        old = hasattr(original.model, "_loss") and hasattr(
+            original.model._loss, "_raw_prediction_to_proba"
+        )
+        proba = Bound(16, exponent if old else None, "16 ulp", VECTOR_CODE)
+        return {"predict_raw": raw, "predict_proba": proba}
     if getattr(original.model, "algorithm", None) == "SAMME.R":
         return _samme_r_bounds(original.model)
     if kind == "AdaBoostClassifier" or (

@@ -86,6 +86,8 @@ class Parameters:
                 scale = np.array(made.scale, np.float32)
             zero = np.array(made.zero_point, np.int32)
             if not channels:
+                if scale.ndim or zero.ndim:
+                    raise ValueError("a list of scales or zero points needs a channel_dim")
                 scale, zero = float(scale), int(zero)
         except (TypeError, ValueError, OverflowError) as error:
             raise InvalidInputError(f"these are not quantization parameters: {error}") from None
