@@ -1,10 +1,13 @@
 """scikit-learn's trees, forests and boosting against scikit-learn itself."""
 
+import pickle
+
 import numpy as np
 import pytest
 
 pytest.importorskip("sklearn")
 
+import sklearn
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import (
     ExtraTreesClassifier,
@@ -201,3 +204,20 @@ def test_composites_say_what_to_save_instead():
 def test_an_estimator_that_was_not_fitted_says_so():
     with pytest.raises(spinney.SpinneyError, match="fitted"):
         load(RandomForestClassifier())
+
+
+@pytest.mark.parametrize("version, eps", [(b"1.7.2", 2.0**-23), (b"1.8.0", 2.0**-52)])
+def test_the_start_of_boosting_is_bounded_as_by_the_version_that_trained(version, eps, tmp_path):
+    """Since scikit-learn 1.8 by the eps of float64, before by that of float32."""
+    x, y, _ = training_data(6)
+    init = DummyClassifier(strategy="most_frequent")
+    model = GradientBoostingClassifier(init=init, n_estimators=3, random_state=0).fit(x, y)
+    path = tmp_path / "model.pkl"
+    written = sklearn.__version__.encode()
+    if len(written) != len(version):
+        pytest.skip("this version's name has another length")
+    path.write_bytes(pickle.dumps(model).replace(written, version))
+    trees = sum(0.1 * stage[0].predict(x) for stage in model.estimators_)
+    sign = 1 if np.mean(y) > 0.5 else -1
+    start = sign * -np.log(eps / (1 - eps))
+    np.testing.assert_allclose(spinney.load(path).predict_raw(x), start + trees, rtol=1e-12)

@@ -1,6 +1,8 @@
 // GradientBoosting*: trees scaled by the learning rate, on top of what the init estimator says.
 #include <algorithm>
+#include <charconv>
 #include <cmath>
+#include <string_view>
 
 #include "spinney/load/array_values.h"
 #include "spinney/load/attributes.h"
@@ -41,10 +43,22 @@ Result<std::vector<double>> dummy_probabilities(const Record& dummy, size_t n_cl
                      "\" as the init of a gradient boosting model; train with init=None");
 }
 
+// Whether the model was trained by scikit-learn 1.8 or later; a file that does not say is taken for
+// one.
+bool since_1_8(const Record& record) {
+  const Value* const version = record.find("_sklearn_version");
+  const std::string_view text = version ? version->string().value_or("") : "";
+  int minor = 0;
+  if (!text.starts_with("1.") ||
+      std::from_chars(text.data() + 2, text.data() + text.size(), minor).ec != std::errc())
+    return !text.starts_with("0.");
+  return minor >= 8;
+}
+
 // Initial raw scores from class probabilities, as the loss's link takes them. scikit-learn 1.4
-// replaced its own losses by shared ones, with another bound and another multi-class link.
-std::vector<double> scores_of(std::vector<double> p, bool exponential, bool since_1_4) {
-  const double eps = since_1_4 ? 0x1p-52 : static_cast<double>(0x1p-23f);
+// replaced its own losses by shared ones, with another multi-class link; 1.8 bounds probabilities
+// by the eps of float64, where it was that of float32.
+std::vector<double> scores_of(std::vector<double> p, bool exponential, bool since_1_4, double eps) {
   for (double& value : p) value = std::clamp(value, eps, 1 - eps);
   if (p.size() == 2) {
     const double score = since_1_4 ? logit(p[1]) : std::log(p[1] / (1 - p[1]));
@@ -69,7 +83,8 @@ Result<std::vector<double>> initial_scores(const Record& record, const Output& o
                        "; only init=None and init=\"zero\" have a native path");
   if (dummy->name == "DummyClassifier" && !output.labels.empty()) {
     SPINNEY_ASSIGN(std::vector<double> p, dummy_probabilities(*dummy, output.labels[0].size()));
-    return scores_of(std::move(p), output.objective == "exponential", since_1_4);
+    return scores_of(std::move(p), output.objective == "exponential", since_1_4,
+                     since_1_8(record) ? 0x1p-52 : 0x1p-23);
   }
   SPINNEY_ASSIGN(const Value* const constant, attribute(*dummy, "constant_"));
   SPINNEY_ASSIGN(std::vector<double> scores, to_doubles(*constant, place(*dummy, "constant_")));
