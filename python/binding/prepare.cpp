@@ -278,6 +278,8 @@ void define_prepare(nb::module_& m) {
           },
           "data"_a)
       .def("to_bytes", [](const BoundStatistics& b) { return bytes_of(b.statistics.to_bytes()); })
+      .def_prop_ro("rows", [](const BoundStatistics& b) { return b.statistics.rows(); })
+      .def_prop_ro("width", [](const BoundStatistics& b) { return b.statistics.width(); })
       .def("update", &update, "x"_a, "threads"_a)
       .def(
           "merge",

@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from modules.engine.data_preprocessor import DataPreprocessor, PreprocessingError
+from modules.engine.data_preprocessor import (
+    DataPreprocessor,
+    PreprocessingError,
+    StatisticsError,
+)
 
 FAR_APART = np.array([1.7e308, -1.7e308, 1.7e308])[:, None] * np.ones(3)
 OPTIONS = [
@@ -15,7 +19,7 @@ OPTIONS = [
     {"normalization": "quantile"},
     {"nan_strategy": "median"},
     {"nan_strategy": "most_frequent"},
-    {"outlier_method": "zscore", "outlier_handling": "mean"},
+    {"detect_outliers": True, "outlier_method": "zscore", "outlier_handling": "mean"},
 ]
 
 
@@ -112,3 +116,96 @@ def test_rows_that_change_in_the_middle_of_a_transform_do_not_spoil_the_cache():
     np.testing.assert_array_equal(one.transform(given), expected)
     np.testing.assert_array_equal(one.transform(rows), expected)
     assert one.get_performance_metrics()["cache_hits"] == 1
+
+
+class InterruptedAfter:
+    """Statistics whose update ends with an interrupt, once the rows are taken."""
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def update(self, *arguments):
+        self.inner.update(*arguments)
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_leaves_what_is_known_and_what_serves_in_agreement():
+    rows = np.random.default_rng(4).normal(size=(60, 3))
+    one = DataPreprocessor().fit(rows[:30])
+    real = one._statistics
+    one._statistics = InterruptedAfter(real)
+    with pytest.raises(KeyboardInterrupt):
+        one.partial_fit(rows[30:] * 7)
+    one._statistics = real
+    both = np.vstack([rows[:30], rows[30:] * 7])
+    assert one.get_statistics()["n_samples"] == 60
+    np.testing.assert_array_equal(
+        one.transform(rows), DataPreprocessor().partial_fit(both).transform(rows)
+    )
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+@pytest.mark.parametrize("name", ["custom_center_func", "custom_scale_func"])
+def test_a_function_that_fails_leaves_what_was_fitted(name, error, tmp_path):
+    rows = np.random.default_rng(5).normal(size=(30, 3))
+    failing = []
+
+    def function(column):
+        if failing:
+            raise error
+        return float(np.ptp(column))
+
+    one = DataPreprocessor({name: function}).fit(rows)
+    before, answers = state_of(one, tmp_path / "before"), one.transform(rows)
+    failing.append(True)
+    with pytest.raises((KeyboardInterrupt, StatisticsError)):
+        one.fit(rows * 3)
+    assert state_of(one, tmp_path / "after") == before
+    np.testing.assert_array_equal(one.transform(rows), answers)
+
+
+def test_scales_and_forests_of_fit_are_not_lost_to_one_pass(tmp_path):
+    """partial_fit and merge would put the normalization's own scales in their place."""
+    rows = np.random.default_rng(6).normal(size=(50, 3))
+    own = DataPreprocessor({"custom_center_func": np.min}).fit(rows)
+    own.serialize(tmp_path / "own")
+    kinds = [own, DataPreprocessor.deserialize(tmp_path / "own")]
+    try:
+        import sklearn  # noqa: F401
+    except ImportError:
+        pass
+    else:
+        forest = {"detect_outliers": True, "outlier_method": "isolation_forest"}
+        kinds.append(DataPreprocessor(forest).fit(rows))
+    for one in kinds:
+        before, answers = state_of(one, tmp_path / "before"), one.transform(rows)
+        with pytest.raises(StatisticsError, match=r"fit\(\) instead"):
+            one.partial_fit(rows * 2)
+        with pytest.raises(StatisticsError, match=r"fit\(\) instead"):
+            one.merge(one)
+        assert state_of(one, tmp_path / "after") == before
+        np.testing.assert_array_equal(one.transform(rows), answers)
+
+
+def test_one_that_is_merged_with_itself_has_seen_all_twice():
+    rows = np.random.default_rng(7).normal(size=(5000, 2))
+    options = {"normalization": "robust", "nan_strategy": "most_frequent", "sketch_size": 64}
+    one = DataPreprocessor(options).partial_fit(rows)
+    before = one.get_statistics()
+    after = one.merge(one).get_statistics()
+    assert after["n_samples"] == 10_000
+    np.testing.assert_allclose(after["mean"], before["mean"], rtol=1e-12)
+    assert (after["rank_error_max"] < 0.2).all()
+
+
+def test_a_merge_that_is_refused_after_fit_still_serves():
+    rows = np.random.default_rng(8).normal(size=(50, 2))
+    one = DataPreprocessor({"normalization": "robust"}).fit(rows)
+    answers = one.transform(rows)
+    for _ in range(2):
+        with pytest.raises(PreprocessingError, match="summaries"):
+            one.merge(DataPreprocessor({"normalization": "robust"}).partial_fit(rows))
+    np.testing.assert_array_equal(one.transform(rows), answers)

@@ -34,6 +34,7 @@ def to_bytes(config, names, fitted, statistics):
         "config": written.to_dict(),
         "feature_names": names,
         "judge": judge.to_plain() if judge else None,
+        "own_scales": fitted is not None and fitted.own_scales,
     }
     parts = [(_DESCRIPTION, json.dumps(description).encode())]
     if statistics is not None:
@@ -78,7 +79,8 @@ def _assemble(parts):
             raise SerializationError("the file lacks the steps before rows are judged")
         forest = forest_from_bytes(parts[_FOREST]) if _FOREST in parts else None
         judge = RowJudge(None, forest, config.outlier_handling)
-    fitted = from_parts(parts[_PROGRAM], parts[_STATISTICS], first, judge)
+    own_scales = description.get("own_scales", False) is True  # earlier files do not say
+    fitted = from_parts(parts[_PROGRAM], parts[_STATISTICS], first, judge, own_scales)
     _check_widths(fitted)
     if judge is not None:
         judge.bounds = fitted.first if judge.forest is None else None
@@ -94,7 +96,7 @@ def _config(plain):
 
 
 def _check_widths(fitted):
-    widths = {fitted.width, len(fitted.statistics.describe()["count"])}
+    widths = {fitted.width, fitted.statistics.width}
     if fitted.first is not None:
         widths.add(fitted.first.width)
     if fitted.judge is not None and fitted.judge.forest is not None:

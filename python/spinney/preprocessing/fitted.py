@@ -21,12 +21,14 @@ _STRAIGHT = (
 class Fitted:
     """program: the last, or only, fused pass. first, judge: what comes before it, or None.
 
-    statistics: of the values as they came.
+    statistics: of the values as they came. own_scales: whether functions of the user's gave centres
+        or scales, which no statistics can give anew.
     """
 
-    def __init__(self, program, statistics, first=None, judge=None):
+    def __init__(self, program, statistics, first=None, judge=None, own_scales=False):
         self.program, self.statistics = program, statistics
         self.first, self.judge = first, judge
+        self.own_scales = own_scales
 
     @property
     def width(self):
@@ -66,7 +68,7 @@ def fit(config, x, threads):
             return _fit_judged(config, x, threads)
         program, statistics = prepare_fit(options.core_options(config), x, threads)
         program = _with_custom_scales(config, program, x, options.core_options(config), threads)
-        return Fitted(program, statistics)
+        return Fitted(program, statistics, own_scales=_has_own_scales(config))
 
 
 def _fit_judged(config, x, threads):
@@ -82,22 +84,34 @@ def _fit_judged(config, x, threads):
     after = options.after_rows_are_judged(config)
     program, _ = prepare_fit(after, rows, threads)
     program = _with_custom_scales(config, program, rows, after, threads)
-    return Fitted(program, statistics, first, judge)
+    return Fitted(program, statistics, first, judge, _has_own_scales(config))
 
 
-def begin(config, width):
-    """Empty statistics that partial_fit adds to."""
+def _has_own_scales(config):
+    return config.custom_center_func is not None or config.custom_scale_func is not None
+
+
+def check_one_pass(config, fitted):
+    """StatisticsError where what was or would be fitted cannot go on row by row.
+
+    fitted: what is known so far, or None.
+    """
     if options.judges_rows(config):
         what = "an isolation forest" if config.outlier_method == "isolation_forest" else "remove"
         raise StatisticsError(
             f"{what} is fitted over all rows at once, not in one pass: use fit() instead of "
             "partial_fit()"
         )
-    if config.custom_center_func or config.custom_scale_func:
+    if _has_own_scales(config) or (fitted is not None and fitted.own_scales):
         raise StatisticsError(
             "custom_center_func and custom_scale_func see whole columns: use fit() instead of "
             "partial_fit()"
         )
+
+
+def begin(config, width):
+    """Empty statistics that partial_fit adds to."""
+    check_one_pass(config, None)
     with raised_as(StatisticsError):
         return PrepareStatistics.make(options.core_options(config), width)
 
@@ -136,7 +150,7 @@ def _by_column(name, function, values):
     return found
 
 
-def from_parts(program, statistics, first, judge):
+def from_parts(program, statistics, first, judge, own_scales):
     """Of a file: bytes of each part, or None."""
     read = PrepareProgram.from_bytes
     return Fitted(
@@ -144,4 +158,5 @@ def from_parts(program, statistics, first, judge):
         PrepareStatistics.from_bytes(statistics),
         None if first is None else read(first),
         judge,
+        own_scales,
     )

@@ -80,15 +80,17 @@ class DataPreprocessor:
                 raise InputValidationError("feature_names are not those of the rows before")
             else:
                 names = self._names
-                if self._fitted is not None and self._fitted.judge is not None:
-                    fitting.begin(self.config, width)  # says why that cannot go on
-            with raised_as(StatisticsError):
-                statistics.update(x, threads_of(self.config))
-                known = self._statistics = statistics
-                self._names = names
-                if known.describe()["rows"] > 0:
+                fitting.check_one_pass(self.config, self._fitted)
+            seen = statistics.rows
+            try:
+                with raised_as(StatisticsError):
+                    statistics.update(x, threads_of(self.config))
+                self._statistics, self._names = statistics, names
+            finally:
+                # Also where an interrupt comes between: what is known and what serves agree.
+                if self._statistics is statistics and statistics.rows > seen:
                     self._fitted, self._pending = None, True
-            self._arrange()
+                    self._arrange()
         self._timings.add("fit", len(x), perf_counter() - began)
         log_call(self.config, "partial_fit", x, began)
         return self
@@ -115,11 +117,16 @@ class DataPreprocessor:
                 raise PreprocessingError(
                     f"the configurations differ in {', '.join(sorted(differing))}"
                 )
-            with raised_as(StatisticsError):
-                self._statistics.merge(other._statistics)
-                self._fitted = fitting.Fitted(self._statistics.program(), self._statistics)
-            self._pending = False
-            self._arrange()
+            for each in (self, other):
+                fitting.check_one_pass(each.config, each._fitted)
+            seen = self._statistics.rows
+            try:
+                with raised_as(StatisticsError):
+                    self._statistics.merge(other._statistics)
+            finally:
+                if self._statistics.rows > seen:
+                    self._fitted, self._pending = None, True
+                    self._arrange()
         return self
 
     # Transforming
@@ -272,7 +279,7 @@ class DataPreprocessor:
             return self._fitted
 
     def _width(self):
-        return len(self._statistics.describe()["count"])
+        return self._statistics.width
 
 
 def _config_of(config):
