@@ -71,3 +71,17 @@ def current_umask():
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+@pytest.mark.parametrize("normalization", ["none", "robust"])
+@pytest.mark.parametrize("ends", [(1e200, -1e200), (1.7e308, -1.7e308), (-1.7e308, 1.7e308, 1e308)])
+def test_columns_whose_moments_overflow_come_back(tmp_path, normalization, ends):
+    """Their mean is no number, which nothing here needs."""
+    x = np.r_[np.linspace(-1, 1, 40), list(ends)].reshape(-1, 1)
+    options = {"normalization": normalization, "nan_strategy": "median"}
+    fitted = DataPreprocessor(options).partial_fit(x)
+    fitted.serialize(tmp_path / "p")
+    again = DataPreprocessor.deserialize(tmp_path / "p")
+    assert np.array_equal(again.transform(x), fitted.transform(x))
+    again.partial_fit(x)
+    assert again.get_statistics()["n_samples"] == 2 * len(x)

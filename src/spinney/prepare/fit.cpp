@@ -213,9 +213,11 @@ class ColumnFit {
   Status check() const {
     const bool scales = std::isfinite(recipe_.center[c_]) && std::isfinite(recipe_.scale[c_]) &&
                         recipe_.scale[c_] != 0;
-    const bool fills = (!recipe_.fills_missing || std::isfinite(recipe_.missing_fill[c_])) &&
-                       (!recipe_.fills_infinite || !(std::isinf(recipe_.positive_fill[c_]) ||
-                                                     std::isinf(recipe_.negative_fill[c_])));
+    const bool becomes_nan = options_.infinite == Fill::kMissing && !recipe_.fills_missing;
+    const bool fills =
+        (!recipe_.fills_missing || std::isfinite(recipe_.missing_fill[c_])) &&
+        (!recipe_.fills_infinite || becomes_nan ||
+         (std::isfinite(recipe_.positive_fill[c_]) && std::isfinite(recipe_.negative_fill[c_])));
     const bool bounds = !recipe_.has_outliers || recipe_.low[c_] <= recipe_.high[c_];
     if (scales && fills && bounds) return {};
     return invalid_argument("the values of column " + std::to_string(c_) +
