@@ -261,6 +261,42 @@ TEST(EngineAttack, CountsAreExactAfterTheEnd) {
   }
 }
 
+// A batch that fails after a stop is halved, and nobody runs its halves; what it holds goes all the
+// same.
+TEST(EngineAttack, NothingStaysOfABatchThatFailsAfterAStop) {
+  std::atomic<bool> entered{false}, opened{false};
+  backend::CallableOptions waits;
+  waits.width = 1;
+  waits.shape = {1, ElementType::kFloat64};
+  waits.idempotent = waits.waits = true;
+  waits.concurrency = 1;
+  auto fails = backend::make_callable(
+      [&](const backend::BatchInput&, backend::BatchOutput&) -> Status {
+        entered = true;
+        while (!opened) std::this_thread::sleep_for(std::chrono::microseconds(200));
+        return Error{Code::kInternal, "late"};
+      },
+      waits);
+  const std::weak_ptr<const backend::Backend> watched = fails;
+  Outcomes posted(true);
+  auto engine = Engine::make({}).value();
+  ModelOptions options = never_shed();
+  options.min_batch_size = 2;
+  options.batch_timeout_ns = kLong.count() * kSecond;
+  ASSERT_TRUE(engine->load("w", "", std::move(fails), options).ok());
+  const double rows[2] = {1, 2};  // equal ones would share an answer
+  for (const double& row : rows) ASSERT_TRUE(engine->submit(request_of("w", &row, posted)).ok());
+  while (!entered) std::this_thread::sleep_for(std::chrono::microseconds(200));
+  engine->stop(0);
+  EXPECT_EQ(posted.of(Code::kShutDown), 2u);
+  engine.reset();
+  opened = true;
+  const auto end = std::chrono::steady_clock::now() + kLong;
+  while (!watched.expired() && std::chrono::steady_clock::now() < end)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_TRUE(watched.expired());
+}
+
 // The thread sanitizer does not follow threads that a fork left behind, and the address sanitizer's
 // allocator does not let go of the locks that they held.
 #if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
