@@ -347,10 +347,12 @@ class Configured(KeptParameters):
     # Input
 
     def _as_floats(self, kind, x, validate, data):
+        if kind is HALF:
+            halves, nans, infinities = _core.to_half(x)
+            self._count(x, (0, nans, infinities), validate)
+            return halves
         _, _, nans, infinities = _core.array_range(x)
         self._count(x, (0, nans, infinities), validate)
-        if kind is HALF:
-            return _core.to_half(x)
         return x if x is data else x.copy()
 
     def _axis(self, x, channel_dim):

@@ -25,7 +25,8 @@ struct Kernels {
                           float* out);
   Range (*range)(const float* x, size_t n);
   // IEEE binary16: to nearest, ties to even; beyond 65,504 it rounds to infinity.
-  void (*to_half)(const float* x, size_t n, uint16_t* out);
+  // Counts what is no finite number in x.
+  Outside (*to_half)(const float* x, size_t n, uint16_t* out);
   void (*from_half)(const uint16_t* x, size_t n, float* out);
 };
 

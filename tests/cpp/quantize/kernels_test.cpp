@@ -95,8 +95,11 @@ TEST(QuantizeKernels, RangesAndHalvesAgree) {
       EXPECT_EQ(found.nans, wanted.nans);
       EXPECT_EQ(found.infinities, wanted.infinities);
       std::vector<uint16_t> half(n + 1, 0x5a5a), wanted_half(n + 1, 0x5a5a);
-      set->to_half(x.data(), n, half.data());
+      const Outside outside = set->to_half(x.data(), n, half.data());
       oracle().to_half(x.data(), n, wanted_half.data());
+      EXPECT_EQ(outside.nans, wanted.nans);
+      EXPECT_EQ(outside.infinities, wanted.infinities);
+      EXPECT_EQ(outside.clipped, 0u);
       EXPECT_EQ(half, wanted_half);
       std::vector<float> back(n), wanted_back(n);
       set->from_half(half.data(), n, back.data());
@@ -122,8 +125,10 @@ TEST(QuantizeKernels, LargeResultsAgree) {
     for (const size_t shift : {0, 1, 3}) {
       SCOPED_TRACE(set->name);
       halves.assign(n + 4, 1), wanted_halves = halves;
-      set->to_half(x.data(), n, halves.data() + shift);
-      oracle().to_half(x.data(), n, wanted_halves.data() + shift);
+      const Outside outside = set->to_half(x.data(), n, halves.data() + shift);
+      const Outside counted = oracle().to_half(x.data(), n, wanted_halves.data() + shift);
+      EXPECT_EQ(outside.nans, counted.nans);
+      EXPECT_EQ(outside.infinities, counted.infinities);
       EXPECT_TRUE(is_same(halves, wanted_halves));
       values.assign(n + 4, 1), wanted = values;
       set->from_half(halves.data(), n, values.data() + shift);

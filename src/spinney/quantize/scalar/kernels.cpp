@@ -103,8 +103,14 @@ float float_of(uint16_t half) {
   return std::bit_cast<float>(sign | (exponent + 112) << 23 | mantissa << 13);
 }
 
-void to_half(const float* x, size_t n, uint16_t* out) {
-  for (size_t i = 0; i < n; ++i) out[i] = half_of(x[i]);
+Outside to_half(const float* x, size_t n, uint16_t* out) {
+  Outside outside;
+  for (size_t i = 0; i < n; ++i) {
+    out[i] = half_of(x[i]);
+    outside.nans += std::isnan(x[i]);
+    outside.infinities += std::isinf(x[i]);
+  }
+  return outside;
 }
 
 void from_half(const uint16_t* x, size_t n, float* out) {
