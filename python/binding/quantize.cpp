@@ -356,7 +356,8 @@ void define_quantize(nb::module_& m) {
         "(scale, zero_point) for values from min to max.");
   m.def("array_difference", &array_difference, "a"_a, "b"_a,
         "(largest, mean) absolute difference of the values that are finite in both.");
-  m.def("to_half", &to_half, "x"_a, "(x in float16, ties to even, infinity beyond 65,504; its NaN, its infinities).");
+  m.def("to_half", &to_half, "x"_a,
+        "(x in float16, ties to even, infinity beyond 65,504; how many NaN, how many infinities).");
   m.def("from_half", &from_half, "x"_a, "out"_a.none() = nb::none(),
         "float16 values in float32, exactly.");
 }
