@@ -228,9 +228,6 @@ void Lane::settle(Node* delivered) noexcept {
         if (--batch->deliveries == 0) recycle(batch);
       }
       delivered->serial.store(0, std::memory_order_release);  // nobody can mean it any more
-      // Not only when the node is free: one whose part of a failed batch is still to be tried again
-      // would keep the lane that keeps it, for good if the engine stopped meanwhile.
-      delivered->keeper.reset();
       drop_hold(delivered);
       delivered = next;
       ++count;

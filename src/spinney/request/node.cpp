@@ -45,7 +45,6 @@ void Node::reset() noexcept {
   row_memory.clear();
   answer_memory.clear();
   object.reset();
-  keeper.reset();
   rows = {};
   holds = 0;
   answered = told = queued = listed = failed = cut = shared = from_cache = in_wheel = false;

@@ -1,6 +1,7 @@
 #include "spinney/response/response.h"
 
 #include <array>
+#include <utility>
 
 namespace spinney::response {
 
@@ -95,12 +96,15 @@ bool Mailbox::deliver() noexcept {
   }
   tell(list);
   while (list) {
-    // A run of nodes of one keeper goes back together.
-    const std::shared_ptr<request::NodeOwner> keeper = list->keeper;
+    // A run of nodes of one keeper goes back together. The hold on it ends here, not with the node:
+    // one whose part of a failed batch is still to be tried again would keep the lane that keeps
+    // it, for good if the engine stopped meanwhile.
+    const std::shared_ptr<request::NodeOwner> keeper = std::move(list->keeper);
     Node* last = list;
     uint64_t count = 1;
     while (last->done_next && last->done_next->keeper == keeper) {
       last = last->done_next;
+      last->keeper.reset();
       ++count;
     }
     Node* rest = last->done_next;

@@ -288,6 +288,7 @@ TEST(EngineAttack, NothingStaysOfABatchThatFailsAfterAStop) {
   for (const double& row : rows) ASSERT_TRUE(engine->submit(request_of("w", &row, posted)).ok());
   while (!entered) std::this_thread::sleep_for(std::chrono::microseconds(200));
   engine->stop(0);
+  EXPECT_TRUE(engine->drain(kLong.count() * kSecond));  // both are told, by a thread of their own
   EXPECT_EQ(posted.of(Code::kShutDown), 2u);
   engine.reset();
   opened = true;
