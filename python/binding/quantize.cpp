@@ -311,13 +311,13 @@ nb::tuple array_difference(nb::handle a, nb::handle b) {
   return nb::make_tuple(largest, count == 0 ? 0.0 : sum / static_cast<double>(count));
 }
 
-nb::object to_half(nb::handle x) {
+nb::tuple to_half(nb::handle x) {
   PyArrayObject* in = carray(x, NPY_FLOAT, "x");
   const nb::object out = own(like(in, NPY_HALF));
   auto* to = static_cast<uint16_t*>(data_of(out));
   Outside outside;
   run(size(in), [&] { outside = quantize::kernels().to_half(floats(in), size(in), to); });
-  return nb::make_tuple(out, outside.nans, outside.infinities);
+  return nb::make_tuple(out, outside.clipped, outside.nans, outside.infinities);
 }
 
 nb::object from_half(nb::handle x, nb::handle given) {
@@ -357,7 +357,8 @@ void define_quantize(nb::module_& m) {
   m.def("array_difference", &array_difference, "a"_a, "b"_a,
         "(largest, mean) absolute difference of the values that are finite in both.");
   m.def("to_half", &to_half, "x"_a,
-        "(x in float16, ties to even, infinity beyond 65,504; how many NaN, how many infinities).");
+        "(x in float16, ties to even, infinity beyond 65,504; 0, how many NaN, how many "
+        "infinities).");
   m.def("from_half", &from_half, "x"_a, "out"_a.none() = nb::none(),
         "float16 values in float32, exactly.");
 }

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from modules.engine import quantizer as surface
+from spinney import _core
 from spinney.configs import QuantizationConfig, QuantizationMode, QuantizationType
 from spinney.exceptions import InvalidInputError
 from spinney.quantization import Quantizer
@@ -115,6 +116,22 @@ def test_the_conversion_buffer_is_kept_and_zeroed():
     assert buffer.nbytes == 1 << 14 and not buffer.any()
     quantizer.quantize(X.astype(np.float64) * 2)
     assert quantizer._now._floats._local.buffer is buffer and not buffer.any()
+
+
+def test_halves_that_nobody_else_has_are_zeroed(monkeypatch):
+    made = []
+    convert = _core.to_half
+
+    def keep(x):
+        made.append(convert(x))
+        return made[-1]
+
+    monkeypatch.setattr(_core, "to_half", keep)
+    half = Quantizer({"quantization_type": "FLOAT16"})
+    back = half.quantize_dequantize(X)
+    assert np.array_equal(back, X.astype(np.float16).astype("f4"))
+    assert len(made) == 1 and not made[0][0].any()
+    assert half.quantize(X).any()
 
 
 def test_what_is_no_array_of_numbers_is_refused():

@@ -176,7 +176,11 @@ class Configured(KeptParameters):
         x, ours = self._floats.of(data)
         try:
             if kind is not CODES:
-                return self.dequantize(self._as_floats(kind, x, validate, data))
+                floats = self._as_floats(kind, x, validate, data)
+                result = self.dequantize(floats)
+                if kind is HALF:
+                    floats.fill(0)  # nobody else has them
+                return result
             axis = self._axis(x, channel_dim)
             if axis is not None or not self.config.optimize_memory or x.size <= _BLOCK:
                 codes, parameters = self._encode(x, validate, channel_dim, layer)
@@ -348,8 +352,8 @@ class Configured(KeptParameters):
 
     def _as_floats(self, kind, x, validate, data):
         if kind is HALF:
-            halves, nans, infinities = _core.to_half(x)
-            self._count(x, (0, nans, infinities), validate)
+            halves, *outside = _core.to_half(x)
+            self._count(x, outside, validate)
             return halves
         _, _, nans, infinities = _core.array_range(x)
         self._count(x, (0, nans, infinities), validate)
