@@ -7,7 +7,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstring>
-#include <mutex>
+#include <memory>
 #include <new>
 #include <span>
 #include <utility>
@@ -24,9 +24,13 @@ namespace nb = nanobind;
 namespace spinney::binding {
 namespace {
 
-std::mutex dropped_mutex;
-std::vector<PyObject*> dropped;
-std::atomic<bool> any_dropped{false};
+// References to give up, the newest first. A list without a lock, which a fork leaves whole in the
+// child whatever other threads were about.
+struct Dropped {
+  PyObject* object;
+  Dropped* next;
+};
+std::atomic<Dropped*> dropped{nullptr};
 
 // Numbers of an answer: on the spot while they are few.
 class Numbers {
@@ -230,7 +234,9 @@ bool read_deadline(PyObject* timeout_ms, const engine::Engine& engine, int64_t& 
   return true;
 }
 
-PyObject* submit(const std::shared_ptr<Served>& served, PyObject* const* args) {
+// args: x, priority, timeout_ms, keep, key, and perhaps what x only names, kept until no batch
+// reads it any more.
+PyObject* submit(const std::shared_ptr<Served>& served, PyObject* const* args, Py_ssize_t count) {
   give_up_dropped();
   Input input;
   Owned converted;
@@ -243,6 +249,10 @@ PyObject* submit(const std::shared_ptr<Served>& served, PyObject* const* args) {
     return failed_future();
   }
   if (input.kind == Input::Kind::kSparse || input.rows.count == 0) Py_RETURN_NOTIMPLEMENTED;
+  if (count > 5) {
+    Py_INCREF(args[5]);
+    request.owned = share_reference(args[5]);
+  }
   if (const Gate::Entry entry = served->gate->enter()) return PyLong_FromLong(entry);
   auto* promise = new (std::nothrow) RequestPromise(served);
   if (!promise) {
@@ -273,12 +283,12 @@ PyObject* submit(const std::shared_ptr<Served>& served, PyObject* const* args) {
 }
 
 PyObject* submit_entry(PyObject* self, PyObject* const* args, Py_ssize_t count) {
-  if (count != 5) {
-    PyErr_SetString(PyExc_TypeError, "expected x, priority, timeout_ms, keep, key");
+  if (count != 5 && count != 6) {
+    PyErr_SetString(PyExc_TypeError, "expected x, priority, timeout_ms, keep, key[, owned]");
     return nullptr;
   }
   try {
-    return submit(nb::inst_ptr<ServedHandle>(self)->served, args);
+    return submit(nb::inst_ptr<ServedHandle>(self)->served, args, count);
   } catch (const std::exception&) {  // bad_alloc: the core throws nothing else
     return PyErr_NoMemory();
   }
@@ -287,14 +297,20 @@ PyObject* submit_entry(PyObject* self, PyObject* const* args, Py_ssize_t count) 
 }  // namespace
 
 void give_up_dropped() {
-  if (!any_dropped.load(std::memory_order_relaxed)) return;
-  std::vector<PyObject*> objects;
-  {
-    const std::lock_guard lock(dropped_mutex);
-    objects.swap(dropped);
-    any_dropped = false;
+  if (!dropped.load(std::memory_order_relaxed)) return;
+  Dropped* newest_first = dropped.exchange(nullptr, std::memory_order_acquire);
+  Dropped* list = nullptr;
+  while (newest_first) {
+    Dropped* next = newest_first->next;
+    newest_first->next = list;
+    list = newest_first;
+    newest_first = next;
   }
-  for (PyObject* object : objects) Py_DECREF(object);
+  while (list) {
+    const std::unique_ptr<Dropped> first(list);
+    list = first->next;
+    Py_DECREF(first->object);  // may run Python, which comes by here again
+  }
 }
 
 void drop_reference(PyObject* object) {
@@ -303,9 +319,11 @@ void drop_reference(PyObject* object) {
     Py_DECREF(object);
     return;
   }
-  const std::lock_guard lock(dropped_mutex);
-  dropped.push_back(object);
-  any_dropped = true;
+  auto* held = new (std::nothrow) Dropped{object, dropped.load(std::memory_order_relaxed)};
+  if (!held) return;  // it stays for good: nothing else is safe without the interpreter's lock
+  while (!dropped.compare_exchange_weak(held->next, held, std::memory_order_release,
+                                        std::memory_order_relaxed)) {
+  }
 }
 
 std::shared_ptr<void> share_reference(PyObject* object) {
@@ -315,9 +333,9 @@ std::shared_ptr<void> share_reference(PyObject* object) {
 PyMethodDef kServedMethods[] = {
     {"submit", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(submit_entry)),
      METH_FASTCALL,
-     "submit(self, x, priority, timeout_ms, keep, key, /)\n--\n\n"
+     "submit(self, x, priority, timeout_ms, keep, key, owned=None, /)\n--\n\n"
      "A PredictionFuture of x's rows; None if the model was unloaded meanwhile; NotImplemented of\n"
-     "no rows and of sparse ones."},
+     "no rows and of sparse ones. owned is kept until no batch reads the rows any more."},
     {nullptr, nullptr, 0, nullptr},
 };
 

@@ -250,7 +250,14 @@ class OpenFuture:
 
 class Served:
     def submit(
-        self, x: Any, priority: int, timeout_ms: float | None, keep: Any, key: Any, /
+        self,
+        x: Any,
+        priority: int,
+        timeout_ms: float | None,
+        keep: Any,
+        key: Any,
+        owned: Any = None,
+        /,
     ) -> FutureBase | int | None: ...
 
 class Outcomes:

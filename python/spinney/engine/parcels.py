@@ -20,7 +20,7 @@ from spinney.workers.codec import Frame, Sparse
 
 _TOKEN = 3  # numbers in a row of a token: two that nobody can guess, and the parcel's
 _numbers = count(1)
-_parcels = weakref.WeakValueDictionary()  # the request of each holds it
+_parcels = weakref.WeakValueDictionary()  # the queue's request holds each
 
 
 def _secret():
@@ -33,13 +33,12 @@ _SECRET = _secret()
 
 
 class Parcel:
-    """Rows of one request, copied. It lives as long as its request."""
+    """Rows of one request, copied. The queue holds it as long as any batch may read its rows."""
 
-    __slots__ = ("__weakref__", "count", "keep", "key", "number", "rows")
+    __slots__ = ("__weakref__", "count", "number", "rows")
 
     def __init__(self, rows, rows_count):
         self.rows, self.count = _copied(rows), rows_count
-        self.keep = self.key = None
         self.number = next(_numbers)
         _parcels[self.number] = self
 
@@ -49,11 +48,6 @@ class Parcel:
         words[:, :2] = _SECRET
         words[:, 2] = self.number
         return words.view(np.float64)
-
-    def kept(self, answer):
-        """The answer was taken; keep it for equal requests to come."""
-        if self.keep is not None:
-            self.keep(self.key, answer)
 
 
 class CutAnswers:
@@ -96,7 +90,7 @@ def opened(rows):
             found.append((first, end - first, rows[first:end]))
             first = end
             continue
-        parcel = _parcels[int(words[first, 2])]  # its request holds it
+        parcel = _parcels[int(words[first, 2])]  # which the batch that asks holds
         found.append((first, parcel.count, parcel.rows))
         first += parcel.count
     return found

@@ -37,6 +37,7 @@ class ServedModel:
     """A model under a name and version in one engine.
 
     token: a number that no other load has, which keys of cached answers begin with.
+    ticket: greater, the later the load was called.
     predict(rows): the answer on this thread. submit: the queue, see spinney._core.Served.
     """
 
@@ -44,6 +45,7 @@ class ServedModel:
         self.token = next(_loads)
         self.name = self.version = self.submit = self.handle = None
         self.engine_version = ""
+        self.ticket = 0
         self.idempotent = False  # may be asked again about rows of a batch that failed
         model = _load(source, wanted, permissions)
         self.model, self.quantized = quantize_for_engine(model, config, calibration)
@@ -171,8 +173,7 @@ def _may_be_flat(features):
 def _submit_python(submit, rows, level, timeout_ms, keep, key):
     if type(rows) is not Parcel:
         return submit(rows, level, timeout_ms, keep, key)
-    rows.keep, rows.key = keep, key
-    return submit(rows.token(), level, timeout_ms, Parcel.kept, rows)
+    return submit(rows.token(), level, timeout_ms, keep, key, rows)
 
 
 def _answer_rows(model, proba, rows):

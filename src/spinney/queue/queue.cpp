@@ -87,7 +87,12 @@ void Levels::drop(Node* node) noexcept {
 
 void Levels::note_dead() noexcept {
   ++dead_;
-  if (dead_ > kDeadAtLeast && dead_ > entries_ / 2) sweep();
+  sweep_if_worthwhile();
+}
+
+// Where nothing else is queued nobody would come by and drop them, so they go at once.
+void Levels::sweep_if_worthwhile() noexcept {
+  if (dead_ > 0 && (dead_ >= entries_ || (dead_ > kDeadAtLeast && dead_ > entries_ / 2))) sweep();
 }
 
 void Levels::sweep() noexcept {

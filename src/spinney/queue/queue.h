@@ -36,6 +36,7 @@ class Levels {
 
   // An entry has lost its purpose; enough of those are swept out together.
   void note_dead() noexcept;
+  void sweep_if_worthwhile() noexcept;
   // Entries that were put aside, linked by `next`; each had a hold on its node.
   request::Node* take_dropped() noexcept;
   bool empty() const noexcept { return entries_ == 0; }

@@ -45,6 +45,7 @@ void Node::reset() noexcept {
   row_memory.clear();
   answer_memory.clear();
   object.reset();
+  owned.reset();
   rows = {};
   holds = 0;
   answered = told = queued = listed = failed = cut = shared = from_cache = in_wheel = false;

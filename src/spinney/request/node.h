@@ -43,7 +43,8 @@ struct Node {
   bool deduplicate = false;
   Completion* completion = nullptr;
   void* context = nullptr;
-  bool may_block = false;  // what the completion said
+  bool may_block = false;       // what the completion said
+  std::shared_ptr<void> owned;  // as long as anybody holds the node, so every batch that reads it
   int64_t deadline_ns = kNever;
   int64_t submitted_ns = 0;
   uint64_t hash = 0;  // of the rows, if deduplicate

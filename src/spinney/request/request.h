@@ -90,6 +90,10 @@ struct Request {
   // if need be, and never begins to run after it.
   int64_t deadline_ns = kNever;
   bool deduplicate = true;  // may be answered by an equal request in flight, or by the cache
+  // What the back end needs besides the copied rows, say an object that they only name. The engine
+  // keeps it until nothing reads this request's rows any more: a batch that runs owns what it
+  // reads, whoever is answered, cancelled or replaced meanwhile. Let go of once, with no lock held.
+  std::shared_ptr<void> owned;
   Completion* completion = nullptr;
   void* context = nullptr;  // handed back in Finished
 };

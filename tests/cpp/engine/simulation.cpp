@@ -140,6 +140,8 @@ Asked& World::submit_to(const std::string& name) {
   request.context = asked.get();
   asked->version = name + std::to_string(versions_[name]);
   asked->content = content;
+  request.owned = std::make_shared<int>(0);
+  asked->owned = std::static_pointer_cast<int>(request.owned);
   Asked* kept = asked.get();
   asked_.push_back(std::move(asked));
   Admission admission;
@@ -148,6 +150,7 @@ Asked& World::submit_to(const std::string& name) {
     admission = engine_->submit(request);
   }
   kept->request.model = {};
+  kept->request.owned.reset();
   // The copy is what counts: what the caller's memory holds from now on must not matter.
   std::fill(kept->floats.begin(), kept->floats.end(), -1.0f);
   std::fill(kept->doubles.begin(), kept->doubles.end(), -1.0);
@@ -245,6 +248,17 @@ void World::check_rows(const backend::BatchInput& input) {
   }
 }
 
+// What its requests brought along is there until a batch ends, whatever happened to them meanwhile.
+void World::check_owned(const backend::BatchInput& input) {
+  for (size_t r = 0; r < input.rows.count; ++r) {
+    bool there = false;
+    for (const auto& asked : asked_)
+      there |= !asked->owned.expired() && asked->content == input.rows.at(r, 0) &&
+               asked->request.kind == input.kind && asked->request.rows.type == input.rows.type;
+    if (!there) fault("a batch lost what its request brought along");
+  }
+}
+
 Status World::score(Version& version, const backend::BatchInput& input,
                     backend::BatchOutput& output) {
   const Memory plenty(false);
@@ -273,6 +287,7 @@ Status World::score(Version& version, const backend::BatchInput& input,
     if (version.waits && computing_ == 0 && chance(0.3)) compute_meanwhile();
   }
   --depth_;
+  check_owned(input);
   --version.running;
   computing_ -= !version.waits;
   if (fails_ && chance(0.1)) throw std::runtime_error("the model throws");
@@ -350,6 +365,8 @@ std::string World::run() {
   }
   check_counts();
   engine_->stop(0);
+  for (const auto& asked : asked_)
+    if (!asked->owned.expired()) fault("what a request brought along is kept after its end");
   return faults_;
 }
 

@@ -42,7 +42,8 @@ struct Asked {
   bool admitted = false;
   int replies = 0;
   bool cancel_said_yes = false;
-  bool poisonous = false;  // a row of it makes the model fail
+  bool poisonous = false;    // a row of it makes the model fail
+  std::weak_ptr<int> owned;  // that it brought along
   Code code{};
   bool ok = false;
 };
@@ -72,6 +73,7 @@ class World : public Completion {
   void load(const std::string& name);
   void check_counts();
   void check_rows(const backend::BatchInput& input);
+  void check_owned(const backend::BatchInput& input);
 
   uint64_t seed_;
   Planted planted_;
