@@ -36,20 +36,23 @@ void tell(Node* list) noexcept {
   for (Node* node = list; node; node = node->done_next) node->tell_next = node->done_next;
   while (list) {
     Completion* completion = list->completion;
-    Node* others = nullptr;  // in order, those of other completions
+    Node* others = nullptr;  // in order: those of other completions, and what comes after them
     Node** last_other = &others;
     // The list is read through a second link, so that it stays whole for whoever gives it back.
+    // Only so far ahead, lest a long list be read again for each part of it that is told.
     size_t count = 0;
-    for (Node* node = list; node; node = node->tell_next) {
-      if (node->completion == completion && count < kAtOnce) {
+    Node* node = list;
+    for (size_t looked = 0; node && looked < kAtOnce; ++looked) {
+      if (node->completion == completion) {
         nodes[count] = node;
         describe(*node, finished[count++]);
       } else {
         *last_other = node;
         last_other = &node->tell_next;
       }
+      node = node->tell_next;
     }
-    *last_other = nullptr;
+    *last_other = node;
     completion->finish({finished.data(), count});
     for (size_t i = 0; i < count; ++i) {
       finished[i].answer.object.reset();

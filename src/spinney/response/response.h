@@ -18,6 +18,8 @@ class DoneList {
     last_ = node;
   }
   bool empty() const noexcept { return first_ == nullptr; }
+  const request::Node* first() const noexcept { return first_; }
+  request::Node* first() noexcept { return first_; }
   request::Node* take() noexcept {
     request::Node* list = first_;
     first_ = last_ = nullptr;
