@@ -41,6 +41,7 @@ struct Batch {
   size_t deliveries = 0;         // answers that refer to this batch and are on their way
   Batch* next = nullptr;         // in a list of batches
   Batch* made_before = nullptr;  // of the lane's batches
+  bool lost = false;             // in a forked child: with a thread that only the parent has
 
   // Makes room for so many parts; false if there is no memory.
   bool reserve(size_t parts_max) noexcept;

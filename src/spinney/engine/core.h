@@ -2,19 +2,21 @@
 //
 // The directory of models is read by every submit() under a shared lock, and changed, for a moment,
 // under an exclusive one. Lanes of versions that were replaced or unloaded stay until nothing of
-// their requests is left.
+// their requests is left. No code of others runs under any lock: completions are told, and what may
+// have a destructor of theirs goes, after it.
 #pragma once
 
 #include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <shared_mutex>
+#include <shared_mutex>  // shared_lock
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "spinney/engine/crew.h"
+#include "spinney/engine/directory_lock.h"
 #include "spinney/engine/engine.h"
 #include "spinney/engine/lane.h"
 #include "spinney/engine/shared.h"
@@ -61,6 +63,18 @@ class Core : public std::enable_shared_from_this<Core> {
     uint64_t first_loaded = 0;
   };
 
+  // One load() under way. Loads of one name count in the order in which they began (by id).
+  struct Loading {
+    const std::string& name;
+    const std::string& version;
+    uint32_t id = 0;
+    bool unloaded = false;
+  };
+  class UnderWay;
+  Status adopt(const std::shared_ptr<Lane>& lane, std::unique_ptr<Crew>& crew,
+               const Loading& loading);  // under admin_mutex_
+  size_t call_off(const std::string& name, const std::string& version) noexcept;
+
   // Under the shared lock; null if there is none.
   Lane* find(std::string_view model, std::string_view version) const noexcept;
   void retire(std::shared_ptr<Lane> lane);  // under the exclusive lock
@@ -73,7 +87,8 @@ class Core : public std::enable_shared_from_this<Core> {
   void work(size_t number);
   void wait_on(Lane& lane) noexcept;
   bool work_once(const Lanes& lanes, size_t& turn, Work work) noexcept;
-  bool run_batch(Lane& lane) noexcept;
+  bool run_batch(Lane& lane, const Lanes& beside) noexcept;
+  void pass_on(Lane& taken, const Lanes& beside) noexcept;
   void rouse() noexcept;    // all who sleep
   Status hire(Crew& crew);  // its threads; kTooLarge if there are too many
   void keep_time();
@@ -87,7 +102,7 @@ class Core : public std::enable_shared_from_this<Core> {
   cpu::Assignment placement_;  // of the workers; empty where it doesn't matter
   Shared shared_;
 
-  mutable std::shared_mutex directory_mutex_;
+  mutable DirectoryLock directory_mutex_;
   std::map<std::string, Versions, std::less<>> names_;
   std::string default_name_;
   Lanes lanes_;    // of all versions that are served
@@ -98,9 +113,10 @@ class Core : public std::enable_shared_from_this<Core> {
   RequestCounts past_;   // of lanes that are gone, and of requests for models that never were
   Counters unknown_;
   std::atomic<uint64_t> directory_version_{1};
-  std::atomic<uint32_t> next_lane_id_{1};
 
   std::mutex admin_mutex_;  // one load, unload, drain or stop changes things at a time
+  uint32_t next_lane_id_ = 1;
+  std::vector<Loading*> loads_;  // under way, on their callers' threads
   std::atomic<bool> stopping_{false};
   bool stopped_ = false;
   std::atomic<bool> forked_{false};

@@ -45,9 +45,13 @@ class Engine {
   // the old one, what comes after runs on the new one, none fails. On an error (an option that does
   // not fit, a failing warm-up) nothing changes. The version loaded last is the one that requests
   // without a version get.
+  // Loads run side by side. Those of one name count in the order in which they were called: one
+  // that ends after a later one of the same version is taken as replaced by it at once. One that is
+  // unloaded meanwhile is kCancelled, one that meets stop() is kShutDown; nothing of it is kept.
   Status load(const std::string& name, const std::string& version,
               std::shared_ptr<const backend::Backend> backend, const ModelOptions& options = {});
   // Takes no more requests for it; those admitted still finish. Empty version: every version of it.
+  // Calls off loads of it that are under way, too.
   Status unload(const std::string& name, const std::string& version = "");
 
   // Never blocks, except that a completion that may not block can be told before it returns.

@@ -17,7 +17,11 @@ class Idle {
  public:
   uint32_t epoch() const noexcept { return epoch_.load(std::memory_order_seq_cst); }
 
-  // There is something new to do for one worker.
+  // Somebody sleeps whom the next notify() could wake.
+  bool anybody_sleeps() const noexcept { return sleepers_.load(std::memory_order_seq_cst) > 0; }
+
+  // There is something new to do for one worker. One who spins takes upon himself whatever is
+  // announced meanwhile: before a batch keeps him he announces again what he leaves (pass_on()).
   void notify() noexcept {
     epoch_.fetch_add(1, std::memory_order_seq_cst);
     if (spinning_.load(std::memory_order_seq_cst) == 0) wake_one();

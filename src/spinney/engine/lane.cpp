@@ -1,7 +1,6 @@
 #include "spinney/engine/lane.h"
 
 #include <algorithm>
-#include <new>
 
 namespace spinney::engine {
 
@@ -133,24 +132,6 @@ ModelStatus Lane::status() const {
 
 Stages Lane::stages() const {
   return {queue_wait_ns_.read(), run_ns_.read(), total_ns_.read(), batch_size_rows_.read()};
-}
-
-void Lane::lock_for_fork() {
-  mutex_.lock();
-  store_.mutex().lock();
-  if (cache_) cache_->lock_for_fork();
-}
-
-void Lane::unlock_after_fork(bool in_child) noexcept {
-  if (cache_) cache_->unlock_after_fork();
-  store_.mutex().unlock();
-  if (in_child) {
-    // The threads that ran batches are not here. Whoever waits for those is answered by
-    // shut_down(); their memory is left alone.
-    running_ = 0;
-    new (&own_idle_) Idle;
-  }
-  mutex_.unlock();
 }
 
 }  // namespace spinney::engine

@@ -40,9 +40,10 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   // kInvalidArgument naming the option, or what the warm-up says.
   Status prepare();
 
-  // What is answered at once (by the cache) is in `done`, for tell() once no lock is held.
-  Admission submit(const Request& request, response::DoneList& done) noexcept;
-  void tell(response::DoneList& done) noexcept { tell(done, nullptr); }
+  // may_block: of the completion, asked before a lock is held. What is answered at once (by the
+  // cache) is in `done`, for tell() once no lock is held.
+  Admission submit(const Request& request, bool may_block, response::DoneList& done) noexcept;
+  void tell(response::DoneList& done) noexcept;
   bool cancel(RequestId id) noexcept;
   bool running(RequestId id) const noexcept;
   // A batch to run(), or null. Expired and shed requests are told on the way.
@@ -54,12 +55,18 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   // wants to be called next.
   int64_t tick() noexcept;
   // Answers everything unanswered with kShutDown. No submit() may be running.
-  // In the child of a fork also what threads of the parent were about to tell.
-  void shut_down(bool forked = false) noexcept;
+  void shut_down() noexcept;
+  // In the child of a fork, before anything else happens here: whatever was inherited, what threads
+  // of the parent ran or were about to tell included, will be answered with kShutDown by
+  // tell_inherited(), once no lock is held. Returns how many requests that are.
+  size_t end_inherited() noexcept;
+  void tell_inherited() noexcept;
   void settle(request::Node* delivered) noexcept override;
 
   // Something is queued, or to be tried again.
   bool has_work() const noexcept { return queued_rows_.load() > 0 || retry_count_.load() > 0; }
+  // A batch of it could be taken at this moment.
+  bool could_run() const noexcept;
   // Not before this time is tick() needed (as far as submitters know).
   std::atomic<int64_t>& next_due_ns() noexcept { return next_due_ns_; }
   // Whether its batches run on threads of its own (Crew), and how many at once (0: any number).
@@ -106,7 +113,7 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   Admission check_delay(const Request& request, int64_t now_ns) noexcept;
   double wait_ns(Priority level) const noexcept;
   bool answer_from_cache(request::Node* node, int64_t now_ns, response::DoneList& done) noexcept;
-  request::Node* fill(const Request& request, int64_t now_ns) noexcept;
+  request::Node* fill(const Request& request, bool may_block, int64_t now_ns) noexcept;
   void note_due(int64_t due_ns) noexcept;
 
   // lane_take.cpp; all under mutex_
@@ -126,7 +133,7 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   batch::Batch* fill_batch(int64_t now_ns, response::DoneList& done) noexcept;
   batch::Batch* new_batch() noexcept;
 
-  // lane_finish.cpp; all but tell() under mutex_
+  // lane_finish.cpp and lane_tell.cpp; all but tell() under mutex_
   void claim(request::Node* node, const Error* error, int64_t now_ns,
              response::DoneList& done) noexcept;
   void fail_members(request::Node* leader, const Error* error, int64_t now_ns,
@@ -137,8 +144,20 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   void drop_hold(request::Node* node) noexcept;
   void release_dropped() noexcept;
   void recycle(batch::Batch* batch) noexcept;
-  request::Node* take_free() noexcept;
-  void tell(response::DoneList& done, request::Node* free) noexcept;
+  // What a step under the lock leaves for afterwards, as it may run code of others: completions,
+  // and destructors of what nodes and batches hold.
+  struct Leavings {
+    response::DoneList done;
+    request::Node* free = nullptr;
+    batch::Batch* spent = nullptr;
+  };
+  void take_leavings(Leavings& leavings) noexcept;
+  void tell(Leavings& leavings) noexcept;  // without mutex_
+  void claim_all(const Error* error, int64_t now_ns, response::DoneList& done) noexcept;
+
+  // lane_fork.cpp; under mutex_
+  void forget_lost_batches() noexcept;
+  void forget_lost_answer(request::Node* node) noexcept;
 
   const uint32_t id_;
   const std::string name_;
@@ -182,8 +201,11 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   int64_t earliest_deadline_ns_ = kNever;  // not after that of any that waits
   batch::Batch* retries_ = nullptr;
   batch::Batch* free_batches_ = nullptr;
+  batch::Batch* spent_batches_ = nullptr;                // ended, and not yet cleared
+  std::atomic<batch::Batch*> cleared_batches_{nullptr};  // free, pushed without the lock
   batch::Batch* all_batches_ = nullptr;
   request::Node* free_nodes_ = nullptr;
+  Leavings inherited_;  // of end_inherited()
   uint64_t batches_ = 0;
   uint64_t batch_rows_ = 0;
 };

@@ -75,7 +75,7 @@ Admission Lane::check_delay(const Request& request, int64_t now_ns) noexcept {
   return {};
 }
 
-Node* Lane::fill(const Request& request, int64_t now_ns) noexcept {
+Node* Lane::fill(const Request& request, bool may_block, int64_t now_ns) noexcept {
   Node* node = store_.take();
   if (!node) return nullptr;
   const auto give_up = [&]() -> Node* {
@@ -88,7 +88,7 @@ Node* Lane::fill(const Request& request, int64_t now_ns) noexcept {
   node->shape = *shapes_[static_cast<size_t>(request.kind)];
   node->priority = request.priority;
   node->completion = request.completion;
-  node->may_block = request.completion->may_block();
+  node->may_block = may_block;
   node->context = request.context;
   node->deadline_ns = request.deadline_ns;
   node->submitted_ns = now_ns;
@@ -100,10 +100,11 @@ Node* Lane::fill(const Request& request, int64_t now_ns) noexcept {
     return give_up();
   node->holds = 1;
   node->charge = request.rows.count;
+  node->owned = request.owned;
   return node;
 }
 
-Admission Lane::submit(const Request& request, response::DoneList& done) noexcept {
+Admission Lane::submit(const Request& request, bool may_block, response::DoneList& done) noexcept {
   const int64_t now = shared_.clock->now_ns();
   Counters::add(counters_.submitted);
   const auto refused = [&](const Admission& why) {
@@ -136,7 +137,7 @@ Admission Lane::submit(const Request& request, response::DoneList& done) noexcep
     give_back();
     return refuse(Refusal::kQueueFull, queued, options_.max_queue_rows, retry_after());
   }
-  Node* node = fill(request, now);
+  Node* node = fill(request, may_block, now);
   if (!node) {
     give_back();
     return refuse(Refusal::kNoMemory);
@@ -170,8 +171,7 @@ void Lane::note_due(int64_t due_ns) noexcept {
 }
 
 bool Lane::cancel(RequestId id) noexcept {
-  response::DoneList done;
-  Node* free = nullptr;
+  Leavings leavings;
   bool cancelled = false;
   {
     const std::lock_guard lock(mutex_);
@@ -179,13 +179,14 @@ bool Lane::cancel(RequestId id) noexcept {
     Node* node = store_.at(id.node);
     if (node && id.serial != 0 && node->serial.load(std::memory_order_acquire) == id.serial &&
         !node->answered) {
-      claim(node, &kCancelledError, shared_.clock->now_ns(), done);
+      claim(node, &kCancelledError, shared_.clock->now_ns(), leavings.done);
       Counters::add(counters_.cancelled);
       cancelled = true;
     }
-    free = take_free();
+    release_dropped();
+    take_leavings(leavings);
   }
-  tell(done, free);
+  tell(leavings);
   return cancelled;
 }
 

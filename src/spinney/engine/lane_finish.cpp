@@ -12,7 +12,7 @@ using request::Node;
 namespace {
 
 const Error kExpiredError{Code::kExpired, "the request's deadline passed"};
-const Error kShutDownError{Code::kShutDown, "the engine was shut down, or the process forked"};
+const Error kShutDownError{Code::kShutDown, "the engine was shut down"};
 
 }  // namespace
 
@@ -96,9 +96,13 @@ void Lane::claim_part(Batch* batch, const Part& part, size_t batch_row, int64_t 
 }
 
 // A failed batch of several requests is tried again in two halves, so that those at fault end up
-// alone. False if that is not allowed, or there is no memory for it.
+// alone. False if that is not allowed, nobody waits for any of them any more, or there is no
+// memory.
 bool Lane::halve(Batch* batch) noexcept {
   if (batch->parts.size() < 2 || !backend_->idempotent()) return false;
+  if (std::none_of(batch->parts.begin(), batch->parts.end(),
+                   [](const Part& part) { return part.leader->live > 0; }))
+    return false;
   Batch* halves[2] = {new_batch(), new_batch()};
   if (!halves[0] || !halves[1]) {
     for (Batch* half : halves)
@@ -118,8 +122,7 @@ bool Lane::halve(Batch* batch) noexcept {
 }
 
 void Lane::finish(Batch* batch) noexcept {
-  response::DoneList done;
-  Node* free = nullptr;
+  Leavings leavings;
   bool more = false;
   {
     const std::lock_guard lock(mutex_);
@@ -139,7 +142,7 @@ void Lane::finish(Batch* batch) noexcept {
     } else {
       size_t row = 0;
       for (const Part& part : batch->parts) {
-        claim_part(batch, part, row, now, done);
+        claim_part(batch, part, row, now, leavings.done);
         row += part.rows;
       }
       for (const Part& part : batch->parts) drop_hold(part.leader);
@@ -147,17 +150,16 @@ void Lane::finish(Batch* batch) noexcept {
       if (batch->deliveries == 0) recycle(batch);
     }
     release_dropped();
-    free = take_free();
+    take_leavings(leavings);
   }
   if (more && has_work()) idle().notify();
-  tell(done, free);
+  tell(leavings);
 }
 
 // The timer first forgets what submitters noted, then looks: whatever is noted afterwards stays
 // noted, and whatever was noted before is in the intake by now.
 int64_t Lane::tick() noexcept {
-  response::DoneList done;
-  Node* free = nullptr;
+  Leavings leavings;
   int64_t next = kNever;
   bool ready_now = false;
   next_due_ns_.exchange(kNever, std::memory_order_seq_cst);
@@ -167,7 +169,7 @@ int64_t Lane::tick() noexcept {
     const int64_t now = shared_.clock->now_ns();
     while (Node* node = deadlines_.pop_due(now)) {
       Counters::add(counters_.expired);
-      claim(node, &kExpiredError, now, done);
+      claim(node, &kExpiredError, now, leavings.done);
     }
     next = deadlines_.next_ns();
     if (options_.batch_timeout_ns > 0 && queued_rows_.load() > 0) {
@@ -176,124 +178,38 @@ int64_t Lane::tick() noexcept {
       if (!ready_now) next = std::min(next, at);
     }
     release_dropped();
-    free = take_free();
+    take_leavings(leavings);
   }
   if (ready_now) idle().notify();
-  tell(done, free);
+  tell(leavings);
   int64_t known = next_due_ns_.load(std::memory_order_seq_cst);
   while (next < known && !next_due_ns_.compare_exchange_weak(known, next)) {
   }
   return next_due_ns_.load(std::memory_order_seq_cst);
 }
 
-void Lane::shut_down(bool forked) noexcept {
-  response::DoneList done;
-  Node* free = nullptr;
+void Lane::claim_all(const Error* error, int64_t now_ns, response::DoneList& done) noexcept {
+  for (uint32_t i = 0; i < store_.size(); ++i) {
+    Node* node = store_.at(i);
+    if (node->serial.load(std::memory_order_acquire) == 0 || node->answered) continue;
+    Counters::add(counters_.shut_down);
+    claim(node, error, now_ns, done);
+  }
+  // Entries and halves without anybody to answer go, too.
+  take_retry(now_ns, done);
+  levels_.front(queue::kAnyClass);
+  release_dropped();
+}
+
+void Lane::shut_down() noexcept {
+  Leavings leavings;
   {
     const std::lock_guard lock(mutex_);
     drain_intake();
-    const int64_t now = shared_.clock->now_ns();
-    for (uint32_t i = 0; i < store_.size(); ++i) {
-      Node* node = store_.at(i);
-      if (node->serial.load(std::memory_order_acquire) == 0) continue;
-      if (node->answered) {
-        // A thread of the parent was about to tell this one.
-        if (!forked || node->told) continue;
-        node->error = &kShutDownError;
-        node->batch = nullptr;
-        done.add(node);
-        continue;
-      }
-      Counters::add(counters_.shut_down);
-      claim(node, &kShutDownError, now, done);
-    }
-    // Entries and halves without anybody to answer go, too.
-    take_retry(now, done);
-    levels_.front(queue::kAnyClass);
-    release_dropped();
-    free = take_free();
+    claim_all(&kShutDownError, shared_.clock->now_ns(), leavings.done);
+    take_leavings(leavings);
   }
-  tell(done, free);
-}
-
-void Lane::settle(Node* delivered) noexcept {
-  Node* free = nullptr;
-  size_t count = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    while (delivered) {
-      Node* next = delivered->done_next;
-      if (auto* batch = static_cast<Batch*>(delivered->batch)) {
-        delivered->batch = nullptr;
-        if (--batch->deliveries == 0) recycle(batch);
-      }
-      delivered->serial.store(0, std::memory_order_release);  // nobody can mean it any more
-      drop_hold(delivered);
-      delivered = next;
-      ++count;
-    }
-    free = take_free();
-  }
-  in_flight_.fetch_sub(count, std::memory_order_relaxed);
-  shared_.leave(count);
-  response::DoneList nothing;
-  tell(nothing, free);
-}
-
-void Lane::drop_hold(Node* node) noexcept {
-  while (--node->holds == 0) {
-    Node* leader = node->leader;
-    flights_.remove(node);
-    node->serial.store(0, std::memory_order_release);
-    node->next = free_nodes_;
-    free_nodes_ = node;
-    if (leader == node) return;
-    node = leader;
-  }
-}
-
-// The queue's holds of entries that lost their purpose.
-void Lane::release_dropped() noexcept {
-  for (Node* node = levels_.take_dropped(); node;) {
-    Node* next = node->next;
-    node->next = nullptr;
-    drop_hold(node);
-    node = next;
-  }
-}
-
-void Lane::recycle(Batch* batch) noexcept {
-  batch->clear();
-  batch->next = free_batches_;
-  free_batches_ = batch;
-}
-
-Node* Lane::take_free() noexcept {
-  Node* list = free_nodes_;
-  free_nodes_ = nullptr;
-  return list;
-}
-
-void Lane::tell(response::DoneList& done, Node* free) noexcept {
-  size_t freed = 0;
-  for (Node* node = free; node; node = node->next) ++freed;
-  store_.give_back(free);
-  response::DoneList here;
-  response::DoneList elsewhere;
-  for (Node* node = done.take(); node;) {
-    Node* next = node->done_next;
-    const bool blocks = node->may_block && shared_.threads;
-    if (blocks) node->keeper = shared_from_this();
-    (blocks ? elsewhere : here).add(node);
-    node = next;
-  }
-  shared_.mailbox.post(elsewhere.take());
-  if (Node* list = here.take()) {
-    response::tell(list);
-    settle(list);
-  }
-  // Last of all: a lane without nodes may be taken away.
-  if (freed > 0) nodes_out_.fetch_sub(freed, std::memory_order_seq_cst);
+  tell(leavings);
 }
 
 }  // namespace spinney::engine

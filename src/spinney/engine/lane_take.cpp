@@ -93,6 +93,7 @@ size_t Lane::batch_cap() const noexcept {
 }
 
 Batch* Lane::new_batch() noexcept {
+  if (!free_batches_) free_batches_ = cleared_batches_.exchange(nullptr, std::memory_order_acquire);
   Batch* batch = free_batches_;
   if (batch) {
     free_batches_ = batch->next;
@@ -209,6 +210,7 @@ Batch* Lane::fill_batch(int64_t now_ns, response::DoneList& done) noexcept {
   int64_t deadline = kNever;
   while (batch->rows < cap && add_next(*batch, cap, now_ns, deadline, done)) {
   }
+  levels_.sweep_if_worthwhile();
   // What is left has waited already: it need not wait for a larger batch again.
   waiting_since_ns_ = levels_.empty() ? kNever : 0;
   earliest_deadline_ns_ = levels_.empty() ? kNever : earliest_deadline_ns_;
@@ -247,23 +249,29 @@ Batch* Lane::take_retry(int64_t now_ns, response::DoneList& done) noexcept {
 }
 
 Batch* Lane::take() noexcept {
-  response::DoneList done;
-  Node* free = nullptr;
+  Leavings leavings;
   Batch* batch = nullptr;
   {
     const std::lock_guard lock(mutex_);
     drain_intake();
     const int64_t now = shared_.clock->now_ns();
     if (at_once_ == 0 || running_ < at_once_) {
-      batch = take_retry(now, done);
-      if (!batch && ready(now)) batch = fill_batch(now, done);
+      batch = take_retry(now, leavings.done);
+      if (!batch && ready(now)) batch = fill_batch(now, leavings.done);
     }
     if (batch) ++running_;
     release_dropped();
-    free = take_free();
+    take_leavings(leavings);
   }
-  tell(done, free);
+  tell(leavings);
   return batch;
+}
+
+bool Lane::could_run() const noexcept {
+  if (!has_work()) return false;
+  const std::lock_guard lock(mutex_);
+  if (at_once_ != 0 && running_ >= at_once_) return false;
+  return retries_ || ready(shared_.clock->now_ns());
 }
 
 }  // namespace spinney::engine

@@ -68,16 +68,27 @@ Status Core::hire(Crew& crew) {
 }
 
 // The end of what take() began.
-bool Core::run_batch(Lane& lane) noexcept {
+bool Core::run_batch(Lane& lane, const Lanes& beside) noexcept {
   if (!lane.has_work()) return false;
   batch::Batch* batch = lane.take();
   if (!batch) return false;
-  if (lane.has_work() && (lane.waits() ? lane.at_once() : shared_.workers) > 1)
-    lane.idle().notify();
+  pass_on(lane, beside);
   batch->run();
   lane.remember(*batch);
   lane.finish(batch);
   return true;
+}
+
+// A thread that looked for work was told of all that came meanwhile, of whichever lane, and woke
+// nobody for it. What it leaves for the time of its batch goes to the next one that sleeps; who
+// does not sleep looks by himself.
+void Core::pass_on(Lane& taken, const Lanes& beside) noexcept {
+  Idle& idle = taken.idle();
+  if (!idle.anybody_sleeps()) return;
+  bool more = taken.could_run();
+  for (size_t i = 0; i < beside.size() && !more; ++i)
+    more = &beside[i]->idle() == &idle && beside[i]->could_run();
+  if (more) idle.notify();
 }
 
 // A batch of the first lane, from `turn` on, that has one.
@@ -85,7 +96,7 @@ bool Core::work_once(const Lanes& lanes, size_t& turn, Work work) noexcept {
   for (size_t i = 0; i < lanes.size(); ++i) {
     Lane& lane = *lanes[(turn + i) % lanes.size()];
     if (work != Work::kAny && lane.waits() != (work == Work::kWaiting)) continue;
-    if (!run_batch(lane)) continue;
+    if (!run_batch(lane, lanes)) continue;
     turn = (turn + i + 1) % lanes.size();
     return true;
   }
@@ -112,9 +123,10 @@ void Core::work(size_t number) {
 }
 
 void Core::wait_on(Lane& lane) noexcept {
+  const Lanes alone;
   while (!stopping_.load() && !lane.dismissed()) {
     const uint32_t epoch = lane.idle().epoch();
-    if (!run_batch(lane)) lane.idle().wait(epoch, 0);
+    if (!run_batch(lane, alone)) lane.idle().wait(epoch, 0);
   }
 }
 

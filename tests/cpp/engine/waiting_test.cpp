@@ -175,6 +175,40 @@ TEST(EngineWaiting, AsManyBatchesAtOnceAsTheModelAllows) {
   }
 }
 
+std::shared_ptr<const backend::Backend> computes_behind(std::shared_ptr<Door> door) {
+  return backend::make_callable(
+      [door](const backend::BatchInput& input, backend::BatchOutput& output) {
+        door->pass();
+        return twice(input, output);
+      },
+      one_number());
+}
+
+// One worker is awake and looks for work, the other sleeps. Two models are asked at that moment:
+// the first keeps the worker that looked, so the other one must have been woken for the second.
+TEST(EngineWaiting, WhatComesWhileAWorkerLooksWakesAnotherForEachModel) {
+  EngineOptions options;
+  options.num_workers = 2;
+  options.spin_ns = 50 * kMillisecond;
+  auto engine = Engine::make(options).value();
+  ASSERT_TRUE(engine->load("quick", "", computes(), never_shed()).ok());
+  for (int round = 0; round < 3; ++round) {
+    const auto door = std::make_shared<Door>();
+    Counting quick, slow;
+    ASSERT_TRUE(engine->load("a", "", computes_behind(door), never_shed()).ok());
+    ASSERT_TRUE(engine->load("b", "", computes_behind(door), never_shed()).ok());
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));  // both sleep by now
+    ask(*engine, "quick", quick);                                 // wakes one
+    ASSERT_TRUE(quick.wait_for(1));
+    ask(*engine, "a", slow);
+    ask(*engine, "b", slow);
+    EXPECT_TRUE(door->wait_for(2)) << "one model waits for the other's batch";
+    door->open();
+    EXPECT_TRUE(slow.wait_for(2));
+  }
+  engine->stop(kSecond);
+}
+
 TEST(EngineWaiting, ThreadsEndWithTheirModels) {
   const size_t before = threads_of_this_process();
   auto engine = engine_of(2);
