@@ -139,10 +139,13 @@ class PyEngine {
   std::shared_ptr<Dispatcher> dispatcher() const { return dispatcher_; }
 
   // In a forked child, whose threads are gone: nothing of this engine may be touched, not even
-  // ended.
+  // ended. A thread of the parent may hold the locks of the dispatcher and of the log of batches.
   void abandon() {
     new std::shared_ptr<engine::Engine>(engine_);
-    new std::shared_ptr<Dispatcher>(dispatcher_);
+    new std::shared_ptr<Dispatcher>(std::move(dispatcher_));
+    new std::shared_ptr<BatchLog>(std::move(batches_));
+    dispatcher_ = std::make_shared<Dispatcher>();
+    batches_ = std::make_shared<BatchLog>();
   }
 
   // ([(seconds, rows) of each batch since the last call], rows of those that were not kept, ever)

@@ -126,7 +126,7 @@ def test_a_neighbour_that_goes_takes_nothing_along(meanwhile, happens):
         assert first.result(LONG).tolist() == [2]
         # On a machine that is too busy to take it in time the one that expires is not run at all.
         assert model.seen == [[1, 2]] or (happens is expire and model.seen == [[2]])
-        del futures
+        futures.clear()
         all_let_go_of(engine, before)
 
 
@@ -151,7 +151,7 @@ def test_one_that_goes_between_the_halves_of_a_batch(meanwhile):
         assert [future.result(LONG).tolist() for future in futures[1:]] == [[4], [6], [8]]
         assert first.result(LONG).tolist() == [2]
         assert model.seen == [[1, 2, 3, 4], [1, 2], [3, 4]]
-        del futures
+        futures.clear()
         all_let_go_of(engine, before)
 
 
@@ -188,13 +188,14 @@ def test_the_first_cancels_and_forgets_as_soon_as_it_runs():
         model = Model()
         with InferenceEngine(PLAIN) as engine:
             first = held_up(engine, model)
-            gone, stays = asked(engine, [1, 2])
+            futures = asked(engine, [1, 2])
             model.go_on.set()
             first.result(LONG)
-            wait_until(lambda: gone.running() or gone.done())
-            gone.cancel()
-            del gone
-            assert stays.result(LONG).tolist() == [4]
+            while not (futures[0].running() or futures[0].done()):
+                time.sleep(0)
+            futures[0].cancel()
+            del futures[0]
+            assert futures[0].result(LONG).tolist() == [4]
     with InferenceEngine(PLAIN) as engine:
         all_let_go_of(engine, before)
 

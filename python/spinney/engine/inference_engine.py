@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from threading import Lock, RLock
+from threading import RLock
 from time import monotonic, perf_counter
 
 from spinney import _core
@@ -43,8 +43,8 @@ class InferenceEngine(Loads):
     Attributes: state (EngineState), config, last_error (why load_model returned False, or None); of
     the model that is meant when none is named: model, model_type (ModelType or None), model_info
     (dict), compiled_model (always None: the native kernels need no compilation); active_requests,
-    memory_pool, state_lock (held while models are loaded and at shutdown), inference_lock (for
-    callers; the engine does not take it).
+    memory_pool, state_lock (held for the moment in which a model or the state changes),
+    inference_lock (for callers; the engine does not take it).
     """
 
     def __init__(self, config=None):
@@ -63,7 +63,8 @@ class InferenceEngine(Loads):
         self._named = {}
         self._served = None
         self._why_not = NO_MODEL
-        self._core_lock = Lock()
+        self._loading = []
+        self._stop_lock = RLock()
         lifecycle.register(self)
         self._parts = Parts(self)
         self._forget_model()
@@ -346,28 +347,33 @@ class InferenceEngine(Loads):
         and more than once.
         """
         seconds = FOREVER if timeout is None else max(0.0, float(timeout))
-        with self.state_lock:
-            if self.state is EngineState.STOPPED:
-                return
-            self.state = EngineState.STOPPING
-            self._why_not = SHUT_DOWN
-            models = list(self._named.values())
-            self._named = {}
-            self._forget_model()
+        with self._stop_lock:
+            with self.state_lock:
+                if self.state is EngineState.STOPPED:
+                    return
+                self.state = EngineState.STOPPING
+                self._why_not = SHUT_DOWN
+                why = "the engine was stopped while the model was being loaded"
+                self._call_off_loads(EngineShutDownError(why))
+                models = list(self._named.values())
+                self._named = {}
+                self._forget_model()
             self._parts.stop(seconds)
             for versions in models:
                 for served in versions.values():
                     served.close()
-            self.state = EngineState.STOPPED
+            with self.state_lock:
+                self.state = EngineState.STOPPED
 
     def _after_fork(self):
-        """In a forked child: its own locks, queue and threads; the same models."""
-        self.state_lock, self.inference_lock, self._core_lock = RLock(), RLock(), Lock()
-        self._parts.abandon()
-        if self.state in (EngineState.STOPPING, EngineState.STOPPED):
-            return
-        self._parts = Parts(self, self._parts)
-        self.state = EngineState.READY
+        """In a forked child: locks of its own; the same models; threads once it is used."""
+        self.state_lock, self.inference_lock, self._stop_lock = RLock(), RLock(), RLock()
+        self._loading = []  # of the parent's other threads
+        self._parts = self._parts.in_forked_child(self)
+        if self.state is EngineState.LOADING:
+            self.state = EngineState.READY
+        elif self.state is EngineState.STOPPING:
+            self.state = EngineState.STOPPED
 
     def __enter__(self):
         return self

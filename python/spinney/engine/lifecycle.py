@@ -34,12 +34,12 @@ def _shut_down_all():
 
 
 def _shut_down(engine):
-    # A thread that loads a model which hangs keeps the lock for good.
-    if "_parts" in vars(engine) and engine.state_lock.acquire(timeout=_EXIT_SECONDS):
+    # Another thread may be at it already, and wait for longer than the interpreter should.
+    if "_parts" in vars(engine) and engine._stop_lock.acquire(timeout=_EXIT_SECONDS):
         try:
             engine.shutdown(_EXIT_SECONDS)
         finally:
-            engine.state_lock.release()
+            engine._stop_lock.release()
 
 
 def _start_afresh():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Hashable
+from itertools import count
 
 import numpy as np
 
@@ -13,7 +14,21 @@ from spinney.exceptions import EngineShutDownError, SpinneyError, UnsupportedMod
 
 _log = logging.getLogger("spinney.engine")
 DEFAULT = "default"
+_tickets = count(1)
 NO_MODEL = "no model is loaded; call load_model first"
+
+
+class _Loading:
+    """A load under way. why_not: what it will fail with, once somebody called it off."""
+
+    def __init__(self, name, version):
+        self.name, self.version = name, version
+        self.ticket = next(_tickets)
+        self.why_not = None
+
+    def check(self):
+        if self.why_not is not None:
+            raise self.why_not
 
 
 class Loads:
@@ -53,43 +68,90 @@ class Loads:
             proven. A model that cannot be quantized, or would err by more, is not loaded.
 
         On failure the reason is logged and kept in last_error; models loaded before stay.
+        Threads may load side by side, and everything else goes on meanwhile. Loads of one name
+        count in the order in which they were called, whichever takes longer: one that ends after a
+        later one of the same version counts as replaced by it at once. A load whose model is
+        unloaded meanwhile, or whose engine is shut down, fails, and nothing of it stays.
         """
+        try:
+            loading = self._begin_load(name, version)
+        except EngineShutDownError as error:
+            return self._load_failed(model_path, str(error))
+        served = None
+        kept = False
+        try:
+            wanted = named_type(model_type)
+            if compile_model:
+                raise UnsupportedModelError(
+                    "compile_model=True asks for a compiled back end, which this version does "
+                    "not have; the native kernels need no compilation"
+                )
+            permissions = {
+                "trusted": _or(trusted, self.config.trusted),
+                "allowed_classes": _or(allowed_classes, self.config.allowed_classes),
+                "in_process": _or(in_process, self.config.in_process),
+            }
+            served = ServedModel(model_path, wanted, self.config, permissions, calibration)
+            served.idempotent = bool(idempotent)
+            served.name, served.version = loading.name, loading.version
+            served.ticket = loading.ticket
+            loading.check()
+            self._warm_up(served)
+            loading.check()
+            parts = self._parts
+            served.enter(parts.core, parts.model_options())
+            kept = self._adopt(served, loading)
+            self.last_error = None
+            return True
+        except Exception as error:
+            reason = loading.why_not or error  # what follows of it is of no interest
+            return self._load_failed(model_path, str(reason) or type(reason).__name__)
+        finally:
+            self._end_load(loading)
+            if served is not None and not kept:
+                self._discard(served, model_path)
+
+    def _begin_load(self, name, version):
         with self.state_lock:
             if self.state in (EngineState.STOPPING, EngineState.STOPPED):
-                return self._load_failed(model_path, "the engine is shut down")
+                raise EngineShutDownError("the engine is shut down")
+            loading = _Loading(
+                DEFAULT if name is None else str(name), _or(version, self.config.model_version)
+            )
+            self._loading.append(loading)
             self.state = EngineState.LOADING
-            try:
-                wanted = named_type(model_type)
-                if compile_model:
-                    raise UnsupportedModelError(
-                        "compile_model=True asks for a compiled back end, which this version does "
-                        "not have; the native kernels need no compilation"
-                    )
-                permissions = {
-                    "trusted": _or(trusted, self.config.trusted),
-                    "allowed_classes": _or(allowed_classes, self.config.allowed_classes),
-                    "in_process": _or(in_process, self.config.in_process),
-                }
-                served = ServedModel(model_path, wanted, self.config, permissions, calibration)
-                served.idempotent = bool(idempotent)
-                served.name = DEFAULT if name is None else str(name)
-                served.version = _or(version, self.config.model_version)
-                self._warm_up(served)
-                served.enter(self._parts.core, self._parts.model_options())
-                if self.state is not EngineState.LOADING:
-                    raise EngineShutDownError("the engine was shut down meanwhile")
-                self._adopt(served)
-            except Exception as error:
-                return self._load_failed(model_path, str(error) or type(error).__name__)
-            self.last_error = None
-            self.state = EngineState.READY
-            return True
+        return loading
+
+    def _end_load(self, loading):
+        with self.state_lock:
+            if loading in self._loading:  # not in a child that was forked meanwhile
+                self._loading.remove(loading)
+            if self.state is EngineState.LOADING and not self._loading:
+                self.state = EngineState.READY if self._named else EngineState.ERROR
+
+    def _call_off_loads(self, error, name=None, version=None):
+        """Have loads that are under way fail; how many there were. With state_lock."""
+        called_off = [
+            loading
+            for loading in self._loading
+            if loading.why_not is None
+            and name in (None, loading.name)
+            and version in (None, loading.version)
+        ]
+        for loading in called_off:
+            loading.why_not = error
+        return len(called_off)
+
+    def _discard(self, served, model_path):
+        """Let go of a model that was loaded and is not to be served."""
+        if served.handle is not None:
+            self._parts.core.unload(served.handle)
+        if served.model is not model_path:
+            served.close()
 
     def _load_failed(self, model_path, reason) -> bool:
         _log.error("cannot load %s: %s", model_path, reason)
         self.last_error = reason
-        if self.state == EngineState.LOADING:
-            self.state = EngineState.READY if self._named else EngineState.ERROR
         return False
 
     def _warm_up(self, served):
@@ -98,16 +160,22 @@ class Loads:
         first = self.config.return_probabilities and served.native
         served.try_out(max(rounds, 1 if first else 0))
 
-    def _adopt(self, served):
-        versions = dict(self._named.get(served.name, {}))
-        replaced = versions.pop(served.version, None)
-        versions[served.version] = served  # the last is the one that is meant without a version
-        named = dict(self._named)
-        named[served.name] = versions
-        self._named = named
-        self._mean(self._default())
+    def _adopt(self, served, loading):
+        """Serve it. False if a later load of the same name and version is served already."""
+        with self.state_lock:
+            loading.check()
+            versions = self._named.get(served.name, {})
+            replaced = versions.get(served.version)
+            if replaced is not None and replaced.ticket > served.ticket:
+                return False
+            others = [one for one in versions.values() if one is not replaced]
+            # The last is the one that is meant without a version.
+            ordered = sorted([*others, served], key=lambda one: one.ticket)
+            self._named = {**self._named, served.name: {one.version: one for one in ordered}}
+            self._mean(self._default())
         if replaced is not None:
             self._parts.core.unload(replaced.handle)
+        return True
 
     def _default(self):
         versions = self._named.get(DEFAULT) or next(iter(self._named.values()), None)
@@ -127,7 +195,7 @@ class Loads:
     def unload_model(self, name=None, version=None) -> bool:
         """Serve a model no longer; requests in flight finish. False if there is none such.
 
-        version: None unloads every version of that name.
+        version: None unloads every version of that name. A load of it that is under way fails.
         """
         with self.state_lock:
             name = DEFAULT if name is None else str(name)
@@ -140,9 +208,11 @@ class Loads:
                 self._forget_model()
             else:
                 self._mean(served)
-            for one in gone:
-                self._parts.core.unload(one.handle)
-            return bool(gone)
+            why = SpinneyError("the model was unloaded while it was being loaded")
+            called_off = self._call_off_loads(why, name, version)
+        for one in gone:
+            self._parts.core.unload(one.handle)
+        return bool(gone or called_off)
 
     def _find(self, name, version):
         """(the model, None), or (None, why there is none)."""

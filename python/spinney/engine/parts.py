@@ -158,9 +158,46 @@ class Parts:
             self.metrics.stop()
         self.trim()
 
-    def abandon(self):
-        """In a forked child, where none of its threads runs."""
+    def in_forked_child(self, engine):
+        """What takes their place in a forked child, where none of these threads runs."""
         self.core.abandon()
+        return ForkedParts(engine, self)
+
+
+class ForkedParts:
+    """Of an engine in a forked child, until it is used: nothing, and no threads.
+
+    The first look at any part makes them all, in the engine's own place, so that this one is asked
+    once. A child that only ends, or starts another program, never has any.
+    """
+
+    def __init__(self, engine, before):
+        self._engine, self._before = weakref.ref(engine), before
+        self._lock, self._made, self._stopped = Lock(), None, False
+
+    def __getattr__(self, name):
+        return getattr(self._parts(), name)
+
+    def _parts(self):
+        with self._lock:
+            if self._made is None:
+                engine = self._engine()
+                self._made = engine._parts = Parts(engine, self._before)
+                if self._stopped:  # asked for its figures after shutdown
+                    self._made.stop(0.0)
+            return self._made
+
+    def stop(self, seconds):
+        with self._lock:
+            self._stopped = True
+            made = self._made
+        if made is not None:
+            made.stop(seconds)
+
+    def in_forked_child(self, engine):
+        if self._made is not None:  # by a thread that was about to put it in its place
+            return self._made.in_forked_child(engine)
+        return ForkedParts(engine, self._before)
 
 
 def _pool_of(pool):
