@@ -7,6 +7,7 @@
 
 #include <Python.h>
 
+#include "binding/chunks.h"
 #include "binding/errors.h"
 #include "binding/interpreter_lock.h"
 #include "binding/model.h"
@@ -37,10 +38,11 @@ PyObject* convert_block(const Input& input, size_t first, size_t count, Rows& ro
 size_t conversion_rows(const Input& input);
 
 // Calls predict(rows, first) -> Status over the whole input, where rows are Rows or SparseRows and
-// first is the number of the first of them. False with a Python error set.
+// first is the number of the first of them. False with a Python error set, which may be what a
+// signal's handler raised: a long call looks for signals between chunks.
 template <typename Predict>
 bool run(const BoundModel& bound, const Input& input, Predict&& predict) {
-  const auto step = [&](const auto& rows, size_t first) {
+  const auto compute = [&](const auto& rows, size_t first) {
     if (rows.count < bound.release_rows) {
       const Status status = predict(rows, first);
       return status.ok() || raise(status.error());
@@ -52,6 +54,10 @@ bool run(const BoundModel& bound, const Input& input, Predict&& predict) {
     }
     return status.ok() || raise(status.error());
   };
+  const auto step = [&](const auto& rows, size_t first) {
+    if (rows.count < bound.watch_rows || !on_main_thread()) return compute(rows, first);
+    return in_chunks(rows, first, bound.watch_rows, compute);
+  };
   if (input.kind == Input::Kind::kRows) return step(input.rows, 0);
   if (input.kind == Input::Kind::kSparse) return step(input.sparse, 0);
   const size_t at_once = conversion_rows(input);
@@ -62,6 +68,7 @@ bool run(const BoundModel& bound, const Input& input, Predict&& predict) {
     const Owned block(convert_block(input, first, count, rows));
     if (!block || !step(rows, first)) return false;
     first += count;
+    if (first < input.count && PyErr_CheckSignals() < 0) return false;
   } while (first < input.count);
   return true;
 }

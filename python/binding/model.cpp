@@ -9,6 +9,7 @@ namespace {
 // Letting go of the interpreter's lock costs little by itself, but getting it back from a busy
 // thread can take milliseconds, so a call shorter than this keeps it.
 constexpr double kReleaseAfterNs = 30'000;
+constexpr double kWatchAfterNs = 100'000'000;
 
 size_t first_rows_beyond(const plan::Plan& plan, double limit_ns) {
   size_t low = 0;
@@ -58,6 +59,7 @@ std::unique_ptr<BoundModel> BoundModel::make(Model model) {
   shape(Answer::kLeaves) = {trees, false, NPY_INT32, trees * sizeof(int32_t)};
   bound->cast_type = binding::cast_type(description);
   bound->release_rows = first_rows_beyond(held.plan(), kReleaseAfterNs);
+  bound->watch_rows = first_rows_beyond(held.plan(), kWatchAfterNs);
   return bound;
 }
 

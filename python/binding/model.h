@@ -39,6 +39,8 @@ struct BoundModel {
   NumberType cast_type = NumberType::kFloat64;
   // From this many rows on, other Python threads may run meanwhile.
   size_t release_rows = 0;
+  // From this many rows on, the main thread looks for signals (Ctrl-C) now and then.
+  size_t watch_rows = 0;
 
  private:
   BoundModel(const BoundModel&) = delete;

@@ -22,6 +22,12 @@ namespace {
 struct Call {
   PyObject* x = nullptr;
   PredictOptions options;
+
+  PredictOptions numbered(size_t first) const {
+    PredictOptions own = options;
+    own.first_row = first;
+    return own;
+  }
 };
 
 bool read_option(PyObject* name, PyObject* value, Call& call) {
@@ -86,15 +92,16 @@ PyObject* numbers(const BoundModel& bound, const Input& input, const Call& call,
   char* data = static_cast<char*>(data_of(result.get()));
   const bool done = run(bound, input, [&](const auto& rows, size_t first) -> Status {
     char* out = data + first * shape.row_bytes;
+    const PredictOptions options = call.numbered(first);
     switch (answer) {
       case Answer::kRaw:
-        return model.predict_raw(rows, out, call.options);
+        return model.predict_raw(rows, out, options);
       case Answer::kValues:
-        return model.predict_values(rows, out, call.options);
+        return model.predict_values(rows, out, options);
       case Answer::kProbabilities:
-        return model.predict_proba(rows, out, call.options);
+        return model.predict_proba(rows, out, options);
       case Answer::kLeaves:
-        return model.predict_leaf(rows, reinterpret_cast<int32_t*>(out), call.options);
+        return model.predict_leaf(rows, reinterpret_cast<int32_t*>(out), options);
     }
     return {};
   });
@@ -107,7 +114,7 @@ PyObject* labels_of(const BoundModel& bound, const Input& input, const Call& cal
   const size_t n = input.count * targets;
   ClassNumbers classes(n);
   const bool done = run(bound, input, [&](const auto& rows, size_t first) {
-    return model.predict_classes(rows, classes.data() + first * targets, call.options);
+    return model.predict_classes(rows, classes.data() + first * targets, call.numbered(first));
   });
   if (!done) return nullptr;
   return make_labels(bound, classes.data(), input.count);

@@ -86,8 +86,8 @@ Status Model::check(const Rows& rows, const PredictOptions& options) const {
       const double given = rows.at(r, c);
       const double value = narrow ? static_cast<double>(static_cast<float>(given)) : given;
       if ((no_nan && std::isnan(value)) || (no_infinity && std::isinf(value)))
-        return invalid_argument("strict: row " + std::to_string(r) + ", column " +
-                                std::to_string(c) + " is " + std::to_string(given) +
+        return invalid_argument("strict: row " + std::to_string(options.first_row + r) +
+                                ", column " + std::to_string(c) + " is " + std::to_string(given) +
                                 ", which the training library refuses for this model");
     }
   return {};
@@ -142,14 +142,18 @@ Status Model::predict_leaf(const Rows& rows, int32_t* leaves, const PredictOptio
 }
 
 template <typename Predict>
-Status Model::in_blocks(const SparseRows& rows, Predict&& predict) const {
+Status Model::in_blocks(const SparseRows& rows, const PredictOptions& options,
+                        Predict&& predict) const {
   SPINNEY_TRY(check_width(rows.width));
   SPINNEY_ASSIGN(const bool missing, description_->absent_is_missing());
-  SPINNEY_ASSIGN(SparseBlocks blocks, SparseBlocks::make(rows, missing));
+  PredictOptions block_options = options;
+  SPINNEY_ASSIGN(SparseBlocks blocks,
+                 SparseBlocks::make(rows, missing, SparseBlocks::kBytesMax, options.first_row));
   for (size_t first = 0;;) {
     SPINNEY_ASSIGN(const Rows block, blocks.next());
     if (block.count == 0) return {};
-    SPINNEY_TRY(predict(block, first));
+    block_options.first_row = options.first_row + first;
+    SPINNEY_TRY(predict(block, first, block_options));
     first += block.count;
   }
 }
@@ -157,38 +161,38 @@ Status Model::in_blocks(const SparseRows& rows, Predict&& predict) const {
 Status Model::predict_raw(const SparseRows& rows, void* scores,
                           const PredictOptions& options) const {
   const size_t row_bytes = n_outputs() * size_of(description_->score_type());
-  return in_blocks(rows, [&](const Rows& block, size_t first) {
-    return predict_raw(block, static_cast<char*>(scores) + first * row_bytes, options);
+  return in_blocks(rows, options, [&](const Rows& block, size_t first, const PredictOptions& own) {
+    return predict_raw(block, static_cast<char*>(scores) + first * row_bytes, own);
   });
 }
 
 Status Model::predict_values(const SparseRows& rows, void* values,
                              const PredictOptions& options) const {
   const size_t row_bytes = value_columns() * size_of(description_->output.value_type);
-  return in_blocks(rows, [&](const Rows& block, size_t first) {
-    return predict_values(block, static_cast<char*>(values) + first * row_bytes, options);
+  return in_blocks(rows, options, [&](const Rows& block, size_t first, const PredictOptions& own) {
+    return predict_values(block, static_cast<char*>(values) + first * row_bytes, own);
   });
 }
 
 Status Model::predict_proba(const SparseRows& rows, void* values,
                             const PredictOptions& options) const {
   const size_t row_bytes = probability_columns() * size_of(description_->output.value_type);
-  return in_blocks(rows, [&](const Rows& block, size_t first) {
-    return predict_proba(block, static_cast<char*>(values) + first * row_bytes, options);
+  return in_blocks(rows, options, [&](const Rows& block, size_t first, const PredictOptions& own) {
+    return predict_proba(block, static_cast<char*>(values) + first * row_bytes, own);
   });
 }
 
 Status Model::predict_classes(const SparseRows& rows, int32_t* classes,
                               const PredictOptions& options) const {
-  return in_blocks(rows, [&](const Rows& block, size_t first) {
-    return predict_classes(block, classes + first * target_columns(), options);
+  return in_blocks(rows, options, [&](const Rows& block, size_t first, const PredictOptions& own) {
+    return predict_classes(block, classes + first * target_columns(), own);
   });
 }
 
 Status Model::predict_leaf(const SparseRows& rows, int32_t* leaves,
                            const PredictOptions& options) const {
-  return in_blocks(rows, [&](const Rows& block, size_t first) {
-    return predict_leaf(block, leaves + first * description_->n_trees(), options);
+  return in_blocks(rows, options, [&](const Rows& block, size_t first, const PredictOptions& own) {
+    return predict_leaf(block, leaves + first * description_->n_trees(), own);
   });
 }
 

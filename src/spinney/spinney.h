@@ -21,6 +21,7 @@ namespace spinney {
 struct PredictOptions {
   unsigned num_threads = 0;  // 0: as many as the process may use, where the work is worth it
   bool strict = false;       // refuse NaN and infinity where the training library does
+  size_t first_row = 0;      // the number of the first row in messages, for calls in parts
 };
 
 // Immutable and cheap to copy; every member may be called from any number of threads at once.
@@ -83,7 +84,7 @@ class Model {
   Status check_width(size_t width) const;
   Status check(const Rows& rows, const PredictOptions& options) const;
   template <typename Predict>
-  Status in_blocks(const SparseRows& rows, Predict&& predict) const;
+  Status in_blocks(const SparseRows& rows, const PredictOptions& options, Predict&& predict) const;
 
   std::shared_ptr<const Description> description_;
   std::shared_ptr<const plan::Plan> plan_;

@@ -24,8 +24,12 @@ uint64_t read_once(const Index* from) {
 
 }  // namespace
 
-SparseBlocks::SparseBlocks(const SparseRows& rows, bool absent_is_missing, size_t block_rows)
-    : rows_(rows), absent_is_missing_(absent_is_missing), block_rows_(block_rows) {
+SparseBlocks::SparseBlocks(const SparseRows& rows, bool absent_is_missing, size_t block_rows,
+                           size_t first_row)
+    : rows_(rows),
+      absent_is_missing_(absent_is_missing),
+      block_rows_(block_rows),
+      first_row_(first_row) {
   const size_t n = block_rows * rows.width;
   cells_.resize((n * size_of(rows.type) + 7) / 8);
   if (rows.type == NumberType::kFloat32)
@@ -35,14 +39,15 @@ SparseBlocks::SparseBlocks(const SparseRows& rows, bool absent_is_missing, size_
 }
 
 Result<SparseBlocks> SparseBlocks::make(const SparseRows& rows, bool absent_is_missing,
-                                        size_t bytes_max) {
+                                        size_t bytes_max, size_t first_row) {
   int64_t previous = 0;
   for (size_t r = 0; r <= rows.count; ++r) {
     const int64_t begin = rows.index(rows.row_begin, r);
     if (begin < previous || static_cast<uint64_t>(begin) > rows.value_count)
-      return invalid_argument("sparse rows: row " + std::to_string(r) + " begins at entry " +
-                              std::to_string(begin) + ", after " + std::to_string(previous) +
-                              " and of " + std::to_string(rows.value_count));
+      return invalid_argument("sparse rows: row " + std::to_string(first_row + r) +
+                              " begins at entry " + std::to_string(begin) + ", after " +
+                              std::to_string(previous) + " and of " +
+                              std::to_string(rows.value_count));
     previous = begin;
   }
   const size_t row_bytes = std::max<size_t>(1, rows.width * size_of(rows.type));
@@ -51,7 +56,7 @@ Result<SparseBlocks> SparseBlocks::make(const SparseRows& rows, bool absent_is_m
                      std::to_string(row_bytes) + " bytes when spread out, and " +
                      std::to_string(kRowBytesMax) + " is the limit");
   const size_t block_rows = std::max<size_t>(1, bytes_max / row_bytes);
-  return SparseBlocks(rows, absent_is_missing, std::min(block_rows, rows.count));
+  return SparseBlocks(rows, absent_is_missing, std::min(block_rows, rows.count), first_row);
 }
 
 template <typename Number, typename Index>
@@ -83,9 +88,10 @@ Result<Rows> SparseBlocks::fill() {
       const uint64_t column = read_once(columns + i);
       if (column >= rows_.width) {
         in_block_ = 0;
-        return invalid_argument(
-            "sparse rows: row " + std::to_string(first_ + r) + " has an entry in column " +
-            std::to_string(static_cast<int64_t>(column)) + " of " + std::to_string(rows_.width));
+        return invalid_argument("sparse rows: row " + std::to_string(first_row_ + first_ + r) +
+                                " has an entry in column " +
+                                std::to_string(static_cast<int64_t>(column)) + " of " +
+                                std::to_string(rows_.width));
       }
       cells[r * rows_.width + column] = values[i];
     }

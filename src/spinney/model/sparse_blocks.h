@@ -13,10 +13,13 @@ namespace spinney {
 
 class SparseBlocks {
  public:
+  static constexpr size_t kBytesMax = size_t{4} << 20;
+
   // Checks row_begin as a whole; columns are checked when their row's turn comes. Absent entries
   // become NaN if absent_is_missing, else 0. Blocks have at least one row and about bytes_max.
+  // first_row: the number of the first row in messages.
   static Result<SparseBlocks> make(const SparseRows& rows, bool absent_is_missing,
-                                   size_t bytes_max = size_t{4} << 20);
+                                   size_t bytes_max = kBytesMax, size_t first_row = 0);
 
   // The next rows as a block that lives until the next call; count 0 at the end. Of entries that
   // name a column twice the last one holds, as in the training libraries' own readers.
@@ -24,7 +27,7 @@ class SparseBlocks {
   Result<Rows> next();
 
  private:
-  SparseBlocks(const SparseRows& rows, bool absent_is_missing, size_t block_rows);
+  SparseBlocks(const SparseRows& rows, bool absent_is_missing, size_t block_rows, size_t first_row);
   template <typename Number, typename Index>
   Result<Rows> fill();
   template <typename Number, typename Index>
@@ -33,6 +36,7 @@ class SparseBlocks {
   SparseRows rows_;
   bool absent_is_missing_;
   size_t block_rows_;
+  size_t first_row_;
   size_t first_ = 0;  // the rows of the block that was handed out last
   size_t in_block_ = 0;
   std::vector<double> cells_;  // of rows_.type, whatever the vector says
