@@ -17,6 +17,7 @@ from spinney.exceptions import (
     EngineShutDownError,
     InvalidInputError,
     ModelFailedError,
+    PythonModelError,
     RequestExpiredError,
 )
 
@@ -337,8 +338,9 @@ def test_even_an_exit_in_the_function_only_fails_its_batch():
     batcher = manual_batcher(leaves)
     request = queued(batcher, [[1.0]])
     run_pending(batcher)
-    with pytest.raises(SystemExit):
+    with pytest.raises(PythonModelError, match="SystemExit: 3") as failed:
         request.future.result(0)
+    assert isinstance(failed.value.__cause__, SystemExit)
 
 
 def test_stop_runs_what_is_queued_or_fails_it():

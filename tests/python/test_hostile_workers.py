@@ -19,6 +19,7 @@ import pytest
 import spinney
 import worker_models
 from spinney.exceptions import (
+    PythonModelError,
     WorkerBackoffError,
     WorkerClosedError,
     WorkerDiedError,
@@ -72,8 +73,6 @@ def group_members(group):
     [
         ("exit", WorkerDiedError, "exit status 0"),
         ("crash", WorkerDiedError, "SIGSEGV"),
-        ("leave", WorkerDiedError, "exit status 3"),
-        ("raise_oddly", WorkerDiedError, "exit status|SIGINT"),
         ("fork_and_exit", WorkerDiedError, "exit status 0"),
         ("write_everywhere", WorkerError, "killed|died"),
         ("close_everything", WorkerDiedError, "channel|exit status"),
@@ -89,6 +88,17 @@ def test_a_worker_that_ends_fails_its_batch_alone(deed, error, words):
         assert model.predict(GOOD).tolist() == [0, 0]
         assert model.info()["restarts"] == 1
         assert not group_members(group)
+
+
+@pytest.mark.parametrize(("deed", "kind"), [("leave", "SystemExit"), ("raise_oddly", "Keyboard")])
+def test_a_model_that_would_leave_only_fails_its_batch(deed, kind):
+    with worker(deed) as model:
+        pid = model.info()["pid"]
+        with pytest.raises(PythonModelError, match=kind) as failed:
+            model.predict(ROWS)
+        assert failed.value.error_type.startswith(kind)
+        assert model.predict(GOOD).tolist() == [0, 0]
+        assert model.info()["pid"] == pid and model.info()["restarts"] == 0
 
 
 @pytest.mark.parametrize("deed", ["hang", "spin", "hold_the_lock"])

@@ -74,7 +74,7 @@ class HealthWatch:
                 return
             try:
                 self.check()
-            except Exception:
+            except BaseException:  # of the program's own action
                 _log.exception("the health check failed")
 
     def check(self):

@@ -12,6 +12,7 @@ import logging
 
 from spinney.batching.calls import call_batch
 from spinney.exceptions import ModelFailedError
+from spinney.faults import contained
 
 _log = logging.getLogger("spinney.batching")
 
@@ -34,7 +35,7 @@ def run_entries(core, entries):
         kept = [held for held in failed if isinstance(held[1], ModelFailedError)]
         failed = kept + _attempt(core, entries, again, outcome)
     for entry, error in failed:
-        outcome["failed"] += entry.fail(error)
+        outcome["failed"] += entry.fail(contained(error, "the function"))
     return outcome
 
 

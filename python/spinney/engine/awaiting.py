@@ -12,6 +12,8 @@ from collections import deque
 from contextlib import suppress
 from functools import partial
 
+from spinney.faults import contained, model_error
+
 _mine = threading.local()  # the mailbox of the loop that this thread runs
 
 
@@ -25,27 +27,45 @@ class _Mailbox:
 
     def post(self, waiter, future):
         self._answered.append((waiter, future))
+        self._call()
+
+    def _call(self):
         if self._called:
             return
         self._called = True
-        with suppress(RuntimeError):  # the loop was closed: nobody waits any more
-            self.loop.call_soon_threadsafe(self._deliver)
+        try:
+            with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+                self.loop.call_soon_threadsafe(self._deliver)
+        except BaseException:  # out of memory, say: the next post calls
+            self._called = False
+            raise
 
     def _deliver(self):
         # First of all, so that what is posted from here on calls again, if it is not found here.
         self._called = False
-        while self._answered:
-            waiter, future = self._answered.popleft()
-            if waiter.done():
-                continue  # its task was cancelled
-            if future.cancelled():
-                waiter.cancel()
-                continue
-            error = future.exception()
-            if error is None:
-                waiter.set_result(future.result())
-            else:
-                waiter.set_exception(error)
+        answered = self._answered
+        try:
+            while answered:
+                _hand_over(*answered[0])
+                answered.popleft()
+        finally:
+            if answered:  # an interrupt: the loop may be run again
+                self._call()
+
+
+def _hand_over(waiter, future):
+    if waiter.done():
+        return  # its task was cancelled
+    if future.cancelled():
+        waiter.cancel()
+        return
+    error = future.exception()
+    if error is None:
+        waiter.set_result(future.result())
+    elif isinstance(error, StopIteration):  # which means something else to a coroutine
+        waiter.set_exception(model_error(error))
+    else:
+        waiter.set_exception(contained(error))
 
 
 def _mailbox():
@@ -62,7 +82,9 @@ async def answer_of(future):
         return future.result()
     mailbox = _mailbox()
     waiter = mailbox.loop.create_future()
-    future.add_done_callback(partial(mailbox.post, waiter))
+    # Wakers have a thread on which no user code runs, so that no callback can hold them up.
+    add = getattr(future, "_add_waker", future.add_done_callback)
+    add(partial(mailbox.post, waiter))
     try:
         return await waiter
     except asyncio.CancelledError:

@@ -11,11 +11,13 @@ from threading import Condition, Thread
 from spinney._core import FutureBase, _adopt_future_type, _forked
 from spinney.engine import upkeep
 from spinney.exceptions import EngineShutDownError
+from spinney.faults import contained, is_the_users
 
 __all__ = [
     "Condition",
     "PredictionFuture",
     "announce",
+    "contained",
     "orphaned",
     "own_error",
     "run_callbacks",
@@ -23,7 +25,7 @@ __all__ = [
 ]
 
 _log = logging.getLogger("concurrent.futures")
-_LANES = ("spinney-conditions", "spinney-callbacks")
+_LANES = ("spinney-waiters", "spinney-callbacks")
 
 
 class PredictionFuture(FutureBase, Future):
@@ -35,7 +37,7 @@ class PredictionFuture(FutureBase, Future):
 
     result() gives the prediction, or raises what docs/engine.md lists under Failures. Callbacks run
     on a thread of the engine's that does nothing else: one that blocks delays other callbacks, and
-    neither predictions nor those who wait for them.
+    neither predictions nor those who wait for or await them. Each is called exactly once.
     """
 
     __slots__ = ()
@@ -88,11 +90,17 @@ def announce(future):
 
 
 def run_callbacks(future, callbacks):
+    interrupt = None
     for callback in callbacks:
         try:
             callback(future)
-        except BaseException:  # whatever user code does, the thread that runs it goes on
-            _log.exception("exception calling callback for %r", future)
+        except BaseException as error:  # whatever user code does, the thread that runs it goes on
+            if is_the_users(error):
+                interrupt = error  # once the other callbacks have been called
+            else:
+                _log.exception("exception calling callback for %r", future)
+    if interrupt is not None:
+        raise interrupt
 
 
 def start_thread(dispatcher, lane):

@@ -22,6 +22,7 @@ from spinney.exceptions import (
     SpinneyError,
     ThrottledError,
 )
+from spinney.faults import contained, is_the_users
 
 _log = logging.getLogger("spinney.engine")
 _NORMAL = BatchPriority.NORMAL
@@ -147,9 +148,8 @@ class InferenceEngine(Loads):
                     features, loss = parts.quantize(features)
                     quantizing = perf_counter() - started - scaling
                     more = loss if more is None else {**more, **loss}
-            except Exception as error:
-                parts.failed(error)
-                return False, None, failure(error)
+            except BaseException as error:
+                return self._not_prepared(parts, error)
         answers = parts.answers
         key = None
         if answers is not None:
@@ -172,6 +172,13 @@ class InferenceEngine(Loads):
             answers.computed(took)
             answers.put(key, result)
         return parts.answered(result, started, inside, took, scaling, quantizing, more)
+
+    @staticmethod
+    def _not_prepared(parts, error):
+        if is_the_users(error):
+            raise error
+        parts.failed(error)
+        return False, None, failure(contained(error, "the preprocessor"))
 
     def _predict_again(self, served, parts, features, error, started, scaling, quantizing, more):
         """The way for one flat row, and for what cannot be predicted."""
@@ -240,9 +247,11 @@ class InferenceEngine(Loads):
         if parts.scale is not None or parts.quantize is not None:
             try:
                 features, loss = parts.preparation.prepared(features)
-            except Exception as error:
+            except BaseException as error:
+                if is_the_users(error):
+                    raise
                 parts.failed(error)
-                return _core.settled_future(None, error)
+                return _core.settled_future(None, contained(error, "the preprocessor"))
         try:
             if parts.batcher is not None and served is self._served:
                 return parts.batch(features, level, timeout_ms)

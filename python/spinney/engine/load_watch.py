@@ -108,7 +108,7 @@ class LoadWatch:
         while not self._stopped.wait(LOOK_S):
             try:
                 self.look()
-            except Exception:
+            except BaseException:  # of a program's own collaborator, say
                 _log.exception("looking at the load failed")
 
     def look(self):

@@ -57,7 +57,7 @@ class Upkeep:
                 if passed >= self._interval:
                     looked += passed
                     self.look(passed)
-            except Exception:
+            except BaseException:  # of a program's own collaborator, say
                 _log.exception("the upkeep of an engine failed")
 
     def _deliver(self):

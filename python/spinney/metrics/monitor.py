@@ -203,7 +203,7 @@ def _watch(manager, wake):
         interval = found.interval
         try:
             found.sample()
-        except Exception:
+        except BaseException:  # whatever a source of the program's does, the watch goes on
             _log.exception("a sample of the process failed")
         del found
         if wake.wait(interval):

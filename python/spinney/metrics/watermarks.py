@@ -35,6 +35,6 @@ class Watermark:
         _log.warning("%s is at %.6g, and its high mark is %.6g", self.name, value, self.high)
         try:
             self.action(value)
-        except Exception:
+        except BaseException:  # of the program's own action
             _log.exception("what should happen when %s is high failed", self.name)
         return True

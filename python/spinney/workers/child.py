@@ -65,7 +65,7 @@ class Server:
     """The object, and the two buffers that rows come in and answers go out by."""
 
     def __init__(self, channel, modules):
-        self.channel = channel
+        self.channel, self.pid = channel, os.getpid()
         self.wire, self.codec, self.unpickle = modules
         self.model = None
         self.buffers = {"in": None, "out": None}
@@ -81,7 +81,9 @@ class Server:
             except MemoryError as error:
                 self.answer = None
                 reply = _failure("memory", error)
-            except Exception as error:
+            except BaseException as error:  # SystemExit, too, is the model's own affair
+                if os.getpid() != self.pid:
+                    raise  # a process that the model forked has no say here
                 reply = _failure("model", error)
             reply["seq"] = message.get("seq")
             self.wire.send(self.channel, reply)

@@ -12,9 +12,9 @@ from spinney.exceptions import (
     InvalidInputError,
     ModelIOError,
     ModelNotFoundError,
-    PythonModelError,
     WorkerClosedError,
 )
+from spinney.faults import is_the_users, model_error
 from spinney.threads import PoolLimit
 from spinney.workers import child, codec, unpickle
 from spinney.workers.surface import Clock, PythonModel
@@ -45,9 +45,10 @@ class LocalModel(PythonModel):
                 return self._clock.time(lambda: child.call(function, rows, codec), count)
         except MemoryError:
             raise
-        except Exception as error:
-            kind = type(error).__name__
-            raise PythonModelError(f"the model failed: {kind}: {error}", error_type=kind) from error
+        except BaseException as error:  # SystemExit, too, is the model's own affair
+            if is_the_users(error):
+                raise
+            raise model_error(error) from error
 
     def info(self):
         return {
@@ -110,7 +111,9 @@ def load_here(source, trusted, allowed_classes, num_threads=None):
         ) from None
     except (InvalidInputError, MemoryError):
         raise
-    except Exception as error:
+    except BaseException as error:
+        if is_the_users(error):
+            raise
         raise CorruptModelError(
             f"{name} cannot be unpickled: {type(error).__name__}: {error}"
         ) from error
