@@ -15,6 +15,7 @@
 #include "binding/errors.h"
 #include "binding/interpreter_lock.h"
 #include "binding/python_backend.h"
+#include "binding/references.h"
 #include "binding/served.h"
 #include "spinney/cpu/count.h"
 #include "spinney/engine/engine.h"
@@ -123,16 +124,16 @@ class PyEngine {
       dispatcher_->stop(std::chrono::steady_clock::now() + std::chrono::seconds(1));
     }
     dispatcher_->deliver_unserved();
-    give_up_dropped();
+    give_up_left_references();
   }
 
   // Stands in for the threads that tell futures' callbacks and could not be started: the lanes that
   // still have none, after delivering what there is.
   nb::list deliver_unserved() {
     nb::list lanes;
-    give_up_dropped();  // what workers left behind since the last request
+    give_up_left_references();  // what workers left behind since the last request
     dispatcher_->deliver_unserved();
-    for (const auto lane : {Dispatcher::kConditions, Dispatcher::kCallbacks})
+    for (const auto lane : {Dispatcher::kWaiters, Dispatcher::kCallbacks})
       if (dispatcher_->unserved(lane)) lanes.append(static_cast<int>(lane));
     return lanes;
   }
@@ -217,6 +218,7 @@ bool in_main_interpreter() {
 
 void define_engine(nb::module_& module) {
   module.def("in_main_interpreter", &in_main_interpreter);
+  module.def("_refuse_newcomers", &refuse_newcomers);
   PyType_Slot slots[] = {{Py_tp_methods, kServedMethods}, {0, nullptr}};
   nb::class_<ServedHandle>(module, "Served", nb::type_slots(slots),
                            "One loaded model of an Engine, which takes requests.");

@@ -5,8 +5,11 @@
 
 #include <cstddef>
 
+#include "binding/future_listeners.h"
 #include "binding/future_object.h"
+#include "binding/interpreter_lock.h"
 #include "binding/model.h"
+#include "binding/references.h"
 
 namespace nb = nanobind;
 
@@ -38,8 +41,7 @@ bool await(Future* future, PyObject* const* args, Py_ssize_t count, PyObject* na
     raise_named("spinney.exceptions", "RequestCancelledError");
     return false;
   }
-  settle(future);
-  return true;
+  return settle(future);
 }
 
 PyObject* result(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
@@ -82,45 +84,9 @@ PyObject* cancel(PyObject* self, PyObject*) {
   if (!future->promise->cancel()) Py_RETURN_FALSE;
   if (!future->promise->listened()) Py_RETURN_TRUE;
   announce(self);
-  deliver(self);
+  const Owned told(tell_callbacks(self));
+  if (!told) return nullptr;
   Py_RETURN_TRUE;
-}
-
-// A thread for each lane that this future's delivery needs.
-bool ensure_threads(Future* future, Dispatcher::Lane lane) {
-  const std::shared_ptr<Dispatcher>& dispatcher = future->promise->dispatcher();
-  if (!dispatcher->claim(lane)) return true;
-  const Owned start(helper("start_thread"));
-  if (!start) return false;
-  const nb::object held = nb::cast(dispatcher);
-  const Owned number(PyLong_FromLong(lane));
-  const Owned started(
-      number ? PyObject_CallFunctionObjArgs(start.get(), held.ptr(), number.get(), nullptr)
-             : nullptr);
-  return started != nullptr;
-}
-
-// True if a Dispatcher or canceller will still come for this future's callbacks.
-bool delivery_due(const Future* future) {
-  return future->promise && !orphaned(future) && future->promise->listened() && !future->delivered;
-}
-
-PyObject* call_now(PyObject* self, PyObject* function) {
-  const Owned run(helper("run_callbacks"));
-  const Owned functions(run ? PyTuple_Pack(1, function) : nullptr);
-  return functions ? PyObject_CallFunctionObjArgs(run.get(), self, functions.get(), nullptr)
-                   : nullptr;
-}
-
-PyObject* add_done_callback(PyObject* self, PyObject* function) {
-  Future* future = as_future(self);
-  if (is_done(future) && !delivery_due(future)) return call_now(self, function);
-  if (!ensure_threads(future, Dispatcher::kCallbacks)) return nullptr;
-  if (!future->promise->listen(self, false) && !delivery_due(future))
-    return call_now(self, function);
-  if (!future->callbacks) future->callbacks = PyList_New(0);
-  if (!future->callbacks || PyList_Append(future->callbacks, function) < 0) return nullptr;
-  Py_RETURN_NONE;
 }
 
 PyObject* state_name(PyObject* self, void*) {
@@ -130,49 +96,23 @@ PyObject* state_name(PyObject* self, void*) {
   return PyUnicode_FromString(is_cancelled(future) ? "CANCELLED_AND_NOTIFIED" : "FINISHED");
 }
 
-PyObject* shared(PyObject*& object) {
-  Py_XINCREF(object);
-  return object;
-}
-
-PyObject* condition(PyObject* self, void*) {
-  Future* future = as_future(self);
-  if (!future->condition) {
-    const Owned make(helper("Condition"));
-    PyObject* made = make ? PyObject_CallFunctionObjArgs(make.get(), nullptr) : nullptr;
-    if (!made) return nullptr;
-    if (future->condition)
-      Py_DECREF(made);  // another thread made one while this one ran Python
-    else
-      future->condition = made;
-    if (future->promise && !is_done(future)) {
-      if (!ensure_threads(future, Dispatcher::kConditions)) return nullptr;
-      future->promise->listen(self, true);
-    }
-  }
-  return shared(future->condition);
-}
-
-PyObject* list_of(PyObject*& list) {
-  if (!list) list = PyList_New(0);
-  return shared(list);
-}
-
-PyObject* waiters(PyObject* self, void*) { return list_of(as_future(self)->waiters); }
-PyObject* callbacks(PyObject* self, void*) { return list_of(as_future(self)->callbacks); }
+PyObject* condition(PyObject* self, void*) { return shared_condition(self); }
+PyObject* waiters(PyObject* self, void*) { return shared_list(self, &Future::waiters); }
+PyObject* callbacks(PyObject* self, void*) { return shared_list(self, &Future::callbacks); }
 
 PyObject* settled(PyObject* self, PyObject* Future::* member) {
   Future* future = as_future(self);
-  if (is_done(future) && !is_cancelled(future)) settle(future);
+  if (is_done(future) && !is_cancelled(future) && !settle(future)) return nullptr;
   PyObject* object = future->*member ? future->*member : Py_None;
-  return shared(object);
+  Py_INCREF(object);
+  return object;
 }
 
 PyObject* value_now(PyObject* self, void*) { return settled(self, &Future::value); }
 PyObject* error_now(PyObject* self, void*) { return settled(self, &Future::error); }
 
 PyObject* mark_announced(PyObject* self, PyObject*) {
-  as_future(self)->promise->announced();
+  if (Promise* promise = as_future(self)->promise) promise->announced();
   Py_RETURN_NONE;
 }
 
@@ -195,6 +135,7 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(future->condition);
   Py_VISIT(future->waiters);
   Py_VISIT(future->callbacks);
+  Py_VISIT(future->wakers);
 #if PY_VERSION_HEX >= 0x03090000
   Py_VISIT(Py_TYPE(self));
 #endif
@@ -208,6 +149,7 @@ int clear(PyObject* self) {
   Py_CLEAR(future->condition);
   Py_CLEAR(future->waiters);
   Py_CLEAR(future->callbacks);
+  Py_CLEAR(future->wakers);
   return 0;
 }
 
@@ -221,6 +163,7 @@ void deallocate(PyObject* self) {
   PyTypeObject* type = Py_TYPE(self);
   type->tp_free(self);
   Py_DECREF(type);  // subtype_dealloc leaves this to a base that is a heap type itself
+  give_up_left_references();
 }
 
 using Method = PyObject* (*)(PyObject*, PyObject* const*, Py_ssize_t, PyObject*);
@@ -245,6 +188,10 @@ PyMethodDef methods[] = {
     {"add_done_callback", add_done_callback, METH_O,
      "add_done_callback($self, fn, /)\n--\n\n"
      "Calls fn(future) once done: on the engine's callback thread, or at once if it is done."},
+    {"_add_waker", add_waker, METH_O,
+     "_add_waker($self, fn, /)\n--\n\n"
+     "Calls fn(future) once done, before any callback and on a thread that runs no user code; fn\n"
+     "must neither wait nor call any."},
     {"_timing", timing, METH_NOARGS, nullptr},
     {"_mark_announced", mark_announced, METH_NOARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},
@@ -293,31 +240,6 @@ PyObject* make_settled_future(PyObject* value, PyObject* error) {
   return self;
 }
 
-bool announce(PyObject* self) {
-  Future* future = as_future(self);
-  if (future->condition) {
-    const Owned tell(helper("announce"));
-    const Owned told(tell ? PyObject_CallFunctionObjArgs(tell.get(), self, nullptr) : nullptr);
-    if (!told) {
-      PyErr_WriteUnraisable(self);
-      future->promise->announced();
-    }
-  }
-  return future->callbacks != nullptr;
-}
-
-void deliver(PyObject* self) {
-  Future* future = as_future(self);
-  future->delivered = true;
-  const Owned held(future->promise->take_listener());
-  const Owned functions(std::exchange(future->callbacks, nullptr));
-  if (!functions) return;
-  const Owned run(helper("run_callbacks"));
-  const Owned ran(run ? PyObject_CallFunctionObjArgs(run.get(), self, functions.get(), nullptr)
-                      : nullptr);
-  if (!ran) PyErr_WriteUnraisable(self);
-}
-
 namespace {
 
 PyObject* settled_future(PyObject*, PyObject* const* args, Py_ssize_t count) {
@@ -345,7 +267,11 @@ void define_futures(nb::module_& module) {
     prediction_future = reinterpret_cast<PyTypeObject*>(type.release().ptr());
   });
   if (PyModule_AddFunctions(module.ptr(), functions) < 0) throw nb::python_error();
-  module.def("_forked", [] { ++Promise::generation; });
+  module.def("_forked", [] {
+    ++Promise::generation;
+    forget_newcomers();
+    forget_emptying();
+  });
 }
 
 }  // namespace spinney::binding

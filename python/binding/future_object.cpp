@@ -6,6 +6,7 @@
 
 #include "binding/interpreter_lock.h"
 #include "binding/model.h"
+#include "binding/references.h"
 
 namespace spinney::binding {
 namespace {
@@ -40,7 +41,7 @@ bool read_deadline(PyObject* timeout, bool& bounded, Promise::Time& deadline) {
 }  // namespace
 
 PyObject* helper(const char* name) {
-  const Owned module(PyImport_ImportModule("spinney.engine.future"));
+  const Owned module(asleep_at_exit([] { return PyImport_ImportModule("spinney.engine.future"); }));
   return module ? PyObject_GetAttrString(module.get(), name) : nullptr;
 }
 
@@ -53,23 +54,26 @@ bool is_done(const Future* future) {
   return !future->promise || future->promise->done() || orphaned(future);
 }
 
-void settle(Future* future) {
-  if (future->value || future->error) return;
+bool settle(Future* future) {
+  if (future->value || future->error) return true;
   Owned value;
   if (orphaned(future)) {
     const Owned raiser(helper("orphaned"));
-    value.reset(raiser ? PyObject_CallFunctionObjArgs(raiser.get(), nullptr) : nullptr);
+    value.reset(raiser ? call_python(raiser.get()) : nullptr);
   } else {
     value.reset(future->promise->answer());
   }
+  if (!value && !PyErr_ExceptionMatches(PyExc_Exception)) return false;
   Owned error(value ? nullptr : fetch_error());
   // Making it may have let another thread in, which settled the same future.
-  if (future->value || future->error) return;
+  if (future->value || future->error) return true;
   future->value = value.release();
   future->error = error.release();
   // An error that is raised refers to the frames that hold this future. The collector sees what the
   // future holds, but not what its promise does.
-  if (future->promise) future->promise->forget();
+  future->promise->forget();
+  give_up_left_references();
+  return true;
 }
 
 PyObject* raise_named(const char* module_name, const char* name) {

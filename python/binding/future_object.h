@@ -14,6 +14,7 @@ struct Future {
   PyObject* condition;
   PyObject* waiters;
   PyObject* callbacks;
+  PyObject* wakers;
   bool delivered;
 };
 
@@ -26,8 +27,9 @@ inline bool is_cancelled(const Future* future) {
 // After a fork no worker of this process keeps a promise made before.
 bool orphaned(const Future* future);
 bool is_done(const Future* future);
-// Takes a done promise's answer over, once.
-void settle(Future* future);
+// Takes a done promise's answer over, once. False with a Python error set: this thread was
+// interrupted meanwhile, which is no answer.
+bool settle(Future* future);
 // Waits at most `timeout`, None or seconds, without the interpreter's lock. False with a Python
 // error set: out of time, or a signal's handler raised.
 bool wait_until_done(Future* future, PyObject* timeout);

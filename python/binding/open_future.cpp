@@ -61,7 +61,7 @@ PyObject* serve(PyObject* self, PyObject* lane) {
   const long number = PyLong_AsLong(lane);
   if (number == -1 && PyErr_Occurred()) return nullptr;
   Dispatcher* dispatcher = nb::inst_ptr<Dispatcher>(self);
-  dispatcher->serve(number ? Dispatcher::kCallbacks : Dispatcher::kConditions);
+  dispatcher->serve(number ? Dispatcher::kCallbacks : Dispatcher::kWaiters);
   Py_RETURN_NONE;
 }
 
@@ -78,7 +78,7 @@ PyObject* cannot_serve(PyObject* self, PyObject* lane) {
   const long number = PyLong_AsLong(lane);
   if (number == -1 && PyErr_Occurred()) return nullptr;
   nb::inst_ptr<Dispatcher>(self)->cannot_serve(number ? Dispatcher::kCallbacks
-                                                      : Dispatcher::kConditions);
+                                                      : Dispatcher::kWaiters);
   Py_RETURN_NONE;
 }
 

@@ -9,6 +9,8 @@
 #include <ctime>
 
 #include "binding/future.h"
+#include "binding/interpreter_lock.h"
+#include "binding/references.h"
 
 namespace spinney::binding {
 namespace {
@@ -37,12 +39,13 @@ void Promise::finish() {
   uint32_t next;
   do {
     if (word & 2) return;  // cancelled meanwhile
-    next = (word & (kListened | kConditioned)) | kFinished;
+    next = (word & kListeners) | kFinished;
     if (word & kConditioned) next |= kUnannounced | (word & kWaited);
   } while (!word_.compare_exchange_weak(word, next, std::memory_order_acq_rel));
   if (word & kListened)
-    dispatcher_->push(word & kConditioned ? Dispatcher::kConditions : Dispatcher::kCallbacks,
-                      listener_);
+    dispatcher_->push(
+        word & (kConditioned | kAwaited) ? Dispatcher::kWaiters : Dispatcher::kCallbacks,
+        listener_);
   if ((word & kWaited) && !(word & kConditioned)) wake();
 }
 
@@ -51,7 +54,7 @@ bool Promise::cancel() {
   uint32_t next;
   do {
     if (word & 2) return (word & 3) == kCancelled;
-    next = (word & (kListened | kConditioned)) | kCancelled;
+    next = (word & kListeners) | kCancelled;
   } while (!word_.compare_exchange_weak(word, next, std::memory_order_acq_rel));
   if (word & kWaited) wake();
   drop();
@@ -63,8 +66,8 @@ void Promise::announced() {
   if (word & kWaited) wake();
 }
 
-bool Promise::listen(PyObject* future, bool with_condition) {
-  const uint32_t wanted = kListened | (with_condition ? kConditioned : 0);
+bool Promise::listen(PyObject* future, Listener listener) {
+  const uint32_t wanted = listener;
   uint32_t word = word_.load(std::memory_order_acquire);
   if (!listener_ && !(word & 2)) {
     // Before the bit is seen; a promise that finishes in between gives it back below.
@@ -111,7 +114,7 @@ void Dispatcher::push(Lane lane, PyObject* future) {
 }
 
 void Dispatcher::stop(Promise::Time deadline) {
-  for (Lane lane : {kConditions, kCallbacks}) {
+  for (Lane lane : {kWaiters, kCallbacks}) {
     Queue& queue = lanes_[lane];
     std::unique_lock lock(queue.mutex);
     queue.stopped = true;
@@ -123,15 +126,20 @@ void Dispatcher::stop(Promise::Time deadline) {
 
 void Dispatcher::deliver_all(Lane lane, const std::vector<PyObject*>& futures) {
   for (PyObject* future : futures) {
-    if (lane == kConditions && announce(future))
+    if (lane == kWaiters && announce(future))
       push(kCallbacks, future);
     else
       deliver(future);
   }
 }
 
+void Dispatcher::cannot_serve(Lane lane) {
+  const std::lock_guard lock(lanes_[lane].mutex);
+  if (lanes_[lane].thread == std::thread::id()) unserved_[lane] = true;
+}
+
 void Dispatcher::deliver_unserved() {
-  for (Lane lane : {kConditions, kCallbacks}) {
+  for (Lane lane : {kWaiters, kCallbacks}) {
     std::vector<PyObject*> futures;
     if (unserved_[lane]) {
       const std::lock_guard lock(lanes_[lane].mutex);
@@ -157,9 +165,10 @@ void Dispatcher::serve(Lane lane) {
       queue.filled.wait(lock, [&] { return queue.stopped || !queue.futures.empty(); });
       futures.swap(queue.futures);
     }
-    PyEval_RestoreThread(state);
+    asleep_at_exit([&] { PyEval_RestoreThread(state); });
     if (futures.empty()) break;  // stopped, and nothing is left
     deliver_all(lane, futures);
+    give_up_left_references();
   }
   const std::lock_guard lock(queue.mutex);
   queue.ended = true;

@@ -62,9 +62,13 @@ class Promise {
   // Without the interpreter's lock. kInterrupted: a signal came.
   Wait wait(const Time* deadline);
 
+  // Who waits for a future: its callbacks, those whom its condition wakes, or wakers, which are
+  // told before callbacks, on a thread that runs no user code.
+  enum Listener : uint32_t { kCallback = 8, kCondition = 8 | 16, kWaker = 8 | 64 };
   // Asks that `future` be delivered when done; of a finished promise nothing comes any more, and
-  // the answer is false. `future` is held until delivered.
-  bool listen(PyObject* future, bool with_condition);
+  // the answer is false. `future` is held until delivered. What is to be told must be in its place
+  // before: from here on a delivery may come as soon as the interpreter's lock is let go of.
+  bool listen(PyObject* future, Listener listener);
   bool listened() const { return word_.load(std::memory_order_acquire) & kListened; }
   void announced();
   const std::shared_ptr<Dispatcher>& dispatcher() const { return dispatcher_; }
@@ -82,6 +86,8 @@ class Promise {
   static constexpr uint32_t kListened = 8;      // a Dispatcher delivers it
   static constexpr uint32_t kConditioned = 16;  // the future has a condition
   static constexpr uint32_t kUnannounced = 32;  // finished, but the condition does not know yet
+  static constexpr uint32_t kAwaited = 64;      // the future has wakers
+  static constexpr uint32_t kListeners = kListened | kConditioned | kAwaited;
 
   static bool is_done(uint32_t word) { return (word & 2) && !(word & kUnannounced); }
   void wake();
@@ -94,10 +100,11 @@ class Promise {
 };
 
 // The threads that tell Python of finished promises. They are started by whoever first needs them
-// and run serve(); stop() ends them once everything queued was delivered.
+// and run serve(); stop() ends them once everything queued was delivered. User code runs in the
+// lane of callbacks alone, so that none of it can hold up those who wait.
 class Dispatcher {
  public:
-  enum Lane { kConditions = 0, kCallbacks = 1 };
+  enum Lane { kWaiters = 0, kCallbacks = 1 };
 
   void push(Lane lane, PyObject* future);
   // Waits without the interpreter's lock, delivers with it, until stopped.
@@ -107,7 +114,8 @@ class Dispatcher {
   void stop(Promise::Time deadline);
   // True the first time for each lane: the caller starts its thread, or says that it cannot.
   bool claim(Lane lane) { return !claimed_[lane].exchange(true); }
-  void cannot_serve(Lane lane) { unserved_[lane] = true; }
+  // Unless it has been started after all.
+  void cannot_serve(Lane lane);
   bool unserved(Lane lane) const { return unserved_[lane]; }
   // On a thread that stands in for the ones that did not start: delivers what there is, under the
   // interpreter's lock, and does not wait.

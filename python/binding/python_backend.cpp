@@ -3,24 +3,14 @@
 #include <cstring>
 #include <string>
 
+#include "binding/future_object.h"
 #include "binding/interpreter_lock.h"
 #include "binding/model.h"
 #include "binding/numpy_api.h"
-#include "binding/served.h"
+#include "binding/references.h"
 
 namespace spinney::binding {
 namespace {
-
-// The interpreter's lock, on a thread that Python did not start.
-class WithInterpreter {
- public:
-  WithInterpreter() : state_(asleep_at_exit([] { return PyGILState_Ensure(); })) {}
-  ~WithInterpreter() { PyGILState_Release(state_); }
-  WithInterpreter(const WithInterpreter&) = delete;
-
- private:
-  PyGILState_STATE state_;
-};
 
 PyObject* copy_rows(const Rows& rows) {
   npy_intp sizes[2] = {static_cast<npy_intp>(rows.count), static_cast<npy_intp>(rows.width)};
@@ -32,12 +22,27 @@ PyObject* copy_rows(const Rows& rows) {
   return array;
 }
 
+// What would end a caller's thread or program (SystemExit and the like) becomes an error of the
+// model's, which has it as its cause.
+void contain(PyObject*& error) {
+  if (PyErr_GivenExceptionMatches(error, PyExc_Exception)) return;
+  const Owned make(helper("contained"));
+  PyObject* contained = make ? call_python(make.get(), error) : nullptr;
+  if (!contained) {
+    PyErr_WriteUnraisable(make.get());
+    return;
+  }
+  Py_DECREF(error);
+  error = contained;
+}
+
 // Hands the exception that is set to the futures.
 Error take_exception(backend::BatchOutput& output) {
   PyObject *type, *value, *trace;
   PyErr_Fetch(&type, &value, &trace);
   asleep_at_exit([&] { PyErr_NormalizeException(&type, &value, &trace); });
   if (trace) PyException_SetTraceback(value, trace);
+  contain(value);
   const Owned text(asleep_at_exit([&] { return PyObject_Str(value); }));
   const char* bytes = text ? PyUnicode_AsUTF8(text.get()) : nullptr;
   std::string message = std::string(Py_TYPE(value)->tp_name) + ": " + (bytes ? bytes : "?");
@@ -51,8 +56,7 @@ Error take_exception(backend::BatchOutput& output) {
 Status call(PyObject* function, const Rows& rows, backend::BatchOutput& output) {
   const Owned array(copy_rows(rows));
   if (!array) return take_exception(output);
-  Owned answer(
-      asleep_at_exit([&] { return PyObject_CallFunctionObjArgs(function, array.get(), nullptr); }));
+  Owned answer(call_python(function, array.get()));
   if (!answer) return take_exception(output);
   const Py_ssize_t length = asleep_at_exit([&] { return PySequence_Size(answer.get()); });
   if (length < 0) return take_exception(output);
@@ -74,9 +78,13 @@ std::shared_ptr<const backend::Backend> make_python_backend(PyObject* function,
   given.concurrency = options.concurrency;
   given.idempotent = options.idempotent;
   given.waits = true;  // for the interpreter's lock at least, if not for a worker process
-  const auto score = [held](const backend::BatchInput& input, backend::BatchOutput& output) {
+  const auto score = [held](const backend::BatchInput& input,
+                            backend::BatchOutput& output) -> Status {
     const WithInterpreter locked;
-    return call(static_cast<PyObject*>(held.get()), input.rows, output);
+    if (!locked.held()) return Error{Code::kShutDown, "the Python interpreter has ended"};
+    const Status status = call(static_cast<PyObject*>(held.get()), input.rows, output);
+    give_up_left_references();
+    return status;
   };
   return backend::make_callable(score, given);
 }

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <memory>
@@ -17,20 +16,14 @@
 #include "binding/future.h"
 #include "binding/future_object.h"
 #include "binding/input.h"
+#include "binding/interpreter_lock.h"
 #include "binding/numpy_api.h"
+#include "binding/references.h"
 
 namespace nb = nanobind;
 
 namespace spinney::binding {
 namespace {
-
-// References to give up, the newest first. A list without a lock, which a fork leaves whole in the
-// child whatever other threads were about.
-struct Dropped {
-  PyObject* object;
-  Dropped* next;
-};
-std::atomic<Dropped*> dropped{nullptr};
 
 // Numbers of an answer: on the spot while they are few.
 class Numbers {
@@ -50,17 +43,16 @@ class RequestPromise final : public Promise {
  public:
   explicit RequestPromise(std::shared_ptr<const Served> served)
       : Promise(served->dispatcher), served_(std::move(served)) {}
-  ~RequestPromise() override {
-    drop_reference(keep_);
-    drop_reference(key_);
-  }
 
-  // keep(key, answer) is called when the answer is first taken.
-  void remember(PyObject* keep, PyObject* key) {
+  // keep(key, answer) is called when the answer is first taken. False without memory.
+  bool remember(PyObject* keep, PyObject* key) {
+    kept_.reset(new (std::nothrow) Reference);
+    if (!kept_) return false;
     Py_INCREF(keep);
     Py_INCREF(key);
-    keep_ = keep;
-    key_ = key;
+    kept_->object = keep;
+    kept_->second = key;
+    return true;
   }
 
   void set_id(RequestId id) { id_ = id; }
@@ -95,11 +87,11 @@ class RequestPromise final : public Promise {
     if (error_) return raise_error();
     Owned value(served_->bound ? make_answer(*served_->bound, served_->kind, numbers_.data(), rows_)
                                : own_part());
-    if (!value || !keep_) return value.release();
-    const Owned keep(std::exchange(keep_, nullptr));
-    const Owned key(std::exchange(key_, nullptr));
-    const Owned kept(PyObject_CallFunctionObjArgs(keep.get(), key.get(), value.get(), nullptr));
-    if (!kept) PyErr_WriteUnraisable(keep.get());
+    // Another thread may have come here while the array was made: one of them keeps it.
+    const AnyThread kept = std::move(kept_);
+    if (!value || !kept) return value.release();
+    const Owned done(call_python(kept->object, kept->second, value.get()));
+    if (!done) PyErr_WriteUnraisable(kept->object);
     return value.release();
   }
 
@@ -117,8 +109,7 @@ class RequestPromise final : public Promise {
     const std::shared_ptr<void> held = object_;
     if (auto* exception = static_cast<PyObject*>(held.get())) {
       const Owned make(helper("own_error"));
-      const Owned own(make ? PyObject_CallFunctionObjArgs(make.get(), exception, nullptr)
-                           : nullptr);
+      const Owned own(make ? call_python(make.get(), exception) : nullptr);
       if (own) PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(own.get())), own.get());
       return nullptr;
     }
@@ -141,8 +132,7 @@ class RequestPromise final : public Promise {
   Numbers numbers_;
   std::unique_ptr<Error> error_;
   std::shared_ptr<void> object_;
-  PyObject* keep_ = nullptr;
-  PyObject* key_ = nullptr;
+  AnyThread kept_;  // the worker may be the last that has this
   int64_t times_[3] = {};
   size_t rows_ = 0;
   size_t batch_rows_ = 0;
@@ -172,7 +162,11 @@ class PromiseCompletion final : public Completion {
     }
   }
 };
-PromiseCompletion completion;
+// Never destroyed: workers outlive this module where they have not ended in time.
+PromiseCompletion& completion() {
+  static auto* made = new PromiseCompletion;
+  return *made;
+}
 
 PyObject* failed_future() {
   PyObject *type, *value, *trace;
@@ -237,7 +231,7 @@ bool read_deadline(PyObject* timeout_ms, const engine::Engine& engine, int64_t& 
 // args: x, priority, timeout_ms, keep, key, and perhaps what x only names, kept until no batch
 // reads it any more.
 PyObject* submit(const std::shared_ptr<Served>& served, PyObject* const* args, Py_ssize_t count) {
-  give_up_dropped();
+  give_up_left_references();
   Input input;
   Owned converted;
   Request request;
@@ -254,10 +248,13 @@ PyObject* submit(const std::shared_ptr<Served>& served, PyObject* const* args, P
     request.owned = share_reference(args[5]);
   }
   if (const Gate::Entry entry = served->gate->enter()) return PyLong_FromLong(entry);
+  // Whatever may fail or run Python comes before the engine has it.
   auto* promise = new (std::nothrow) RequestPromise(served);
-  if (!promise) {
+  const bool ready = promise && (args[3] == Py_None || promise->remember(args[3], args[4]));
+  Owned future(promise ? make_future(promise) : nullptr);
+  if (!ready || !future) {
     served->gate->leave();
-    return PyErr_NoMemory();
+    return PyErr_Occurred() ? nullptr : PyErr_NoMemory();
   }
   request.model = served->name;
   request.version = served->version;
@@ -265,17 +262,15 @@ PyObject* submit(const std::shared_ptr<Served>& served, PyObject* const* args, P
   request.kind = served->kind;
   request.priority = static_cast<Priority>(std::clamp<long>(priority, 0, kPriorities - 1));
   request.deduplicate = served->deduplicate;
-  request.completion = &completion;
+  request.completion = &completion();
   request.context = promise;
   promise->retain();  // the engine's
   const Admission admission = served->engine->submit(request);
   if (admission.ok()) {
     promise->set_id(admission.id);
-    if (args[3] != Py_None) promise->remember(args[3], args[4]);
-    return make_future(promise);
+    return future.release();
   }
   served->gate->leave();
-  promise->release();
   promise->release();
   if (admission.refusal == Refusal::kUnknownModel) Py_RETURN_NONE;
   raise(admission.error(), admission.retry_after_ns);
@@ -295,40 +290,6 @@ PyObject* submit_entry(PyObject* self, PyObject* const* args, Py_ssize_t count) 
 }
 
 }  // namespace
-
-void give_up_dropped() {
-  if (!dropped.load(std::memory_order_relaxed)) return;
-  Dropped* newest_first = dropped.exchange(nullptr, std::memory_order_acquire);
-  Dropped* list = nullptr;
-  while (newest_first) {
-    Dropped* next = newest_first->next;
-    newest_first->next = list;
-    list = newest_first;
-    newest_first = next;
-  }
-  while (list) {
-    const std::unique_ptr<Dropped> first(list);
-    list = first->next;
-    Py_DECREF(first->object);  // may run Python, which comes by here again
-  }
-}
-
-void drop_reference(PyObject* object) {
-  if (!object) return;
-  if (PyGILState_Check()) {
-    Py_DECREF(object);
-    return;
-  }
-  auto* held = new (std::nothrow) Dropped{object, dropped.load(std::memory_order_relaxed)};
-  if (!held) return;  // it stays for good: nothing else is safe without the interpreter's lock
-  while (!dropped.compare_exchange_weak(held->next, held, std::memory_order_release,
-                                        std::memory_order_relaxed)) {
-  }
-}
-
-std::shared_ptr<void> share_reference(PyObject* object) {
-  return {object, [](void* held) { drop_reference(static_cast<PyObject*>(held)); }};
-}
 
 PyMethodDef kServedMethods[] = {
     {"submit", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(submit_entry)),

@@ -15,13 +15,6 @@
 
 namespace spinney::binding {
 
-// Gives up a reference now if this thread has the interpreter's lock, else with the next request.
-void drop_reference(PyObject* object);
-// Gives up those references now. Under the interpreter's lock.
-void give_up_dropped();
-// An owned reference that may go on any thread.
-std::shared_ptr<void> share_reference(PyObject* object);
-
 // What requests of one loaded model have in common. Shared by all of them, so that an answer is
 // dressed by the very model that gave it, whatever is loaded meanwhile.
 struct Served {

@@ -7,7 +7,7 @@ import logging
 import os
 import weakref
 
-from spinney._core import in_main_interpreter
+from spinney._core import _refuse_newcomers, in_main_interpreter
 from spinney.exceptions import UnsupportedOptionError
 
 _log = logging.getLogger("spinney.engine")
@@ -29,8 +29,9 @@ def _shut_down_all():
     for engine in list(_engines):
         try:
             _shut_down(engine)
-        except Exception:  # the others' turn all the same
+        except BaseException:  # the others' turn all the same
             _log.exception("shutting down an engine failed")
+    _refuse_newcomers()  # a worker that has not ended leaves the interpreter alone from now on
 
 
 def _shut_down(engine):
