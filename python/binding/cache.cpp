@@ -104,14 +104,6 @@ void destroy(PyObject* self) {
   Py_DECREF(type);
 }
 
-// What a value that is kept looks like to a caller: itself, or a copy of a private array.
-PyObject* shown(const CacheEntry* entry) {
-  if (entry->private_value)
-    return PyArray_NewCopy(reinterpret_cast<PyArrayObject*>(entry->value), NPY_KEEPORDER);
-  Py_INCREF(entry->value);
-  return entry->value;
-}
-
 PyObject* get(PyObject* self, PyObject* key) {
   Cache* cache = as_cache(self);
   const Py_hash_t hash = PyObject_Hash(key);

@@ -24,6 +24,10 @@ bool same_bytes(PyObject* key, const char* data, size_t bytes) {
 }
 
 void free_entry(CacheEntry* entry) {
+  if (entry->readers) {
+    entry->left = true;
+    return;
+  }
   if (entry->key_copy) wipe(entry->key_copy.get(), entry->key_bytes);
   if (entry->private_value)
     wipe(PyArray_DATA(as_array(entry->value)),
@@ -51,6 +55,20 @@ int compare(const CacheEntry* entry, PyObject* key) {
 }
 
 }  // namespace
+
+PyObject* shown(CacheEntry* entry) {
+  if (!entry->private_value) {
+    Py_INCREF(entry->value);
+    return entry->value;
+  }
+  ++entry->readers;
+  PyObject* copy = PyArray_NewCopy(as_array(entry->value), NPY_KEEPORDER);
+  if (--entry->readers == 0 && entry->left) {
+    Leaving gone;
+    gone.add(entry);
+  }
+  return copy;
+}
 
 Leaving::~Leaving() {
   // An exception under way is none of the business of what runs while objects go.

@@ -22,7 +22,14 @@ struct CacheEntry : cache::LruEntry {
   size_t key_bytes = 0;
   size_t value_bytes = 0;      // of an array
   bool private_value = false;  // an array that nobody else has: wiped when it leaves
+  uint32_t readers = 0;        // who copy the value at this moment; the last one frees what left
+  bool left = false;
 };
+
+// What a value that is kept looks like to a caller: itself, or a copy of a private array. A new
+// reference, or nullptr with a Python error set. The entry may be gone afterwards: numpy copies
+// large arrays without the interpreter's lock.
+PyObject* shown(CacheEntry* entry);
 
 struct CacheCounts {
   uint64_t hits = 0, misses = 0, insertions = 0;

@@ -321,3 +321,29 @@ def test_threads_see_only_their_keys_values():
     for thread in threads:
         thread.join()
     assert not wrong and len(cache) <= 50
+
+
+def test_a_private_value_that_leaves_while_it_is_copied_is_copied_whole():
+    """numpy copies large arrays without the interpreter's lock, and what leaves is wiped."""
+    cache = LRUTTLCache(max_size=2, private=True)
+    value, asked, over = np.ones(500_000), [], threading.Event()
+
+    def drop():
+        while not over.is_set():
+            if asked:  # it has the lock, so whoever asks copies at this moment, or has not begun
+                asked.clear()
+                cache.invalidate("key")
+
+    thread = threading.Thread(target=drop)
+    thread.start()
+    torn = 0
+    try:
+        for _ in range(100):
+            cache.set("key", value)
+            asked.append(True)
+            found, copy = cache.get("key")
+            torn += bool(found and not copy.all())
+    finally:
+        over.set()
+        thread.join()
+    assert not torn
