@@ -236,7 +236,7 @@ PyObject* make_settled_future(PyObject* value, PyObject* error) {
   if (!self) return nullptr;
   PyObject*& place = error ? as_future(self)->error : as_future(self)->value;
   place = error ? error : value;
-  Py_INCREF(place);
+  Py_XINCREF(place);
   return self;
 }
 

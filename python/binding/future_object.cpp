@@ -41,8 +41,10 @@ bool read_deadline(PyObject* timeout, bool& bounded, Promise::Time& deadline) {
 }  // namespace
 
 PyObject* helper(const char* name) {
-  const Owned module(asleep_at_exit([] { return PyImport_ImportModule("spinney.engine.future"); }));
-  return module ? PyObject_GetAttrString(module.get(), name) : nullptr;
+  static PyObject* module = nullptr;  // kept for good: every delivery asks
+  if (!module)
+    module = asleep_at_exit([] { return PyImport_ImportModule("spinney.engine.future"); });
+  return module ? PyObject_GetAttrString(module, name) : nullptr;
 }
 
 bool orphaned(const Future* future) {

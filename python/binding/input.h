@@ -43,10 +43,6 @@ size_t conversion_rows(const Input& input);
 template <typename Predict>
 bool run(const BoundModel& bound, const Input& input, Predict&& predict) {
   const auto compute = [&](const auto& rows, size_t first) {
-    if (rows.count < bound.release_rows) {
-      const Status status = predict(rows, first);
-      return status.ok() || raise(status.error());
-    }
     Status status;
     {
       const Unlocked released;
@@ -55,6 +51,10 @@ bool run(const BoundModel& bound, const Input& input, Predict&& predict) {
     return status.ok() || raise(status.error());
   };
   const auto step = [&](const auto& rows, size_t first) {
+    if (rows.count < bound.release_rows) {
+      const Status status = predict(rows, first);
+      return status.ok() || raise(status.error());
+    }
     if (rows.count < bound.watch_rows || !on_main_thread()) return compute(rows, first);
     return in_chunks(rows, first, bound.watch_rows, compute);
   };

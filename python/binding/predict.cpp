@@ -22,12 +22,6 @@ namespace {
 struct Call {
   PyObject* x = nullptr;
   PredictOptions options;
-
-  PredictOptions numbered(size_t first) const {
-    PredictOptions own = options;
-    own.first_row = first;
-    return own;
-  }
 };
 
 bool read_option(PyObject* name, PyObject* value, Call& call) {
@@ -90,9 +84,10 @@ PyObject* numbers(const BoundModel& bound, const Input& input, const Call& call,
   Owned result(new_numbers(shape, input.count));
   if (!result) return nullptr;
   char* data = static_cast<char*>(data_of(result.get()));
+  PredictOptions options = call.options;
   const bool done = run(bound, input, [&](const auto& rows, size_t first) -> Status {
     char* out = data + first * shape.row_bytes;
-    const PredictOptions options = call.numbered(first);
+    options.first_row = first;
     switch (answer) {
       case Answer::kRaw:
         return model.predict_raw(rows, out, options);
@@ -113,8 +108,10 @@ PyObject* labels_of(const BoundModel& bound, const Input& input, const Call& cal
   const size_t targets = model.target_columns();
   const size_t n = input.count * targets;
   ClassNumbers classes(n);
+  PredictOptions options = call.options;
   const bool done = run(bound, input, [&](const auto& rows, size_t first) {
-    return model.predict_classes(rows, classes.data() + first * targets, call.numbered(first));
+    options.first_row = first;
+    return model.predict_classes(rows, classes.data() + first * targets, options);
   });
   if (!done) return nullptr;
   return make_labels(bound, classes.data(), input.count);

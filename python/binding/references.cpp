@@ -1,6 +1,5 @@
 #include "binding/references.h"
 
-#include <atomic>
 #include <new>
 
 #include "binding/interpreter_lock.h"
@@ -9,17 +8,16 @@
 namespace spinney::binding {
 namespace {
 
-std::atomic<Reference*> heap{nullptr};
 bool emptying = false;  // guarded by the interpreter's lock
 
 }  // namespace
 
 void LeaveReference::operator()(Reference* reference) const noexcept {
-  Reference* top = heap.load(std::memory_order_relaxed);
+  Reference* top = left_references.load(std::memory_order_relaxed);
   do {
     reference->next = top;
-  } while (!heap.compare_exchange_weak(top, reference, std::memory_order_release,
-                                       std::memory_order_relaxed));
+  } while (!left_references.compare_exchange_weak(top, reference, std::memory_order_release,
+                                                  std::memory_order_relaxed));
 }
 
 std::shared_ptr<void> share_reference(PyObject* object) {
@@ -32,12 +30,12 @@ std::shared_ptr<void> share_reference(PyObject* object) {
 
 void forget_emptying() { emptying = false; }
 
-void give_up_left_references() {
+void empty_heap() {
   // What goes may run any code, which may come here again, or let in a thread that does: whoever
   // began goes on until nothing is left, so that a long chain of objects is no deep recursion.
-  if (!heap.load(std::memory_order_relaxed) || emptying) return;
+  if (emptying) return;
   emptying = true;
-  while (Reference* at = heap.exchange(nullptr, std::memory_order_acquire)) {
+  while (Reference* at = left_references.exchange(nullptr, std::memory_order_acquire)) {
     while (at) {
       const std::unique_ptr<Reference> reference(at);
       at = reference->next;

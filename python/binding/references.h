@@ -8,6 +8,7 @@
 
 #include <Python.h>
 
+#include <atomic>
 #include <memory>
 
 namespace spinney::binding {
@@ -30,7 +31,11 @@ using AnyThread = std::unique_ptr<Reference, LeaveReference>;
 std::shared_ptr<void> share_reference(PyObject* object);
 
 // Gives up what lies on the heap. Under the interpreter's lock.
-void give_up_left_references();
+void empty_heap();
+inline std::atomic<Reference*> left_references{nullptr};
+inline void give_up_left_references() {
+  if (left_references.load(std::memory_order_relaxed)) empty_heap();
+}
 // In a forked child, where the thread that did so may not run.
 void forget_emptying();
 

@@ -46,7 +46,7 @@ class Callbacks:
                 thread = threading.Thread(target=self._serve, name=self._name, daemon=True)
                 try:
                     thread.start()  # it waits for the condition that is held here
-                except RuntimeError:
+                except (RuntimeError, MemoryError):
                     return False
                 self._thread = thread
             self._due.append((future, functions))
