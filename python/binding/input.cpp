@@ -5,6 +5,7 @@
 
 #include "binding/convert.h"
 #include "binding/numpy_api.h"
+#include "spinney/base/checked_size.h"
 
 namespace spinney::binding {
 namespace {
@@ -148,7 +149,8 @@ bool read_input(PyObject* self, const BoundModel& bound, PyObject* x, Input& inp
 }
 
 size_t conversion_rows(const Input& input) {
-  const size_t row_bytes = std::max<size_t>(1, input.width * size_of(input.converted_to));
+  const size_t row_bytes = std::max<size_t>(
+      1, checked_product(input.width, size_of(input.converted_to)).value_or(kSizeMax));
   return std::max<size_t>(1, kConversionBytes / row_bytes);
 }
 

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "binding/numpy_api.h"
+#include "spinney/base/checked_size.h"
 #include "spinney/base/wipe.h"
 #include "spinney/memory/pool.h"
 
@@ -78,16 +79,17 @@ PyObject* lend_buffer(PyObject*, PyObject* args) {
     PyErr_SetString(PyExc_ValueError, "a buffer has at most 32 axes");
     return nullptr;
   }
-  auto bytes = static_cast<size_t>(PyDataType_ELSIZE(dtype));
+  std::optional<size_t> bytes = as_size(PyDataType_ELSIZE(dtype));
   for (Py_ssize_t i = 0; i < n_axes; ++i) {
     axes[i] = PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, i));
-    if (axes[i] < 0 || __builtin_mul_overflow(bytes, static_cast<size_t>(axes[i]), &bytes)) {
+    bytes = bytes ? checked_product(*bytes, axes[i]) : bytes;
+    if (!bytes) {
       Py_DECREF(dtype);
       if (!PyErr_Occurred()) PyErr_SetString(PyExc_MemoryError, "no such buffer fits in memory");
       return nullptr;
     }
   }
-  return lend(dtype, static_cast<int>(n_axes), axes, bytes);
+  return lend(dtype, static_cast<int>(n_axes), axes, *bytes);
 }
 
 // wipe_buffer(array) -> bool: zeros in all of its memory; False if it is no whole loan.

@@ -13,6 +13,7 @@
 #include "binding/input.h"
 #include "binding/model.h"
 #include "binding/numpy_api.h"
+#include "spinney/base/checked_size.h"
 
 namespace nb = nanobind;
 
@@ -78,9 +79,15 @@ class ClassNumbers {
   std::unique_ptr<int32_t[]> many_;
 };
 
+PyObject* too_many(const Input& input) {
+  return raise(invalid_argument("x has " + std::to_string(input.count) +
+                                " rows, of which memory cannot hold the answers"));
+}
+
 PyObject* numbers(const BoundModel& bound, const Input& input, const Call& call, Answer answer) {
   const Model& model = bound.model;
   const AnswerShape& shape = bound.shapes[static_cast<size_t>(answer)];
+  if (!checked_product(input.count, shape.row_bytes)) return too_many(input);
   Owned result(new_numbers(shape, input.count));
   if (!result) return nullptr;
   char* data = static_cast<char*>(data_of(result.get()));
@@ -106,8 +113,9 @@ PyObject* numbers(const BoundModel& bound, const Input& input, const Call& call,
 PyObject* labels_of(const BoundModel& bound, const Input& input, const Call& call) {
   const Model& model = bound.model;
   const size_t targets = model.target_columns();
-  const size_t n = input.count * targets;
-  ClassNumbers classes(n);
+  const std::optional<size_t> n = checked_product(input.count, targets);
+  if (!n || !checked_product(*n, sizeof(int64_t))) return too_many(input);
+  ClassNumbers classes(*n);
   PredictOptions options = call.options;
   const bool done = run(bound, input, [&](const auto& rows, size_t first) {
     options.first_row = first;

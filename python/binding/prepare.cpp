@@ -101,7 +101,7 @@ template <typename Step>
 Status in_parts(const Rows& rows, unsigned threads, size_t chunk, Step&& step) {
   if (threads <= 1 && (chunk == 0 || chunk >= rows.count)) return step(rows, size_t{0});
   const size_t size = chunk > 0 ? chunk : std::max<size_t>(64, kPartValues / rows.width);
-  const size_t parts = (rows.count + size - 1) / size;
+  const size_t parts = rows.count / size + (rows.count % size != 0);
   const auto run = [&](size_t part) {
     const size_t first = part * size;
     static_cast<void>(step(rows.slice(first, std::min(size, rows.count - first)), first));

@@ -10,6 +10,7 @@
 
 #include "binding/input.h"
 #include "binding/model.h"
+#include "spinney/base/checked_size.h"
 #include "spinney/rank/row_key.h"
 
 namespace nb = nanobind;
@@ -36,10 +37,12 @@ class RankKey {
     }
     const auto row_bytes = static_cast<Py_ssize_t>(key_->bytes());
     const auto count = static_cast<Py_ssize_t>(input.count);
-    if (row_bytes > 0 && count > PY_SSIZE_T_MAX / row_bytes) return nb::none();
+    const std::optional<size_t> all_bytes = checked_product(count, row_bytes);
+    if (!all_bytes) return nb::none();
     // A forest without splits has keys of no bytes, and the number of rows tells nothing then.
     if (row_bytes == 0) return nb::none();
-    nb::object bytes = nb::steal(PyBytes_FromStringAndSize(nullptr, count * row_bytes));
+    nb::object bytes =
+        nb::steal(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(*all_bytes)));
     if (!bytes.is_valid()) throw nb::python_error();
     auto* out = reinterpret_cast<uint8_t*>(PyBytes_AS_STRING(bytes.ptr()));
     const bool done = run(bound_, input, [&](const auto& rows, size_t first) -> Status {

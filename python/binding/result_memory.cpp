@@ -1,7 +1,10 @@
 #include "binding/result_memory.h"
 
 #include <new>
+#include <optional>
+#include <span>
 
+#include "spinney/base/checked_size.h"
 #include "spinney/memory/large.h"
 
 namespace nb = nanobind;
@@ -70,10 +73,14 @@ size_t trim_results() {
 }  // namespace
 
 PyObject* new_result(int n_axes, const npy_intp* axes, int type) {
-  size_t bytes = type == NPY_FLOAT ? 4 : type == NPY_INT8 || type == NPY_UINT8 ? 1 : 2;
-  for (int i = 0; i < n_axes; ++i) bytes *= static_cast<size_t>(axes[i]);
-  PyObject* made = bytes < kLargeBytes ? PyArray_SimpleNew(n_axes, axes, type)
-                                       : large_result(n_axes, axes, type, bytes);
+  const size_t item = type == NPY_FLOAT ? 4 : type == NPY_INT8 || type == NPY_UINT8 ? 1 : 2;
+  const std::optional<size_t> bytes =
+      checked_product(checked_product(std::span<const npy_intp>(axes, static_cast<size_t>(n_axes)))
+                          .value_or(kSizeMax),
+                      item);
+  // numpy says what is wrong with a shape that no memory can hold.
+  PyObject* made = !bytes || *bytes < kLargeBytes ? PyArray_SimpleNew(n_axes, axes, type)
+                                                  : large_result(n_axes, axes, type, *bytes);
   if (!made) throw nb::python_error();
   return made;
 }

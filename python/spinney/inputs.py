@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 
+from spinney import sparse_rows
 from spinney.exceptions import InvalidInputError
 from spinney.frames import to_rows
 from spinney.tables import adopt
@@ -84,6 +85,7 @@ def _sparse(model, x):
         )
     if x.dtype.kind not in "biuf":
         raise InvalidInputError(f"expected numbers, but x is a sparse matrix of dtype {x.dtype}")
+    sparse_rows.check(x)
     csr = x.tocsr()
     if model.source["library"] == "sklearn" and not csr.has_canonical_format:
         csr = csr.copy()  # scikit-learn adds up entries of one cell; to the others the last counts

@@ -1,7 +1,9 @@
 #include "spinney/spinney.h"
 
+#include <algorithm>
 #include <cmath>
 
+#include "spinney/base/checked_size.h"
 #include "spinney/base/release_memory.h"
 #include "spinney/link/link.h"
 #include "spinney/load/artifact.h"
@@ -65,7 +67,20 @@ size_t Model::target_columns() const {
   return description_->output.labels.empty() ? 1 : description_->output.labels.size();
 }
 
-Status Model::check_width(size_t width) const {
+Model::Model(std::shared_ptr<const Description> description, std::shared_ptr<const plan::Plan> plan)
+    : description_(std::move(description)), plan_(std::move(plan)) {
+  const size_t widest =
+      std::max({size_t{1}, n_features(), n_outputs(), value_columns(), probability_columns(),
+                target_columns(), description_->n_trees()});
+  rows_max_ = kSizeMax / checked_product(widest, sizeof(double)).value_or(kSizeMax);
+}
+
+// Rows may be a view that repeats a few of them without end.
+Status Model::check_shape(size_t count, size_t width) const {
+  if (count > rows_max_)
+    return invalid_argument("there are " + std::to_string(count) +
+                            " rows, of which memory cannot hold the answers; give " +
+                            std::to_string(rows_max_) + " or fewer at a time");
   if (width == n_features()) return {};
   return invalid_argument("the rows have " + std::to_string(width) +
                           " columns, but the model was trained on " + std::to_string(n_features()) +
@@ -73,7 +88,7 @@ Status Model::check_width(size_t width) const {
 }
 
 Status Model::check(const Rows& rows, const PredictOptions& options) const {
-  SPINNEY_TRY(check_width(rows.width));
+  SPINNEY_TRY(check_shape(rows.count, rows.width));
   if (!options.strict) return {};
   const bool no_nan = description_->refuses_missing;
   const bool no_infinity = description_->refuses_infinity;
@@ -144,7 +159,7 @@ Status Model::predict_leaf(const Rows& rows, int32_t* leaves, const PredictOptio
 template <typename Predict>
 Status Model::in_blocks(const SparseRows& rows, const PredictOptions& options,
                         Predict&& predict) const {
-  SPINNEY_TRY(check_width(rows.width));
+  SPINNEY_TRY(check_shape(rows.count, rows.width));
   SPINNEY_ASSIGN(const bool missing, description_->absent_is_missing());
   PredictOptions block_options = options;
   SPINNEY_ASSIGN(SparseBlocks blocks,

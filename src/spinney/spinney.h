@@ -79,15 +79,15 @@ class Model {
   Result<std::vector<char>> to_bytes() const;
 
  private:
-  Model(std::shared_ptr<const Description> description, std::shared_ptr<const plan::Plan> plan)
-      : description_(std::move(description)), plan_(std::move(plan)) {}
-  Status check_width(size_t width) const;
+  Model(std::shared_ptr<const Description> description, std::shared_ptr<const plan::Plan> plan);
+  Status check_shape(size_t count, size_t width) const;
   Status check(const Rows& rows, const PredictOptions& options) const;
   template <typename Predict>
   Status in_blocks(const SparseRows& rows, const PredictOptions& options, Predict&& predict) const;
 
   std::shared_ptr<const Description> description_;
   std::shared_ptr<const plan::Plan> plan_;
+  size_t rows_max_;  // of which every table on the way to an answer fits in memory
 };
 
 }  // namespace spinney

@@ -226,7 +226,7 @@ REPEATED = {
 
 @pytest.mark.parametrize("body", REPEATED.values(), ids=REPEATED)
 def test_opcodes_that_take_more_memory_than_bytes(body):
-    refused(b"\x80\x04" + body + b".", "far more memory")
+    refused(b"\x80\x04" + body + b".", "far more memory|stops inside a list")
 
 
 def test_declared_sizes():
@@ -288,8 +288,9 @@ def test_a_record_type_that_calls_itself_a_number():
         b"K\x00B\xe8\x03\x00\x00" + b"\1" * 1000 + b"tb"
     )
     state = b"}(S'n_features_in_'\nM\xe8\x03S'coef_'\n" + array + b"S'intercept_'\nK\x00u"
-    message = refused(pickled("sklearn.linear_model._base:LinearRegression", state), "coef_")
-    assert "|V1" in message
+    linear = pickled("sklearn.linear_model._base:LinearRegression", state)
+    refused(linear, "structured dtype of 1 bytes an item calls itself <f8")
+    refused(linear.replace(b"f8", b"V1"), r"coef_: element 0 is .*\|V1")
 
 
 def test_names_as_long_as_the_file():

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "spinney/base/at_load.h"
+#include "spinney/base/checked_size.h"
 
 namespace spinney::batch {
 namespace {
@@ -83,9 +84,10 @@ void Batch::run() noexcept {
   backend::BatchInput batch_input;
   batch_input.kind = kind;
   output = {};
-  const size_t answer_bytes = rows * shape.row_bytes();
-  output.data = answer_bytes > 0 ? answers.reserve(answer_bytes) : nullptr;
-  if ((answer_bytes > 0 && !output.data) || !gather(batch_input.rows)) {
+  const std::optional<size_t> answer_bytes = checked_product(rows, shape.row_bytes());
+  const bool any = answer_bytes != size_t{0};
+  output.data = any && answer_bytes ? answers.reserve(*answer_bytes) : nullptr;
+  if ((any && !output.data) || !gather(batch_input.rows)) {
     failed = true;
     told = &no_memory();
     return;

@@ -1,6 +1,7 @@
 // How requests come into a lane: what is refused at once, and what is remembered of the others.
 #include <algorithm>
 
+#include "spinney/base/checked_size.h"
 #include "spinney/engine/lane.h"
 
 namespace spinney::engine {
@@ -95,8 +96,10 @@ Node* Lane::fill(const Request& request, bool may_block, int64_t now_ns) noexcep
   node->deduplicate = shares_ && request.deduplicate;
   if (node->deduplicate) node->hash = queue::hash_of(node->rows, node->kind);
   node->cut = splits_ && request.rows.count > options_.max_batch_size;
-  if (node->cut && node->shape.row_bytes() > 0 &&
-      !node->answer_memory.reserve(request.rows.count * node->shape.row_bytes()))
+  const std::optional<size_t> answer_bytes =
+      checked_product(request.rows.count, node->shape.row_bytes());
+  if (!answer_bytes) return give_up();
+  if (node->cut && *answer_bytes > 0 && !node->answer_memory.reserve(*answer_bytes))
     return give_up();
   node->holds = 1;
   node->charge = request.rows.count;

@@ -38,35 +38,14 @@ double half_to_double(uint16_t bits) {
 
 }  // namespace
 
-size_t item_size_of(std::string_view dtype) {
-  if (!dtype.empty() && std::string_view("<>|=").find(dtype[0]) != std::string_view::npos)
-    dtype.remove_prefix(1);
-  if (dtype == "O") return 8;
-  if (dtype == "?") return 1;
-  if (dtype.size() < 2) return 0;
-  const char kind = dtype[0];
-  size_t size = 0;
-  for (const char c : dtype.substr(1)) {
-    if (c == '[') break;  // datetime64 units
-    if (c < '0' || c > '9' || size > (size_t{1} << 40)) return 0;
-    size = size * 10 + static_cast<size_t>(c - '0');
-  }
-  return kind == 'U' ? size * 4 : size;
-}
-
-NumberReader::NumberReader(std::string_view dtype) {
-  if (dtype.empty()) return;
-  swapped_ = dtype[0] == '>';
-  const size_t size = item_size_of(dtype);
-  if (std::string_view("<>|=").find(dtype[0]) != std::string_view::npos) dtype.remove_prefix(1);
-  if (dtype.empty()) return;
-  const char kind = dtype[0] == '?' ? 'b' : dtype[0];
-  const bool whole =
-      (kind == 'i' || kind == 'u') && (size == 1 || size == 2 || size == 4 || size == 8);
-  const bool real = kind == 'f' && (size == 2 || size == 4 || size == 8);
-  if (!whole && !real && !(kind == 'b' && size == 1)) return;
-  kind_ = kind;
+NumberReader::NumberReader(const Dtype& dtype) {
+  const size_t size = dtype.item_size;
+  const bool whole = dtype.kind == 'i' || dtype.kind == 'u' || dtype.kind == 'b';
+  const bool real = dtype.kind == 'f' && size <= 8;  // not long double
+  if (!whole && !real) return;
+  kind_ = dtype.kind;
   size_ = size;
+  swapped_ = dtype.swapped;
 }
 
 std::optional<double> NumberReader::real(const char* p) const {
@@ -113,19 +92,15 @@ size_t storage_index(const NdArray& array, size_t index) {
 }
 
 std::optional<std::string> text_at(const NdArray& array, size_t index) {
-  std::string_view dtype = array.dtype;
-  if (dtype.size() < 2) return std::nullopt;
-  const bool swapped = dtype[0] == '>';
-  const char kind = dtype[1];
-  const char* element = array.bytes.data() + index * array.item_size;
+  const Dtype& dtype = array.dtype;
+  if (!dtype.is_text()) return std::nullopt;
+  const char* element = array.bytes.data() + index * dtype.item_size;
   std::string text;
-  if (kind == 'S') {
-    text.assign(element, array.item_size);
-  } else if (kind == 'U') {
-    for (size_t i = 0; i + 4 <= array.item_size; i += 4)
-      append_utf8(read<uint32_t>(element + i, swapped), text);
+  if (dtype.kind == 'S') {
+    text.assign(element, dtype.item_size);
   } else {
-    return std::nullopt;
+    for (size_t i = 0; i + 4 <= dtype.item_size; i += 4)
+      append_utf8(read<uint32_t>(element + i, dtype.swapped), text);
   }
   text.erase(text.find_last_not_of('\0') + 1);
   return text;

@@ -4,16 +4,16 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include "spinney/load/record.h"
 
 namespace spinney::load {
 
-// Knows how to read one element of a dtype such as "<f8", ">i4", "|b1".
+// Knows how to read one element of a dtype such as "<f8", ">i4", "|b1"; of others, that it cannot.
 class NumberReader {
  public:
-  explicit NumberReader(std::string_view dtype);
+  NumberReader() = default;
+  explicit NumberReader(const Dtype& dtype);
   bool is_number() const { return kind_ != 0; }
   bool is_integer() const { return kind_ == 'i' || kind_ == 'u' || kind_ == 'b'; }
   size_t size() const { return size_; }
@@ -27,9 +27,6 @@ class NumberReader {
   size_t size_ = 0;
   bool swapped_ = false;
 };
-
-// Bytes of one element of a plain dtype ("<U5" is 20); 0 if unknown or structured.
-size_t item_size_of(std::string_view dtype);
 
 // Byte offset / item_size of element (i, j, ...) in row-major numbering, in an array of any order.
 size_t storage_index(const NdArray& array, size_t row_major_index);

@@ -3,7 +3,7 @@
 #include <charconv>
 
 #include "spinney/load/array_values.h"
-#include "spinney/load/conversion_budget.h"
+#include "spinney/load/budget.h"
 
 namespace spinney::load {
 namespace {
@@ -26,10 +26,10 @@ Status each_element(const Value& value, const std::string& what, size_t element_
   const NdArray* array = value.array();
   const List* list = array ? array->objects : value.list();
   if (array && !array->objects) {
-    SPINNEY_TRY(ConversionBudget::spend((element_bytes + array->item_size) * array->size(), what));
+    SPINNEY_TRY(spend(what, array->size(), element_bytes + array->dtype.item_size));
     for (size_t i = 0; i < array->size(); ++i)
       if (!take_raw(*array, storage_index(*array, i)))
-        return refuse(i, "not of the kind expected (dtype " + array->dtype + ")");
+        return refuse(i, "not of the kind expected (dtype " + array->dtype.text + ")");
     return {};
   }
   if (!list) {
@@ -37,7 +37,7 @@ Status each_element(const Value& value, const std::string& what, size_t element_
     return {};
   }
   const size_t count = array ? array->size() : list->size();
-  SPINNEY_TRY(ConversionBudget::spend(element_bytes * count, what));
+  SPINNEY_TRY(spend(what, count, element_bytes));
   for (size_t i = 0; i < count; ++i) {
     const Value& element = (*list)[array ? storage_index(*array, i) : i];
     if (!take_value(element)) return refuse(i, element.what());
@@ -52,14 +52,10 @@ bool push(std::vector<T>& out, std::optional<T> value) {
   return true;
 }
 
-bool is_text_array(const NdArray& array) {
-  return array.dtype.size() > 1 && (array.dtype[1] == 'U' || array.dtype[1] == 'S');
-}
-
 std::optional<std::string> to_text(const Value& value) {
   if (const auto text = value.string()) return std::string(*text);
   const NdArray* array = value.array();
-  if (array && array->shape.empty() && !array->objects && is_text_array(*array))
+  if (array && array->shape.empty() && !array->objects && array->dtype.is_text())
     return text_at(*array, 0);
   return std::nullopt;
 }
@@ -132,11 +128,11 @@ Result<const List*> list_attribute(const Record& record, std::string_view name) 
 Result<std::vector<double>> to_doubles(const Value& value, const std::string& what) {
   std::vector<double> out;
   const NdArray* array = value.array();
-  const NumberReader reader(array ? array->dtype : "");
+  const NumberReader reader = array ? NumberReader(array->dtype) : NumberReader();
   SPINNEY_TRY(each_element(
       value, what, sizeof(double), [&](const Value& v) { return push(out, v.number()); },
       [&](const NdArray& a, size_t i) {
-        return push(out, reader.real(a.bytes.data() + i * a.item_size));
+        return push(out, reader.real(a.bytes.data() + i * a.dtype.item_size));
       }));
   return out;
 }
@@ -144,11 +140,11 @@ Result<std::vector<double>> to_doubles(const Value& value, const std::string& wh
 Result<std::vector<int64_t>> to_integers(const Value& value, const std::string& what) {
   std::vector<int64_t> out;
   const NdArray* array = value.array();
-  const NumberReader reader(array ? array->dtype : "");
+  const NumberReader reader = array ? NumberReader(array->dtype) : NumberReader();
   SPINNEY_TRY(each_element(
       value, what, sizeof(int64_t), [&](const Value& v) { return push(out, v.integer()); },
       [&](const NdArray& a, size_t i) {
-        return push(out, reader.whole(a.bytes.data() + i * a.item_size));
+        return push(out, reader.whole(a.bytes.data() + i * a.dtype.item_size));
       }));
   return out;
 }
@@ -158,7 +154,7 @@ Result<std::vector<std::string>> to_texts(const Value& value, const std::string&
   Status paid;
   const auto take = [&](const Value& v) {
     const auto text = v.string();
-    if (text && paid.ok()) paid = ConversionBudget::spend(text->size(), what);
+    if (text && paid.ok()) paid = spend(what, text->size(), 1);
     return paid.ok() && push(out, to_text(v));
   };
   const Status taken =
@@ -171,10 +167,11 @@ Result<std::vector<std::string>> to_texts(const Value& value, const std::string&
 
 Result<Labels> to_labels(const Value& value, const std::string& what) {
   Labels labels;
+  SPINNEY_TRY(spend(what, 1, sizeof(Labels), 1));
   const NdArray* array = value.array();
-  if (array) labels.dtype = array->dtype == "|O" ? "O" : array->dtype;
-  const NumberReader reader(array ? array->dtype : "");
-  if (array && (is_text_array(*array) || array->objects)) {
+  if (array) labels.dtype = array->dtype.is_object() ? "O" : array->dtype.text;
+  const NumberReader reader = array ? NumberReader(array->dtype) : NumberReader();
+  if (array && (array->dtype.is_text() || array->objects)) {
     if (array->objects && (array->objects->empty() || !to_text(array->objects->front())))
       return unsupported(what +
                          ": labels of mixed or unusual Python types; use int, float, bool "
@@ -183,7 +180,7 @@ Result<Labels> to_labels(const Value& value, const std::string& what) {
     return labels;
   }
   if (array && reader.is_integer()) {
-    labels.is_bool = array->dtype == "|b1";
+    labels.is_bool = array->dtype.kind == 'b';
     SPINNEY_ASSIGN(labels.values, to_integers(value, what));
     return labels;
   }

@@ -5,7 +5,7 @@
 #include <new>
 #include <stdexcept>
 
-#include "spinney/load/conversion_budget.h"
+#include "spinney/load/budget.h"
 #include "spinney/load/lightgbm_record.h"
 #include "spinney/load/sklearn.h"
 #include "spinney/load/xgboost_record.h"
@@ -112,19 +112,10 @@ Error no_native_path(const Record& record) {
 
 }  // namespace
 
-Status DescribeContext::spend(size_t bytes, const std::string& what) {
-  if (bytes > array_bytes_left)
-    return too_large(what +
-                     " needs more array data than the whole file holds: the file names the "
-                     "same arrays again and again");
-  array_bytes_left -= bytes;
-  return {};
-}
-
 Result<Description> describe_pickle(const Pickle& pickle) try {
-  const ConversionBudget budget(pickle.read_bytes);
+  Budget budget = pickle.budget;
+  const BudgetInUse in_use(budget);
   DescribeContext context;
-  context.array_bytes_left = pickle.read_bytes;
   SPINNEY_ASSIGN(Description description, describe_estimator(pickle.root, context));
   if (description.source.format.empty())
     description.source.format = pickle.is_joblib ? "joblib" : "pickle";
@@ -144,6 +135,7 @@ Result<Description> describe_estimator(const Value& value, DescribeContext& cont
   --context.depth_left;
   for (const Entry& entry : kEntries)
     if (record->name == entry.name && record->package() == entry.package) {
+      SPINNEY_TRY(spend(record->full_name(), 1, sizeof(Description), kModelObjects));
       auto description = entry.describe(*record, context);
       ++context.depth_left;
       return description;

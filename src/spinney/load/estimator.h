@@ -11,12 +11,9 @@
 
 namespace spinney::load {
 
-// Bounds what one file may be blown up to: a pickle can name the same member any number of times.
+// How deep members may still lie within each other; what they may take, the budget in use says.
 struct DescribeContext {
-  size_t array_bytes_left = 0;  // arrays still to be converted; the file holds no more than this
-  unsigned depth_left = 8;      // ensembles within ensembles
-  // Takes `bytes` off array_bytes_left, or says that `what` is shared too often.
-  Status spend(size_t bytes, const std::string& what);
+  unsigned depth_left = 8;  // ensembles within ensembles
 };
 
 Result<Description> describe_pickle(const Pickle& pickle);

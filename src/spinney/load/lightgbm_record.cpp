@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "spinney/load/attributes.h"
+#include "spinney/load/budget.h"
 #include "spinney/load/lightgbm_text.h"
 
 namespace spinney::load {
@@ -49,13 +50,13 @@ Status check_early_stop(const Record& record) {
 
 }  // namespace
 
-Result<Description> describe_lightgbm_booster(const Record& record, DescribeContext& context) {
+Result<Description> describe_lightgbm_booster(const Record& record, DescribeContext& /*context*/) {
   const Value* handle = optional_attribute(record, "_handle");  // LightGBM 4
   if (!handle) handle = optional_attribute(record, "handle");   // LightGBM 3
   if (!handle || !handle->string())
     return corrupt(place(record, "_handle") + " does not hold the model's text");
   const std::string_view text = *handle->string();
-  SPINNEY_TRY(context.spend(text.size(), place(record, "_handle")));
+  SPINNEY_TRY(spend(place(record, "_handle"), text.size(), 1));
   int64_t best_iteration = 0;
   if (optional_attribute(record, "best_iteration")) {
     SPINNEY_ASSIGN(best_iteration, integer_attribute(record, "best_iteration"));

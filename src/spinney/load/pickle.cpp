@@ -4,32 +4,29 @@
 #include <new>
 #include <stdexcept>
 
+#include "spinney/base/checked_size.h"
 #include "spinney/load/expand.h"
 #include "spinney/load/pickle_machine.h"
 
 namespace spinney::load {
 namespace {
 
-size_t budget(size_t base, size_t per_byte, size_t bytes) {
-  const size_t most = SIZE_MAX / 2;
-  if (per_byte > 0 && bytes > (most - base) / per_byte) return most;
-  return base + per_byte * bytes;
-}
-
 Result<Pickle> read(std::span<const char> bytes, const PickleLimits& limits) {
   Pickle pickle;
+  const size_t file_bytes = bytes.size();
   const Compression compression = compression_of(bytes);
   if (compression != Compression::kNone) {
-    const size_t most =
-        budget(limits.expanded_bytes_base, limits.expanded_bytes_per_byte, bytes.size());
+    const size_t most = checked_sum(limits.expanded_bytes_base,
+                                    checked_product(limits.expanded_bytes_per_byte, bytes.size())
+                                        .value_or(kSizeMax - limits.expanded_bytes_base))
+                            .value_or(kSizeMax);
     SPINNEY_ASSIGN(const Expanded expanded, expand(bytes, compression, most));
     pickle.arena->expanded = expanded.owner;
     pickle.is_joblib = true;
     bytes = expanded.bytes;
   }
-  pickle.read_bytes = bytes.size();
-  size_t bytes_left = budget(limits.object_bytes_base, limits.object_bytes_per_byte, bytes.size());
-  PickleMachine machine(bytes, 0, pickle, &bytes_left, 0);
+  pickle.budget = Budget(file_bytes, bytes.size(), limits.budget);
+  PickleMachine machine(bytes, 0, pickle, 0);
   SPINNEY_ASSIGN(pickle.root, machine.run());
   return pickle;
 }

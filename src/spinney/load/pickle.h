@@ -12,16 +12,14 @@
 #include <string>
 
 #include "spinney/base/result.h"
+#include "spinney/load/budget.h"
 #include "spinney/load/record.h"
 
 namespace spinney::load {
 
 struct PickleLimits {
-  // Memory that objects may take: a fixed part, and a multiple of the bytes read. A model's bulk is
-  // arrays, which take none; the fixed part lets small files be all objects.
-  size_t object_bytes_base = size_t{96} << 20;
-  size_t object_bytes_per_byte = 8;
-  // The same for what a compressed file expands to.
+  BudgetLimits budget;
+  // What a compressed file may expand to: a fixed part, and a multiple of its bytes.
   size_t expanded_bytes_base = size_t{64} << 20;
   size_t expanded_bytes_per_byte = 64;
 };
@@ -42,7 +40,7 @@ class Pickle {
 
   Value root;
   bool is_joblib = false;  // holds arrays as joblib writes them, or is compressed as it does
-  size_t read_bytes = 0;   // length of the pickle, decompressed
+  Budget budget{0};        // what is left of it for whoever goes on with the values
 
   std::unique_ptr<Arena> arena = std::make_unique<Arena>();
 };

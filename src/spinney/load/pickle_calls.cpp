@@ -71,7 +71,7 @@ Result<bool> PickleMachine::push_known_call(const Value::Global& f, const List& 
   const Value::Global& made = *arguments[0].global();
   SPINNEY_ASSIGN(Record* const record, new_record(made.module, made.name));
   SPINNEY_ASSIGN(List* const rest, new_list());
-  SPINNEY_TRY(charge(arguments.size() * sizeof(Value)));
+  SPINNEY_TRY(charge(arguments.size(), sizeof(Value)));
   rest->assign(arguments.begin() + 1, arguments.end());
   record->arguments = rest;
   return done(push(Value(record)));
@@ -97,7 +97,7 @@ Status PickleMachine::push_dict_call(const List& arguments) {
   for (size_t i = 0; pairs && i < pairs->size(); ++i) {
     const List* pair = (*pairs)[i].list();
     if (!pair || pair->size() != 2) return fail("an OrderedDict holds something but pairs");
-    SPINNEY_TRY(charge(2 * sizeof(Value)));
+    SPINNEY_TRY(charge(2, sizeof(Value)));
     dict->items.emplace_back((*pair)[0], (*pair)[1]);
   }
   return push(Value(dict));

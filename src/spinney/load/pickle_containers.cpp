@@ -62,7 +62,7 @@ Status PickleMachine::extend(const Value& target, size_t first) {
   if (auto* const* held = std::get_if<List*>(&target.storage)) list = *held;
   if (auto* const* held = std::get_if<Record*>(&target.storage)) list = &(*held)->items;
   if (!list) return fail("it appends to " + target.what());
-  SPINNEY_TRY(charge((stack_.size() - first) * sizeof(Value)));
+  SPINNEY_TRY(charge_growth(*list, list->size() + stack_.size() - first));
   list->insert(list->end(), stack_.begin() + static_cast<ptrdiff_t>(first), stack_.end());
   stack_.resize(first);
   return {};
@@ -74,7 +74,7 @@ Status PickleMachine::set_items(const Value& target, size_t first) {
   if (auto* const* held = std::get_if<Record*>(&target.storage)) dict = &(*held)->entries;
   if (!dict) return fail("it sets items of " + target.what());
   if ((stack_.size() - first) % 2 != 0) return fail("a key has no value");
-  SPINNEY_TRY(charge((stack_.size() - first) * sizeof(Value)));
+  SPINNEY_TRY(charge_growth(dict->items, dict->items.size() + (stack_.size() - first) / 2));
   for (size_t i = first; i < stack_.size(); i += 2)
     dict->items.emplace_back(stack_[i], stack_[i + 1]);
   stack_.resize(first);
@@ -152,7 +152,7 @@ Status PickleMachine::op_put_line() {
 
 Status PickleMachine::push_global(std::string_view module, std::string_view name) {
   if (!is_utf8(module) || !is_utf8(name)) return fail("the name of a class is not UTF-8");
-  SPINNEY_TRY(charge(sizeof(Value::Global)));
+  SPINNEY_TRY(charge(1, sizeof(Value::Global), 1));
   const Value::Global& global = arena_.globals.emplace_back(Value::Global{module, name});
   return push(Value(&global));
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "spinney/base/checked_size.h"
+
 namespace spinney::load {
 
 // Reading ------------------------------------------------------------------------------------
@@ -29,28 +31,27 @@ Result<std::string_view> PickleMachine::take_line() {
 
 // Memory -------------------------------------------------------------------------------------
 
-Status PickleMachine::charge(size_t bytes) {
-  if (bytes > *bytes_left_)
-    return too_large(
-        "the pickle needs far more memory than a file of its size holds data for "
-        "(stopped at byte " +
-        std::to_string(position_) + ")");
-  *bytes_left_ -= bytes;
-  return {};
+Status PickleMachine::charge(size_t count, size_t item_bytes, size_t objects) {
+  const std::optional<size_t> bytes = checked_product(count, item_bytes);
+  if (bytes && pickle_.budget.take(*bytes, objects)) return {};
+  return too_large(
+      "the pickle needs far more memory or objects than a file of its size holds data for "
+      "(stopped at byte " +
+      std::to_string(position_) + ")");
 }
 
 Result<List*> PickleMachine::new_list() {
-  SPINNEY_TRY(charge(sizeof(List)));
+  SPINNEY_TRY(charge(1, sizeof(List), 1));
   return &arena_.lists.emplace_back();
 }
 
 Result<Dict*> PickleMachine::new_dict() {
-  SPINNEY_TRY(charge(sizeof(Dict)));
+  SPINNEY_TRY(charge(1, sizeof(Dict), 1));
   return &arena_.dicts.emplace_back();
 }
 
 Result<Record*> PickleMachine::new_record(std::string_view module, std::string_view name) {
-  SPINNEY_TRY(charge(sizeof(Record)));
+  SPINNEY_TRY(charge(1, sizeof(Record), 1));
   Record& record = arena_.records.emplace_back();
   record.module = module;
   record.name = name;
@@ -58,26 +59,16 @@ Result<Record*> PickleMachine::new_record(std::string_view module, std::string_v
 }
 
 Result<NdArray*> PickleMachine::new_array() {
-  SPINNEY_TRY(charge(sizeof(NdArray)));
+  SPINNEY_TRY(charge(1, sizeof(NdArray), 1));
   return &arena_.arrays.emplace_back();
 }
 
 Result<std::string_view> PickleMachine::keep(std::string text) {
-  SPINNEY_TRY(charge(sizeof(std::string) + text.size()));
+  SPINNEY_TRY(charge(1, sizeof(std::string) + text.size(), 1));
   return std::string_view(arena_.texts.emplace_back(std::move(text)));
 }
 
 // The stack ----------------------------------------------------------------------------------
-
-// The next doubling of a vector is paid for when it comes, so that the usual push costs nothing.
-template <typename T>
-Status PickleMachine::charge_growth(const std::vector<T>& values, size_t wanted) {
-  if (wanted <= values.capacity()) return {};
-  return charge(std::max(wanted, 2 * values.capacity()) * sizeof(T));
-}
-
-template Status PickleMachine::charge_growth(const std::vector<Value>&, size_t);
-template Status PickleMachine::charge_growth(const std::vector<size_t>&, size_t);
 
 Status PickleMachine::push(Value value) {
   SPINNEY_TRY(charge_growth(stack_, stack_.size() + 1));
@@ -106,7 +97,7 @@ Result<size_t> PickleMachine::pop_mark() {
 
 Result<List*> PickleMachine::list_from(size_t first) {
   SPINNEY_ASSIGN(List* const list, new_list());
-  SPINNEY_TRY(charge((stack_.size() - first) * sizeof(Value)));
+  SPINNEY_TRY(charge(stack_.size() - first, sizeof(Value)));
   list->assign(stack_.begin() + static_cast<ptrdiff_t>(first), stack_.end());
   stack_.resize(first);
   return list;

@@ -2,6 +2,7 @@
 // Values instead of live objects. pickle_calls.cpp says what calls and states become.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <span>
 #include <string>
@@ -14,13 +15,11 @@ namespace spinney::load {
 
 class PickleMachine {
  public:
-  PickleMachine(std::span<const char> bytes, size_t position, Pickle& pickle, size_t* bytes_left,
-                unsigned nested)
+  PickleMachine(std::span<const char> bytes, size_t position, Pickle& pickle, unsigned nested)
       : bytes_(bytes),
         position_(position),
         pickle_(pickle),
         arena_(*pickle.arena),
-        bytes_left_(bytes_left),
         nested_(nested) {}
 
   // Runs to the STOP that belongs to where it began.
@@ -39,8 +38,8 @@ class PickleMachine {
   template <typename T>
   Result<T> take_number();
 
-  // Memory: everything made is charged to a budget that the file's size sets.
-  Status charge(size_t bytes);
+  // Memory: everything made is charged to the file's budget.
+  Status charge(size_t count, size_t item_bytes, size_t objects = 0);
   template <typename T>
   Status charge_growth(const std::vector<T>& values, size_t wanted);
   Result<List*> new_list();
@@ -123,8 +122,11 @@ class PickleMachine {
   Status build(Value& target, const Value& state);
 
   // numpy and joblib (pickle_numpy.cpp).
+  Result<Dtype> plain_dtype(const Record& record);
   Status describe_dtype(const Value& dtype, NdArray& array);
   Status describe_fields(const List& state, NdArray& array);
+  Result<NdArray::Field> describe_field(const Value& name, const Dict& fields, size_t item_size);
+  Result<size_t> array_bytes(const NdArray& array) const;
   Status set_shape(const Value& shape, NdArray& array);
   Status set_data(const Value& data, NdArray& array);
   Status build_array(const List& state, NdArray& array);
@@ -136,12 +138,18 @@ class PickleMachine {
   size_t position_;
   Pickle& pickle_;
   Pickle::Arena& arena_;
-  size_t* bytes_left_;  // of the memory budget
   unsigned nested_;
   std::vector<Value> stack_;
   std::vector<size_t> marks_;
   std::vector<Value> memo_;
 };
+
+// The next doubling of a vector is paid for when it comes, so that the usual push costs nothing.
+template <typename T>
+Status PickleMachine::charge_growth(const std::vector<T>& values, size_t wanted) {
+  if (wanted <= values.capacity()) return {};
+  return charge(std::max(wanted, 2 * values.capacity()) - values.capacity(), sizeof(T));
+}
 
 template <typename T>
 Result<T> PickleMachine::take_number() {

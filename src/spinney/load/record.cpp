@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "spinney/base/checked_size.h"
 #include "spinney/load/array_values.h"
 
 namespace spinney::load {
@@ -68,7 +69,7 @@ std::string Value::what() const {
     std::string operator()(const List*) const { return "a list or tuple"; }
     std::string operator()(const Dict*) const { return "a dict"; }
     std::string operator()(const Record* r) const { return "an instance of " + r->full_name(); }
-    std::string operator()(const NdArray* a) const { return "a numpy array of " + a->dtype; }
+    std::string operator()(const NdArray* a) const { return "a numpy array of " + a->dtype.text; }
     std::string operator()(const Global* g) const {
       return "the class or function " + std::string(g->module) + "." + std::string(g->name);
     }
@@ -77,9 +78,8 @@ std::string Value::what() const {
 }
 
 size_t NdArray::size() const {
-  size_t product = 1;
-  for (const int64_t extent : shape) product *= static_cast<size_t>(extent);
-  return product;
+  // Readers of shapes refuse those that have none.
+  return checked_product(std::span<const int64_t>(shape)).value_or(0);
 }
 
 const NdArray::Field* NdArray::field(std::string_view name) const {

@@ -15,6 +15,8 @@
 #include <variant>
 #include <vector>
 
+#include "spinney/load/dtype.h"
+
 namespace spinney::load {
 
 class Value;
@@ -66,16 +68,15 @@ class Value {
 struct NdArray {
   struct Field {  // of a structured dtype, such as scikit-learn's tree nodes
     std::string name;
-    std::string dtype;
+    Dtype dtype;
     size_t offset = 0;
   };
-  std::string dtype;  // numpy's own spelling: "<f8", "<i4", "|u1", "|b1", "|V64", "|O", "<U5"
-  std::vector<Field> fields;
-  size_t item_size = 0;
+  Dtype dtype;
+  std::vector<Field> fields;  // of "|V64"
   std::vector<int64_t> shape;
   bool fortran_order = false;
-  std::span<const char> bytes;    // size() * item_size, except for dtype "|O"
-  const List* objects = nullptr;  // dtype "|O": the elements, as many as size()
+  std::span<const char> bytes;    // size() items, except of objects and unknown types
+  const List* objects = nullptr;  // of "|O": the elements, as many as size()
 
   size_t size() const;  // product of shape
   const Field* field(std::string_view name) const;

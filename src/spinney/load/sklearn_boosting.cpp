@@ -123,13 +123,13 @@ Status read_output(const Record& record, size_t n_outputs, bool since_1_4, Outpu
 
 // The trees of estimators_, an object array of (iterations, outputs), in the order of the sum.
 Status append_trees(const Record& record, const NdArray& estimators, double learning_rate,
-                    ForestParts& parts, DescribeContext& context) {
+                    ForestParts& parts) {
   std::vector<SklearnTree> trees;
   for (size_t t = 0; t < estimators.size(); ++t) {
     const Value& member = (*estimators.objects)[storage_index(estimators, t)];
     if (!member.record())
       return corrupt(place(record, "estimators_") + " holds " + member.what() + ", not a tree");
-    SPINNEY_ASSIGN(SklearnTree tree, SklearnTree::read(*member.record(), t, context));
+    SPINNEY_ASSIGN(SklearnTree tree, SklearnTree::read(*member.record(), t));
     if (tree.n_features() != parts.settings.n_features || tree.n_outputs() != 1 ||
         tree.classes_max() != 1)
       return corrupt(record.full_name() + ": tree " + std::to_string(t) +
@@ -151,7 +151,7 @@ Status append_trees(const Record& record, const NdArray& estimators, double lear
 
 }  // namespace
 
-Result<Description> describe_sklearn_boosting(const Record& record, DescribeContext& context) {
+Result<Description> describe_sklearn_boosting(const Record& record, DescribeContext& /*context*/) {
   Description description;
   ForestParts parts;
   ForestSettings& s = parts.settings;
@@ -167,7 +167,7 @@ Result<Description> describe_sklearn_boosting(const Record& record, DescribeCont
   s.leaf_width = 1;
   SPINNEY_TRY(read_output(record, s.n_outputs, since_1_4, description.output));
   SPINNEY_ASSIGN(parts.base, initial_scores(record, description.output, s.n_outputs, since_1_4));
-  SPINNEY_TRY(append_trees(record, *estimators, learning_rate, parts, context));
+  SPINNEY_TRY(append_trees(record, *estimators, learning_rate, parts));
   description.refuses_infinity = true;
   description.refuses_missing = true;
   SPINNEY_ASSIGN(description.scorer, make_forest(std::move(parts)));

@@ -4,12 +4,14 @@
 #include <cmath>
 
 #include "spinney/load/attributes.h"
+#include "spinney/load/budget.h"
 
 namespace spinney::load {
 namespace {
 
 // Sets the known codes from the bin mapper, whose "thresholds" of a categorical feature are them.
 Status read_known(const Record& record, uint32_t n_features, HistogramColumns& columns) {
+  SPINNEY_TRY(spend(record.full_name(), n_features, sizeof(CategoryWords) + sizeof(uint32_t)));
   columns.known.assign(n_features, CategoryWords{});
   const Value* mapper = optional_attribute(record, "_bin_mapper");
   if (!mapper) mapper = optional_attribute(record, "bin_mapper_");
@@ -72,6 +74,7 @@ Status add_categories(const Value& categories, uint32_t column, const std::strin
     columns.categories.push_back({column, std::move(texts)});
     return {};
   }
+  SPINNEY_TRY(spend(what, array->objects->size(), 2 * sizeof(Value)));
   List present = *array->objects;
   while (!present.empty() && is_missing(present.back())) present.pop_back();
   List copy = present;

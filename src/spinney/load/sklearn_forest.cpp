@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "spinney/load/attributes.h"
+#include "spinney/load/budget.h"
 #include "spinney/load/sklearn.h"
 #include "spinney/load/sklearn_nodes.h"
 #include "spinney/model/pairwise_sum.h"
@@ -96,7 +97,7 @@ Status check_shape(const Record& record, const SklearnTree& tree, size_t index,
 }
 
 Result<Description> describe(const Record& record, const std::vector<const Record*>& estimators,
-                             bool averaged, DescribeContext& context) {
+                             bool averaged) {
   Description description;
   ForestParts parts;
   ForestSettings& s = parts.settings;
@@ -114,6 +115,7 @@ Result<Description> describe(const Record& record, const std::vector<const Recor
     SPINNEY_ASSIGN(s.n_outputs, count_attribute(record, "n_outputs_"));
   }
   s.leaf_width = s.n_outputs;
+  SPINNEY_TRY(spend(record.full_name(), s.n_outputs, sizeof(double)));
   // A lone tree gives its leaf as it is, and -0.0 + x is x for every x; a forest starts from zeros.
   parts.base.assign(s.n_outputs, averaged ? 0.0 : -0.0);
   if (averaged) s.divisor = static_cast<double>(estimators.size());
@@ -121,7 +123,7 @@ Result<Description> describe(const Record& record, const std::vector<const Recor
   std::vector<SklearnTree> trees;
   trees.reserve(estimators.size());
   for (size_t t = 0; t < estimators.size(); ++t) {
-    SPINNEY_ASSIGN(SklearnTree tree, SklearnTree::read(*estimators[t], t, context));
+    SPINNEY_ASSIGN(SklearnTree tree, SklearnTree::read(*estimators[t], t));
     SPINNEY_TRY(check_shape(record, tree, t, output, s));
     trees.push_back(tree);
   }
@@ -144,11 +146,11 @@ Result<Description> describe(const Record& record, const std::vector<const Recor
 
 }  // namespace
 
-Result<Description> describe_sklearn_tree(const Record& record, DescribeContext& context) {
-  return describe(record, {&record}, false, context);
+Result<Description> describe_sklearn_tree(const Record& record, DescribeContext& /*context*/) {
+  return describe(record, {&record}, false);
 }
 
-Result<Description> describe_sklearn_forest(const Record& record, DescribeContext& context) {
+Result<Description> describe_sklearn_forest(const Record& record, DescribeContext& /*context*/) {
   SPINNEY_ASSIGN(const List* const members, list_attribute(record, "estimators_"));
   if (members->empty()) return corrupt(place(record, "estimators_") + " is empty");
   std::vector<const Record*> estimators;
@@ -157,7 +159,7 @@ Result<Description> describe_sklearn_forest(const Record& record, DescribeContex
       return corrupt(place(record, "estimators_") + " holds " + member.what() + ", not a tree");
     estimators.push_back(member.record());
   }
-  return describe(record, estimators, true, context);
+  return describe(record, estimators, true);
 }
 
 }  // namespace spinney::load

@@ -7,6 +7,7 @@
 
 #include "spinney/load/array_values.h"
 #include "spinney/load/attributes.h"
+#include "spinney/load/budget.h"
 #include "spinney/load/sklearn.h"
 #include "spinney/load/sklearn_columns.h"
 
@@ -16,7 +17,7 @@ namespace {
 // The nodes of one TreePredictor.
 class Predictor {
  public:
-  static Result<Predictor> read(const Record& record, size_t index, DescribeContext& context) {
+  static Result<Predictor> read(const Record& record, size_t index) {
     SPINNEY_ASSIGN(const NdArray* const nodes, array_attribute(record, "nodes"));
     Predictor predictor;
     predictor.nodes_ = nodes;
@@ -35,7 +36,7 @@ class Predictor {
     }
     if (nodes->size() == 0 || nodes->size() > (size_t{1} << 30))
       return corrupt(name + " has " + std::to_string(nodes->size()) + " nodes");
-    SPINNEY_TRY(context.spend(nodes->bytes.size(), name));
+    SPINNEY_TRY(spend(name, 1, nodes->bytes.size(), kModelObjects));
     return predictor;
   }
 
@@ -54,7 +55,7 @@ class Predictor {
  private:
   static constexpr size_t kFieldCount = 6;
   struct Place {
-    NumberReader reader{""};
+    NumberReader reader;
     size_t offset = 0;
   };
 
@@ -63,11 +64,11 @@ class Predictor {
     if (!found) return corrupt(name + ": its nodes lack the field " + std::string(field));
     place = {NumberReader(found->dtype), found->offset};
     if (!place.reader.is_number())
-      return corrupt(name + ": " + std::string(field) + " is of dtype " + found->dtype);
+      return corrupt(name + ": " + std::string(field) + " is of dtype " + found->dtype.text);
     return {};
   }
   const char* at(size_t i, const Place& place) const {
-    return nodes_->bytes.data() + i * nodes_->item_size + place.offset;
+    return nodes_->bytes.data() + i * nodes_->dtype.item_size + place.offset;
   }
   double real(size_t i, const Place& place) const {
     return place.reader.real(at(i, place)).value_or(std::nan(""));
@@ -87,8 +88,8 @@ class Predictor {
 Status append_set(const Predictor& tree, size_t i, const CategoryWords& known, ForestParts& parts) {
   const NdArray& sets = *tree.sets();
   const int64_t row = tree.bitset(i);
-  if (sets.dtype != "<u4" || sets.shape.size() != 2 || sets.shape[1] != 8 || sets.fortran_order ||
-      row < 0 || row >= sets.shape[0])
+  if (sets.dtype.text != "<u4" || sets.shape.size() != 2 || sets.shape[1] != 8 ||
+      sets.fortran_order || row < 0 || row >= sets.shape[0])
     return corrupt("its category set is not there");
   CategorySet set;
   set.first_word = static_cast<uint32_t>(parts.category_words.size());
@@ -151,8 +152,7 @@ Status append_predictor(const Predictor& tree, size_t index, uint32_t target,
 }
 
 Status append_predictors(const Record& record, const List& iterations,
-                         const HistogramColumns& columns, ForestParts& parts,
-                         DescribeContext& context) {
+                         const HistogramColumns& columns, ForestParts& parts) {
   std::vector<Predictor> trees;
   size_t n_nodes = 0;
   for (const Value& iteration : iterations) {
@@ -163,7 +163,7 @@ Status append_predictors(const Record& record, const List& iterations,
     for (const Value& member : *members) {
       if (!member.record())
         return corrupt(place(record, "_predictors") + " holds " + member.what());
-      SPINNEY_ASSIGN(Predictor tree, Predictor::read(*member.record(), trees.size(), context));
+      SPINNEY_ASSIGN(Predictor tree, Predictor::read(*member.record(), trees.size()));
       n_nodes += tree.n_nodes();
       trees.push_back(tree);
     }
@@ -207,7 +207,7 @@ Status read_output(const Record& record, size_t n_outputs, Output& output) {
 
 }  // namespace
 
-Result<Description> describe_sklearn_histogram(const Record& record, DescribeContext& context) {
+Result<Description> describe_sklearn_histogram(const Record& record, DescribeContext& /*context*/) {
   Description description;
   ForestParts parts;
   ForestSettings& s = parts.settings;
@@ -225,7 +225,7 @@ Result<Description> describe_sklearn_histogram(const Record& record, DescribeCon
                    std::to_string(parts.base.size()) + " values for " +
                    std::to_string(s.n_outputs) + " outputs");
   SPINNEY_ASSIGN(HistogramColumns columns, read_histogram_columns(record, s.n_features));
-  SPINNEY_TRY(append_predictors(record, *iterations, columns, parts, context));
+  SPINNEY_TRY(append_predictors(record, *iterations, columns, parts));
   description.categories = std::move(columns.categories);
   description.number_codes = std::move(columns.number_codes);
   SPINNEY_ASSIGN(description.scorer, make_forest(std::move(parts)));

@@ -77,7 +77,7 @@ Status add_tree(const Record& record, const SklearnTree& tree, size_t t,
 
 }  // namespace
 
-Result<Description> describe_sklearn_isolation(const Record& record, DescribeContext& context) {
+Result<Description> describe_sklearn_isolation(const Record& record, DescribeContext& /*context*/) {
   Description description;
   ForestParts parts;
   ForestSettings& s = parts.settings;
@@ -101,7 +101,7 @@ Result<Description> describe_sklearn_isolation(const Record& record, DescribeCon
                        std::to_string(s.n_features));
     if (columns.size() == s.n_features)
       columns.clear();  // scikit-learn then reads rows as they are
-    SPINNEY_ASSIGN(const SklearnTree tree, SklearnTree::read(*estimator, t, context));
+    SPINNEY_ASSIGN(const SklearnTree tree, SklearnTree::read(*estimator, t));
     SPINNEY_TRY(add_tree(record, tree, t, columns, parts));
   }
   const bool kept = optional_attribute(record, "_max_samples") != nullptr;

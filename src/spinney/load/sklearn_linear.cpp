@@ -1,5 +1,6 @@
 // Linear regressors and logistic regression.
 #include "spinney/load/attributes.h"
+#include "spinney/load/budget.h"
 #include "spinney/load/sklearn.h"
 
 namespace spinney::load {
@@ -42,10 +43,9 @@ Status read_output(const Record& record, size_t n_outputs, Output& output) {
 
 }  // namespace
 
-Result<Description> describe_sklearn_linear(const Record& record, DescribeContext& context) {
+Result<Description> describe_sklearn_linear(const Record& record, DescribeContext& /*context*/) {
   SPINNEY_ASSIGN(const NdArray* const coef, array_attribute(record, "coef_"));
   SPINNEY_ASSIGN(const Value* const intercept, attribute(record, "intercept_"));
-  SPINNEY_TRY(context.spend(coef->bytes.size(), place(record, "coef_")));
   Description description;
   Linear linear;
   SPINNEY_TRY(read_sklearn_source(record, description));
@@ -57,9 +57,10 @@ Result<Description> describe_sklearn_linear(const Record& record, DescribeContex
   linear.n_features = static_cast<uint32_t>(coef->shape.back());
   linear.n_outputs = rank == 2 ? static_cast<uint32_t>(coef->shape[0]) : 1;
   SPINNEY_TRY(read_feature_names(record, linear.n_features, description));
-  linear.arithmetic = coef->dtype == "<f4" ? NumberType::kFloat32 : NumberType::kFloat64;
+  linear.arithmetic = coef->dtype.text == "<f4" ? NumberType::kFloat32 : NumberType::kFloat64;
   SPINNEY_ASSIGN(linear.weights, to_doubles(*record.find("coef_"), place(record, "coef_")));
   SPINNEY_ASSIGN(std::vector<double> bias, to_doubles(*intercept, place(record, "intercept_")));
+  SPINNEY_TRY(spend(place(record, "intercept_"), linear.n_outputs, sizeof(double)));
   if (bias.size() == 1) bias.resize(linear.n_outputs, bias[0]);  // fit_intercept=False
   linear.bias = std::move(bias);
 

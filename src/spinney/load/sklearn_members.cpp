@@ -6,7 +6,7 @@
 #include <tuple>
 
 #include "spinney/load/attributes.h"
-#include "spinney/load/conversion_budget.h"
+#include "spinney/load/budget.h"
 
 namespace spinney::load {
 namespace {
@@ -146,8 +146,8 @@ Result<Forest> join_trees(std::span<const Member> members, ForestSettings settin
                      " columns and is given " + std::to_string(seen));
     const size_t own_width = tree.settings().leaf_width;
     // A leaf of a few classes becomes one of all of the ensemble's.
-    SPINNEY_TRY(ConversionBudget::spend(tree.n_nodes() * settings.n_outputs * sizeof(double) / 2,
-                                        "a tree of the ensemble"));
+    SPINNEY_TRY(
+        spend("a tree of the ensemble", tree.n_nodes(), settings.n_outputs * sizeof(double) / 2));
     for (Node node : tree.nodes) {
       if (node.is_leaf()) {
         const auto own = tree.leaf_values.span().subspan(node.leaf_row() * own_width, own_width);

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "spinney/load/attributes.h"
+#include "spinney/load/budget.h"
 
 namespace spinney::load {
 namespace {
@@ -16,9 +17,10 @@ Status offset_of(const NdArray& nodes, std::string_view name, std::string_view d
                  size_t& offset) {
   const NdArray::Field* field = nodes.field(name);
   if (!field) return corrupt("tree nodes lack the field " + std::string(name));
-  if (field->dtype != dtype)
-    return unsupported("tree nodes hold " + std::string(name) + " as " + field->dtype + ", not " +
-                       std::string(dtype) + ": written on a 32-bit or big-endian machine");
+  if (field->dtype.text != dtype)
+    return unsupported("tree nodes hold " + std::string(name) + " as " + field->dtype.text +
+                       ", not " + std::string(dtype) +
+                       ": written on a 32-bit or big-endian machine");
   offset = field->offset;
   return {};
 }
@@ -50,8 +52,7 @@ Status SklearnTree::find_fields(const NdArray& nodes) {
   return {};
 }
 
-Result<SklearnTree> SklearnTree::read(const Record& estimator, size_t index,
-                                      DescribeContext& context) {
+Result<SklearnTree> SklearnTree::read(const Record& estimator, size_t index) {
   SPINNEY_ASSIGN(const Record* const record, record_attribute(estimator, "tree_"));
   const std::string name = "tree " + std::to_string(index);
   // Tree(n_features, n_classes, n_outputs), then its arrays.
@@ -68,15 +69,16 @@ Result<SklearnTree> SklearnTree::read(const Record& estimator, size_t index,
   if (n_nodes < 1 || nodes->size() != static_cast<size_t>(n_nodes) || nodes->size() > kNodesMax)
     return corrupt(name + " declares " + std::to_string(n_nodes) + " nodes but holds " +
                    std::to_string(nodes->size()));
-  if (values->dtype != "<f8" || values->fortran_order || values->shape.size() != 3 ||
+  if (values->dtype.text != "<f8" || values->fortran_order || values->shape.size() != 3 ||
       values->shape[0] != n_nodes || values->shape[1] != n_outputs || n_features < 0 ||
       n_features > INT32_MAX || n_outputs < 1 || values->shape[1] > (1 << 24) ||
       values->shape[2] > (1 << 24))
     return corrupt(name + ": its values are not one float64 row per node and output");
-  SPINNEY_TRY(context.spend(nodes->bytes.size() + values->bytes.size(), name));
+  SPINNEY_TRY(spend(name, 1, nodes->bytes.size(), kModelObjects));
+  SPINNEY_TRY(spend(name, 1, values->bytes.size()));
   tree.nodes_ = nodes->bytes;
   tree.values_ = values->bytes;
-  tree.item_size_ = nodes->item_size;
+  tree.item_size_ = nodes->dtype.item_size;
   tree.n_nodes_ = nodes->size();
   tree.n_features_ = static_cast<uint32_t>(n_features);
   tree.n_outputs_ = static_cast<uint32_t>(n_outputs);

@@ -16,7 +16,7 @@ namespace spinney::load {
 class SklearnTree {
  public:
   // `estimator` is a DecisionTree* or ExtraTree*; its index among its siblings stands in errors.
-  static Result<SklearnTree> read(const Record& estimator, size_t index, DescribeContext& context);
+  static Result<SklearnTree> read(const Record& estimator, size_t index);
 
   size_t n_nodes() const { return n_nodes_; }
   size_t n_leaves() const { return (n_nodes_ + 1) / 2; }

@@ -70,7 +70,7 @@ Result<Weights> read_weights(const Record& record, size_t n_members) {
   if (weights.values.size() != n_members)
     return corrupt(place(record, "weights") + " does not match the estimators that are left");
   weights.given = true;
-  weights.single_precision = value->array() && value->array()->dtype == "<f4";
+  weights.single_precision = value->array() && value->array()->dtype.text == "<f4";
   return weights;
 }
 

@@ -2,6 +2,7 @@
 #include <new>
 #include <stdexcept>
 
+#include "spinney/load/budget.h"
 #include "spinney/load/load.h"
 #include "spinney/load/xgboost_document.h"
 #include "spinney/load/xgboost_model.h"
@@ -11,8 +12,10 @@ namespace {
 
 // Memory running out is the one exception that reading can meet.
 template <typename Read>
-Result<Description> guarded(Read&& read) {
+Result<Description> guarded(size_t file_bytes, Read&& read) {
   try {
+    Budget budget(file_bytes);
+    const BudgetInUse in_use(budget);
     return read();
   } catch (const std::bad_alloc&) {
     return too_large("the model does not fit in memory");
@@ -24,14 +27,14 @@ Result<Description> guarded(Read&& read) {
 }  // namespace
 
 Result<Description> read_xgboost_json(std::span<const char> bytes) {
-  return guarded([&]() -> Result<Description> {
+  return guarded(bytes.size(), [&]() -> Result<Description> {
     SPINNEY_ASSIGN(const xgboost::Document document, xgboost::parse_json(bytes));
     return xgboost::describe_booster(document.root(), {"json", bytes.size()});
   });
 }
 
 Result<Description> read_xgboost_ubjson(std::span<const char> bytes) {
-  return guarded([&]() -> Result<Description> {
+  return guarded(bytes.size(), [&]() -> Result<Description> {
     SPINNEY_ASSIGN(const xgboost::Document document, xgboost::parse_ubjson(bytes));
     return xgboost::describe_booster(document.root(), {"ubj", bytes.size()});
   });

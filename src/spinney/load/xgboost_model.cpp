@@ -146,7 +146,6 @@ Result<Forest> read_forest(const Learner& learner, int64_t last_iteration,
                            const ModelOptions& options) {
   TreesContext context;
   context.n_outputs = learner.n_outputs;
-  context.file_bytes = options.bytes;
   context.last_iteration = last_iteration;
   SPINNEY_ASSIGN(const Field model, gbtree_of(learner).at("model", "the gbtree booster"));
   // DART's weights lie beside its gbtree or, since 3.3, in the model of any gbtree; since then,

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "spinney/load/attributes.h"
+#include "spinney/load/budget.h"
 #include "spinney/load/xgboost_document.h"
 #include "spinney/load/xgboost_model.h"
 
@@ -12,14 +13,13 @@ namespace {
 
 // The state of a Booster is what XGBoost serializes: {"Model": ..., "Config": ...} in UBJSON, or
 // JSON before 1.6.
-Result<Description> describe_handle(const Record& booster, xgboost::ModelOptions options,
-                                    DescribeContext& context) {
+Result<Description> describe_handle(const Record& booster, xgboost::ModelOptions options) {
   SPINNEY_ASSIGN(const Value* handle, attribute(booster, "handle"));
   const auto bytes = handle->bytes();
   if (!bytes)
     return corrupt(place(booster, "handle") + " is " + handle->what() +
                    ", not the serialized model");
-  SPINNEY_TRY(context.spend(bytes->size(), place(booster, "handle")));
+  SPINNEY_TRY(spend(place(booster, "handle"), bytes->size(), 1));
   const std::string_view text(bytes->data(), bytes->size());
   if (!text.starts_with('{'))
     return unsupported(
@@ -95,6 +95,7 @@ Status make_classifier(const Record& record, Description& model) {
     return {};
   }
   if (n_outputs > 1 && n_classes == 2) {
+    SPINNEY_TRY(spend(place(record, "n_classes_"), n_outputs, sizeof(Labels) + 2 * sizeof(double)));
     make_multi_label(model);
     return {};
   }
@@ -111,18 +112,18 @@ Status make_classifier(const Record& record, Description& model) {
 
 }  // namespace
 
-Result<Description> describe_xgboost_booster(const Record& record, DescribeContext& context) {
-  return describe_handle(record, {}, context);
+Result<Description> describe_xgboost_booster(const Record& record, DescribeContext& /*context*/) {
+  return describe_handle(record, {});
 }
 
-Result<Description> describe_xgboost_wrapper(const Record& record, DescribeContext& context) {
+Result<Description> describe_xgboost_wrapper(const Record& record, DescribeContext& /*context*/) {
   const Value* booster = optional_attribute(record, "_Booster");
   if (!booster || !booster->record())
     return invalid_argument(record.full_name() + " is not fitted: it has no Booster yet");
   xgboost::ModelOptions options;
   options.is_wrapper = true;
   SPINNEY_ASSIGN(options.missing, missing_of(record));
-  SPINNEY_ASSIGN(Description model, describe_handle(*booster->record(), options, context));
+  SPINNEY_ASSIGN(Description model, describe_handle(*booster->record(), options));
   model.source.kind = std::string(record.name);
   if (record.name.ends_with("Classifier")) {
     SPINNEY_TRY(make_classifier(record, model));

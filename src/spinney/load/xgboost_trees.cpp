@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <limits>
 
+#include "spinney/load/budget.h"
+
 namespace spinney::load::xgboost {
 namespace {
 
 // Category sets are bitmaps; XGBoost's categories stay below 2^24, so that one set takes up to 2 MB
-// for a handful of bytes in a file. All sets of a model together may take this many words (64 MB),
-// and one more for each byte of the file.
-constexpr size_t kCategoryWordsMax = size_t{1} << 24;
+// for a handful of bytes in a file, which the file's budget pays for.
 constexpr int64_t kCategoryMax = (int64_t{1} << 24) - 1;
 // How XGBoost marks a node that pruning took away.
 constexpr int64_t kDeletedFeature = std::numeric_limits<int32_t>::max();
@@ -230,7 +230,7 @@ class TreeReader {
         if (category <= kCategoryMax) last = std::max(last, category);
       }
       set.word_count = static_cast<uint32_t>((last + 32) / 32);
-      if (parts_.category_words.size() + set.word_count > kCategoryWordsMax + context_.file_bytes)
+      if (!try_spend(set.word_count, sizeof(uint32_t)))
         return too_large(at(t_, i) +
                          ": the model's category sets take far more memory than a file of this "
                          "size explains");

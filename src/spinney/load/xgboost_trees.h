@@ -8,7 +8,6 @@ namespace spinney::load::xgboost {
 
 struct TreesContext {
   uint32_t n_outputs = 1;
-  size_t file_bytes = 0;
   // DART: each tree's weight, which its leaves are multiplied by in float32; empty: none.
   std::vector<float> weights;
   // Booster.inplace_predict adds ((base + leaf) - base) * weight, which rounds differently from the

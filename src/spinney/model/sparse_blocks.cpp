@@ -4,6 +4,7 @@
 #include <limits>
 #include <string>
 
+#include "spinney/base/checked_size.h"
 namespace spinney {
 namespace {
 
@@ -50,11 +51,12 @@ Result<SparseBlocks> SparseBlocks::make(const SparseRows& rows, bool absent_is_m
                               std::to_string(rows.value_count));
     previous = begin;
   }
-  const size_t row_bytes = std::max<size_t>(1, rows.width * size_of(rows.type));
+  const size_t row_bytes =
+      std::max<size_t>(1, checked_product(rows.width, size_of(rows.type)).value_or(kSizeMax));
   if (row_bytes > kRowBytesMax)
-    return too_large("sparse rows: one row of " + std::to_string(rows.width) + " columns takes " +
-                     std::to_string(row_bytes) + " bytes when spread out, and " +
-                     std::to_string(kRowBytesMax) + " is the limit");
+    return too_large("sparse rows: one row of " + std::to_string(rows.width) +
+                     " columns takes more than " + std::to_string(kRowBytesMax) +
+                     " bytes when spread out, which is the limit");
   const size_t block_rows = std::max<size_t>(1, bytes_max / row_bytes);
   return SparseBlocks(rows, absent_is_missing, std::min(block_rows, rows.count), first_row);
 }

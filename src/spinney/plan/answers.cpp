@@ -2,18 +2,22 @@
 
 #include <array>
 #include <memory>
+#include <new>
 
+#include "spinney/base/checked_size.h"
 #include "spinney/link/link.h"
 
 namespace spinney::plan {
 namespace {
 
-// Uninitialized scratch for n numbers of a type, on the stack while it is small: an answer for one
-// row should not visit the allocator.
+// Uninitialized scratch for rows x columns numbers of a type, on the stack while it is small: an
+// answer for one row should not visit the allocator.
 class Numbers {
  public:
-  Numbers(NumberType type, size_t n) {
-    const size_t words = (n * size_of(type) + 7) / 8;
+  Numbers(NumberType type, size_t rows, size_t columns) {
+    const std::optional<size_t> bytes = checked_product(rows, columns, size_of(type));
+    if (!bytes) throw std::bad_alloc();
+    const size_t words = (*bytes + 7) / 8;
     if (words > few_.size()) many_.reset(new double[words]);
   }
   void* data() { return many_ ? many_.get() : few_.data(); }
@@ -36,7 +40,7 @@ void Answers::values(const Rows& rows, void* out) const {
     plan.score(rows, out, num_threads);  // the link works in place
     return link::apply(output, score_type, out, rows.count, n, out);
   }
-  Numbers scores(score_type, rows.count * n);
+  Numbers scores(score_type, rows.count, n);
   plan.score(rows, scores.data(), num_threads);
   link::apply(output, score_type, scores.data(), rows.count, n, out);
 }
@@ -46,7 +50,7 @@ void Answers::probabilities(const Rows& rows, void* out) const {
   const size_t n = model.n_outputs();
   if (link::probability_columns(output, n) == link::value_columns(output, n))
     return values(rows, out);
-  Numbers linked(output.value_type, rows.count * link::value_columns(output, n));
+  Numbers linked(output.value_type, rows.count, link::value_columns(output, n));
   values(rows, linked.data());
   link::probabilities(output, linked.data(), rows.count, n, out);
 }
@@ -55,10 +59,10 @@ void Answers::classes(const Rows& rows, int32_t* out) const {
   const Output& output = model.output;
   const NumberType score_type = model.score_type();
   const size_t n = model.n_outputs();
-  Numbers scores(score_type, rows.count * n);
+  Numbers scores(score_type, rows.count, n);
   plan.score(rows, scores.data(), num_threads);
   const size_t columns = output.decision_on_raw ? 0 : link::value_columns(output, n);
-  Numbers linked(output.value_type, rows.count * columns);
+  Numbers linked(output.value_type, rows.count, columns);
   if (columns > 0) link::apply(output, score_type, scores.data(), rows.count, n, linked.data());
   link::decide(output, score_type, scores.data(), linked.data(), rows.count, n, out);
 }

@@ -1,20 +1,18 @@
 #include "spinney/request/node.h"
 
 #include <cstring>
-#include <limits>
 
+#include "spinney/base/checked_size.h"
 #include "spinney/base/wipe.h"
 
 namespace spinney::request {
 
 bool Node::copy_rows(const Rows& given) noexcept {
   const size_t element = size_of(given.type);
+  const std::optional<size_t> bytes = checked_product(given.width, element, given.count);
+  if (!bytes) return false;
   const size_t row_bytes = given.width * element;
-  if (given.width > std::numeric_limits<size_t>::max() / 16 ||
-      (row_bytes > 0 && given.count > (std::numeric_limits<size_t>::max() / 4) / row_bytes))
-    return false;
-  const size_t bytes = row_bytes * given.count;
-  char* to = bytes <= kInlineBytes ? inline_rows : row_memory.reserve(bytes);
+  char* to = *bytes <= kInlineBytes ? inline_rows : row_memory.reserve(*bytes);
   if (!to) return false;
   rows = {to,
           given.type,
@@ -22,8 +20,9 @@ bool Node::copy_rows(const Rows& given) noexcept {
           given.width,
           static_cast<ptrdiff_t>(row_bytes),
           static_cast<ptrdiff_t>(element)};
+  if (*bytes == 0) return true;  // rows without columns, of which there may be any number
   if (given.packed_columns() && given.row_stride == rows.row_stride) {
-    std::memcpy(to, given.data, bytes);
+    std::memcpy(to, given.data, *bytes);
     return true;
   }
   for (size_t r = 0; r < given.count; ++r) {
