@@ -90,7 +90,9 @@ class PreprocessorConfig(Config):
         "isolation_forest: part of the rows that are outliers; None: by the score's origin",
     )
     random_state: int = option(0, Int(0, 2**32 - 1), "isolation_forest: seed of its training")
-    clip_values: bool = option(False, Bool(), "clip every value to clip_min and clip_max")
+    clip_values: bool = option(
+        False, Bool(), "clip every normalized value, last of all, to clip_min and clip_max"
+    )
     clip_min: float = option(-np.inf, Real(infinite=True), "the least value that clipping leaves")
     clip_max: float = option(np.inf, Real(infinite=True), "the greatest value that clipping leaves")
     parallel_processing: bool = option(False, Bool(), "use several threads on large inputs")

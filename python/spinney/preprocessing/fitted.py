@@ -125,7 +125,7 @@ def _with_custom_scales(config, program, x, core, threads):
             "custom_center_func and custom_scale_func replace the centre and scale of NONE, "
             f"STANDARD, MINMAX or ROBUST, but normalization is {config.normalization.name}"
         )
-    plain = {**core, "normalization": 0, "offset": 0.0}
+    plain = {**core, "normalization": 0, "offset": 0.0, "clip": False}
     values = np.empty(x.shape, dtype=x.dtype)
     prepare_fit(plain, x, threads)[0].transform(x, values, threads, 0)
     recipe = program.recipe()

@@ -20,7 +20,7 @@ from spinney.preprocessing.serving import Serving, input_of, log_call, threads_o
 
 
 class DataPreprocessor:
-    """Learns columns' statistics and applies them: infinities, NaN, outliers, clipping, one scale.
+    """Learns columns' statistics and applies them: infinities, NaN, outliers, one scale, clipping.
 
     config: a PreprocessorConfig, a mapping of its options, or None for the defaults.
 

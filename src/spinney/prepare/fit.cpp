@@ -31,9 +31,6 @@ class ColumnFit {
       for (const Atom& atom : atoms_)
         facts_.sample->insert(atom.value, static_cast<uint64_t>(atom.times));
     if (options_.outliers != OutlierRule::kNone) bound_outliers();
-    if (options_.clip && facts_.sample)
-      facts_.sample->replace_beyond(options_.clip_low, options_.clip_high, options_.clip_low,
-                                    options_.clip_high);
     SPINNEY_TRY(normalize());
     return check();
   }
@@ -77,12 +74,10 @@ class ColumnFit {
     if (times > 0 && std::isfinite(value)) atoms_.push_back({value, times});
   }
 
-  // Values as they came and those filled in, clipped or not.
-  ColumnMoments filled(bool clipped) const {
-    ColumnMoments sum = clipped ? facts_.clipped : facts_.raw;
-    for (const Atom& atom : atoms_)
-      sum.add(clipped ? std::clamp(atom.value, options_.clip_low, options_.clip_high) : atom.value,
-              atom.times);
+  // Values as they came and those filled in.
+  ColumnMoments filled() const {
+    ColumnMoments sum = facts_.raw;
+    for (const Atom& atom : atoms_) sum.add(atom.value, atom.times);
     return sum;
   }
 
@@ -95,7 +90,7 @@ class ColumnFit {
         low = first - options_.iqr_multiplier * (third - first);
         high = third + options_.iqr_multiplier * (third - first);
       } else if (options_.outliers == OutlierRule::kZscore) {
-        const ColumnMoments all = filled(false);
+        const ColumnMoments all = filled();
         const double reach = options_.zscore * std::sqrt(all.variance());
         low = all.mean - reach;
         high = all.mean + reach;
@@ -134,7 +129,7 @@ class ColumnFit {
   }
 
   Status normalize() {
-    const ColumnMoments all = replaced_ ? facts_.sample->moments() : filled(options_.clip);
+    const ColumnMoments all = replaced_ ? facts_.sample->moments() : filled();
     if (all.count == 0) return {};
     switch (options_.normalization) {
       case Normalization::kNone:
@@ -270,7 +265,7 @@ Status first_failure(const std::vector<Status>& all) {
 }
 
 Status fit_columns(const Options& options, const Rows& rows, const Moments& raw,
-                   const Moments& clipped, const Parallel& parallel, Recipe& recipe) {
+                   const Parallel& parallel, Recipe& recipe) {
   const bool ordered = options.needs_order() || options.needs_mode();
   const size_t fitting = std::max<size_t>(1, kGatherBytes / 8 / std::max<size_t>(1, rows.count));
   const size_t together = std::min(kGatherColumns, fitting);
@@ -282,7 +277,7 @@ Status fit_columns(const Options& options, const Rows& rows, const Moments& raw,
     std::vector<std::vector<double>> columns;
     if (ordered) columns = sorted_columns(rows, first, n);
     for (size_t i = 0; i < n && failures[part].ok(); ++i) {
-      ColumnFacts facts{raw.column(first + i), clipped.column(first + i), {}, {}};
+      ColumnFacts facts{raw.column(first + i), {}, {}};
       if (ordered) {
         Sample sample(std::move(columns[i]));
         if (options.needs_mode() && !sample.empty()) facts.mode = sample.mode();
@@ -303,7 +298,7 @@ Recipe make_recipe(const Options& options, size_t width, double rows) {
   recipe.fills_infinite = options.infinite != Fill::kKeep;
   recipe.has_outliers = options.outliers != OutlierRule::kNone;
   recipe.marks_only = options.outlier_action == OutlierAction::kKeep;
-  recipe.clips = options.clip;
+  recipe.clip = options.clip ? Clip::kLast : Clip::kNone;
   recipe.clip_low = options.clip_low;
   recipe.clip_high = options.clip_high;
   recipe.offset = options.offset;
@@ -343,13 +338,10 @@ Result<Fitted> fit(const Options& options, const Rows& rows, const Parallel& par
                             std::to_string(kWidthMax) + " are possible");
   RunningMoments running(rows.width, -kInfinity, kInfinity);
   running.add(rows, parallel, kernels);
-  RunningMoments clipped(rows.width, options.clip_low, options.clip_high);
-  if (options.clip) clipped.add(rows, parallel, kernels);
   Moments raw = running.total();
   Recipe recipe = make_recipe(options, rows.width, static_cast<double>(rows.count));
-  SPINNEY_TRY(fit_columns(options, rows, raw, clipped.total(), parallel, recipe));
-  return Fitted{std::move(recipe), std::move(raw), std::move(running), std::move(clipped),
-                rows.count};
+  SPINNEY_TRY(fit_columns(options, rows, raw, parallel, recipe));
+  return Fitted{std::move(recipe), std::move(raw), std::move(running), rows.count};
 }
 
 }  // namespace spinney::prepare

@@ -17,7 +17,6 @@ namespace spinney::prepare {
 // What is known of a column before anything is done to it.
 struct ColumnFacts {
   ColumnMoments raw;
-  ColumnMoments clipped;         // of values moved into the clip bounds; if they are given
   std::optional<Sample> sample;  // if the options need the order of values
   std::optional<double> mode;    // if the options need it and a value was seen
 };
@@ -31,7 +30,6 @@ struct Fitted {
   Recipe recipe;
   Moments moments;         // of the values as they came
   RunningMoments running;  // from which one-pass fitting may go on
-  RunningMoments clipped;
   size_t rows;
 };
 

@@ -1,5 +1,5 @@
 // What a preprocessor is asked to do, column by column, in this order:
-// infinities, missing values, outliers, clipping, normalization, offset.
+// infinities, missing values, outliers, normalization, offset, clipping.
 // Each step is fitted on what the steps before it give, as in a chain of scikit-learn's objects.
 #pragma once
 
@@ -53,7 +53,7 @@ struct Options {
   double percentile_low = 1, percentile_high = 99;
   bool clip = false;
   double clip_low = 0, clip_high = 0;
-  double offset = 0;   // added at the end
+  double offset = 0;   // added after normalization
   double epsilon = 0;  // a column whose scale is not above it counts as constant
   uint32_t sketch_size = 2048;
 

@@ -29,7 +29,7 @@ Status check_bounds(const Recipe& recipe) {
     if (!(recipe.low[c] <= recipe.high[c]))
       return corrupt("the preprocessor's outlier bounds of column " + std::to_string(c) +
                      " are not in order");
-  if (recipe.clips && !(recipe.clip_low <= recipe.clip_high))
+  if (recipe.clip != Clip::kNone && !(recipe.clip_low <= recipe.clip_high))
     return corrupt("the preprocessor's clip bounds are not in order");
   return {};
 }

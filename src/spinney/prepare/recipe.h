@@ -11,13 +11,17 @@
 
 namespace spinney::prepare {
 
+// When values are moved into the clip bounds. kFirst is read from files of earlier versions, whose
+// scales were fitted on clipped values; nothing is fitted that way any more.
+enum class Clip : uint8_t { kNone = 0, kFirst = 1, kLast = 2 };
+
 struct Recipe {
   Normalization normalization = Normalization::kNone;
   bool fills_missing = false;
   bool fills_infinite = false;
   bool has_outliers = false;
   bool marks_only = false;  // outliers are left as they are
-  bool clips = false;
+  Clip clip = Clip::kNone;
   bool quantile_normal = false;
   double clip_low = 0, clip_high = 0;
   double offset = 0;

@@ -103,9 +103,11 @@ Result<std::vector<Part>> read_file(std::span<const char> bytes) {
 std::vector<char> write_recipe(const Recipe& recipe) {
   ByteWriter writer;
   writer.number(recipe.normalization);
-  for (const bool flag : {recipe.fills_missing, recipe.fills_infinite, recipe.has_outliers,
-                          recipe.marks_only, recipe.clips, recipe.quantile_normal})
+  for (const bool flag :
+       {recipe.fills_missing, recipe.fills_infinite, recipe.has_outliers, recipe.marks_only})
     writer.number(static_cast<uint8_t>(flag));
+  writer.number(recipe.clip);
+  writer.number(static_cast<uint8_t>(recipe.quantile_normal));
   for (const double value : {recipe.clip_low, recipe.clip_high, recipe.offset})
     writer.number(value);
   writer.number(recipe.quantile_count);
@@ -117,9 +119,11 @@ Result<Recipe> read_recipe(std::span<const char> bytes) {
   ByteReader reader(bytes);
   Recipe recipe;
   recipe.normalization = reader.choice(Normalization::kBoxCox, "the normalization");
-  for (bool* flag : {&recipe.fills_missing, &recipe.fills_infinite, &recipe.has_outliers,
-                     &recipe.marks_only, &recipe.clips, &recipe.quantile_normal})
+  for (bool* flag :
+       {&recipe.fills_missing, &recipe.fills_infinite, &recipe.has_outliers, &recipe.marks_only})
     *flag = reader.flag("a step's mark");
+  recipe.clip = reader.choice(Clip::kLast, "the clipping");
+  recipe.quantile_normal = reader.flag("the quantiles' distribution");
   for (double* value : {&recipe.clip_low, &recipe.clip_high, &recipe.offset})
     *value = reader.number<double>();
   recipe.quantile_count = reader.number<uint32_t>();
@@ -136,7 +140,7 @@ void write_options(ByteWriter& w, const Options& o) {
   w.number(o.outliers);
   w.number(o.outlier_action);
   w.number(static_cast<uint8_t>(o.quantile_normal));
-  w.number(static_cast<uint8_t>(o.clip));
+  w.number(o.clip ? Clip::kLast : Clip::kNone);
   for (const double value :
        {o.robust_low, o.robust_high, o.range_low, o.range_high, o.missing_constant,
         o.infinite_constant, o.infinite_buffer, o.iqr_multiplier, o.zscore, o.percentile_low,
@@ -146,7 +150,7 @@ void write_options(ByteWriter& w, const Options& o) {
   w.number(o.sketch_size);
 }
 
-Options read_options(ByteReader& r) {
+Options read_options(ByteReader& r, Clip& clip) {
   Options o;
   o.normalization = r.choice(Normalization::kBoxCox, "the normalization");
   o.missing = r.choice(Fill::kRange, "the filling of NaN");
@@ -154,7 +158,8 @@ Options read_options(ByteReader& r) {
   o.outliers = r.choice(OutlierRule::kPercentile, "the rule for outliers");
   o.outlier_action = r.choice(OutlierAction::kKeep, "the treatment of outliers");
   o.quantile_normal = r.flag("the quantiles' distribution");
-  o.clip = r.flag("the clipping");
+  clip = r.choice(Clip::kLast, "the clipping");
+  o.clip = clip != Clip::kNone;
   for (double* value :
        {&o.robust_low, &o.robust_high, &o.range_low, &o.range_high, &o.missing_constant,
         &o.infinite_constant, &o.infinite_buffer, &o.iqr_multiplier, &o.zscore, &o.percentile_low,

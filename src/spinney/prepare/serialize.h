@@ -50,6 +50,7 @@ Result<Recipe> read_recipe(std::span<const char> bytes);
 class ByteWriter;
 class ByteReader;
 void write_options(ByteWriter& writer, const Options& options);
-Options read_options(ByteReader& reader);
+// clip: as the file has it, since more follows in files of earlier versions.
+Options read_options(ByteReader& reader, Clip& clip);
 
 }  // namespace spinney::prepare

@@ -40,10 +40,7 @@ void each_finite(const Rows& rows, size_t c, Take&& take) {
 }  // namespace
 
 Statistics::Statistics(const Options& options, size_t width)
-    : options_(options),
-      width_(width),
-      raw_(width, -kInfinity, kInfinity),
-      clipped_(width, options.clip_low, options.clip_high) {}
+    : options_(options), width_(width), raw_(width, -kInfinity, kInfinity) {}
 
 Result<Statistics> Statistics::make(const Options& options, size_t width) {
   SPINNEY_TRY(options.check());
@@ -71,7 +68,6 @@ void Statistics::make_summaries() {
 Statistics Statistics::of(const Options& options, const Fitted& fitted) {
   Statistics statistics(options, fitted.recipe.width());
   statistics.raw_ = fitted.running;
-  statistics.clipped_ = fitted.clipped;
   statistics.rows_ = fitted.rows;
   statistics.can_continue_ = !options.needs_order() && !options.needs_mode();
   return statistics;
@@ -88,7 +84,6 @@ bool Statistics::surely_scalable(const Moments& sum) const {
   const Options& o = options_;
   const bool tame_options = std::abs(o.missing_constant) < kTame &&
                             std::abs(o.infinite_constant) < kTame &&
-                            (!o.clip || (o.clip_low < kTame && o.clip_high > -kTame)) &&
                             std::max(std::abs(o.range_low), std::abs(o.range_high)) < kTame &&
                             o.range_high - o.range_low > 1 / kTame;
   if (!tame_options) return false;
@@ -115,20 +110,17 @@ Status Statistics::update(const Rows& rows, const Parallel& parallel, const Kern
         "reset() and give all rows to partial_fit()");
   SPINNEY_TRY(check_usable());
   if (rows.count == 0) return {};
-  RunningMoments raw = raw_, clipped = clipped_;
+  RunningMoments raw = raw_;
   raw.add(rows, parallel, kernels);
-  if (options_.clip) clipped.add(rows, parallel, kernels);
   if (!surely_scalable(raw.total())) {
     Statistics next = *this;
     next.raw_ = std::move(raw);
-    next.clipped_ = std::move(clipped);
     next.update_summaries(rows, parallel);
     next.rows_ += rows.count;
     return become(std::move(next));
   }
   update_summaries(rows, parallel);
   raw_ = std::move(raw);
-  clipped_ = std::move(clipped);
   rows_ += rows.count;
   return {};
 }
@@ -163,7 +155,6 @@ Status Statistics::merge(const Statistics& other) {
   if (other.rows_ == 0) return {};
   Statistics next = *this;
   next.raw_.merge(other.raw_);
-  next.clipped_.merge(other.clipped_);
   for (size_t c = 0; c < sketches_.size(); ++c) next.sketches_[c].merge(other.sketches_[c]);
   for (size_t c = 0; c < frequencies_.size(); ++c)
     next.frequencies_[c].merge(other.frequencies_[c]);
@@ -174,10 +165,10 @@ Status Statistics::merge(const Statistics& other) {
 Result<Recipe> Statistics::recipe() const {
   if (rows_ == 0) return invalid_argument("no row was seen yet; give one at least");
   SPINNEY_TRY(check_usable());
-  const Moments raw = raw_.total(), clipped = clipped_.total();
+  const Moments raw = raw_.total();
   Recipe recipe = make_recipe(options_, width_, static_cast<double>(rows_));
   for (size_t c = 0; c < width_; ++c) {
-    ColumnFacts facts{raw.column(c), clipped.column(c), {}, {}};
+    ColumnFacts facts{raw.column(c), {}, {}};
     if (!sketches_.empty()) facts.sample = sketches_[c].sample();
     if (!frequencies_.empty() && !frequencies_[c].empty()) facts.mode = frequencies_[c].mode();
     SPINNEY_TRY(fit_column(options_, std::move(facts), c, recipe));

@@ -67,7 +67,7 @@ class Statistics {
   bool can_continue_ = true;
   bool is_spoilt_ = false;  // memory ran out while the summaries changed
   uint64_t rows_ = 0;
-  RunningMoments raw_, clipped_;
+  RunningMoments raw_;
   std::vector<QuantileSketch> sketches_;  // one a column, or none
   std::vector<Frequencies> frequencies_;  // one a column, or none
 };

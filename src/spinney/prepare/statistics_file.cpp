@@ -87,7 +87,6 @@ std::vector<char> Statistics::to_bytes() const {
   writer.number(static_cast<uint8_t>(can_continue_));
   writer.number(rows_);
   write_moments(writer, raw_);
-  if (options_.clip) write_moments(writer, clipped_);
   for (const QuantileSketch& sketch : sketches_) {
     writer.number(sketch.count());
     writer.number(sketch.moves());
@@ -112,7 +111,8 @@ std::vector<char> Statistics::to_bytes() const {
 
 Result<Statistics> Statistics::from_bytes(std::span<const char> bytes) {
   ByteReader reader(bytes);
-  const Options options = read_options(reader);
+  Clip clip = Clip::kNone;
+  const Options options = read_options(reader, clip);
   const auto width = reader.number<uint64_t>();
   const bool can_continue = reader.flag("the mark of statistics that go on");
   const auto rows = reader.number<uint64_t>();
@@ -126,7 +126,10 @@ Result<Statistics> Statistics::from_bytes(std::span<const char> bytes) {
   statistics.can_continue_ = can_continue;
   statistics.rows_ = rows;
   read_moments(reader, width, statistics.raw_);
-  if (options.clip) read_moments(reader, width, statistics.clipped_);
+  if (clip == Clip::kFirst) {  // and moments of clipped values, which nothing is fitted on now
+    RunningMoments clipped(width, options.clip_low, options.clip_high);
+    read_moments(reader, width, clipped);
+  }
   const Moments total = statistics.moments();
   for (size_t c = 0; c < width && reader.ok(); ++c)
     if (total.count[c] + total.missing[c] + total.positive[c] + total.negative[c] !=

@@ -23,8 +23,9 @@ uint32_t flags_of(const Recipe& recipe) {
   if (recipe.fills_missing) flags |= kFillMissing;
   if (recipe.fills_infinite) flags |= kFillInfinite;
   if (recipe.has_outliers && !recipe.marks_only) flags |= kOutliers;
-  if (recipe.clips) flags |= kClip;
-  if (!recipe.is_affine()) return flags;  // the curve adds the offset
+  if (recipe.clip == Clip::kFirst) flags |= kClipFirst;
+  if (!recipe.is_affine()) return flags;  // the curve adds the offset and clips
+  if (recipe.clip == Clip::kLast) flags |= kClipLast;
   if (recipe.offset != 0) flags |= kOffset;
   if (recipe.normalization == Normalization::kMinmax) return flags | kMultiplyAdd;
   if (recipe.normalization != Normalization::kNone) flags |= kSubtractDivide;
@@ -34,15 +35,6 @@ uint32_t flags_of(const Recipe& recipe) {
 size_t repetitions(size_t width) {
   const size_t rows = kVector / std::gcd(width, kVector);
   return rows * width <= kRepeatedEntries ? rows : 1;
-}
-
-// A finite number stays one when it is rounded.
-template <typename T>
-T rounded(double value) {
-  const T near = static_cast<T>(value);
-  if (std::isinf(near) && !std::isinf(value))
-    return std::copysign(std::numeric_limits<T>::max(), near);
-  return near;
 }
 
 // And a scale is not 0 besides.

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string_view>
 
@@ -18,10 +20,11 @@ enum StepFlag : uint32_t {
   kFillMissing = 1,
   kFillInfinite = 2,
   kOutliers = 4,
-  kClip = 8,
+  kClipFirst = 8,
   kSubtractDivide = 16,
   kMultiplyAdd = 32,
   kOffset = 64,
+  kClipLast = 128,
 };
 
 enum Parameter : size_t {
@@ -51,6 +54,15 @@ struct Steps {
   Steps(const Steps&) = delete;
   Steps& operator=(const Steps&) = delete;
 };
+
+// A finite number stays one when it is rounded.
+template <typename T>
+T rounded(double value) {
+  const T near = static_cast<T>(value);
+  if (std::isinf(near) && !std::isinf(value))
+    return std::copysign(std::numeric_limits<T>::max(), near);
+  return near;
+}
 
 // Fills steps from a checked recipe. Curves are no part of it, and with a curve no centre either.
 template <typename T>

@@ -3,6 +3,7 @@
 #include <span>
 
 #include "spinney/prepare/curves.h"
+#include "spinney/prepare/steps.h"
 
 namespace spinney::prepare {
 namespace {
@@ -87,6 +88,12 @@ template <typename T>
 void apply_curve(const Recipe& recipe, const TilePlace& place, T* tile) {
   for (size_t j = 0; j < place.columns; ++j)
     curve_column(recipe, place, place.column + j, tile + j);
+  if (recipe.clip != Clip::kLast) return;
+  const T low = rounded<T>(recipe.clip_low), high = rounded<T>(recipe.clip_high);
+  for (size_t i = 0; i < place.rows * place.columns; ++i) {
+    if (tile[i] < low) tile[i] = low;
+    if (tile[i] > high) tile[i] = high;
+  }
 }
 
 template <typename T>

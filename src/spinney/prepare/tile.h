@@ -54,7 +54,7 @@ void scatter(const T* tile, const TilePlace& place, const Output& out) {
   }
 }
 
-// The recipe's curve and offset, forward over a tile.
+// The recipe's curve, offset and last clipping, forward over a tile.
 template <typename T>
 void apply_curve(const Recipe& recipe, const TilePlace& place, T* tile);
 // Everything that can be undone, backward over a tile.

@@ -39,7 +39,7 @@ Recipe random_recipe(size_t width, Normalization normalization, unsigned steps, 
     recipe.high = recipe.low;
     for (double& value : recipe.high) value += 1.5;
   }
-  recipe.clips = steps & 8;
+  recipe.clip = steps & 8 ? steps & 32 ? Clip::kFirst : Clip::kLast : Clip::kNone;
   recipe.clip_low = -1.25;
   recipe.clip_high = 1.5;
   recipe.offset = steps & 16 ? 0.375 : 0;
@@ -83,11 +83,15 @@ T plainly(const Recipe& r, size_t c, T x) {
     if (before < of(r.low[c])) v = of(r.below[c]);
     if (before > of(r.high[c])) v = of(r.above[c]);
   }
-  if (r.clips && v < of(r.clip_low)) v = of(r.clip_low);
-  if (r.clips && v > of(r.clip_high)) v = of(r.clip_high);
+  const auto clip = [&] {
+    if (v < of(r.clip_low)) v = of(r.clip_low);
+    if (v > of(r.clip_high)) v = of(r.clip_high);
+  };
+  if (r.clip == Clip::kFirst) clip();
   if (r.normalization == Normalization::kStandard) v = (v - of(r.center[c])) / of(r.scale[c]);
   if (r.normalization == Normalization::kMinmax) v = v * of(r.scale[c]) + of(r.center[c]);
   if (r.offset != 0) v = v + of(r.offset);
+  if (r.clip == Clip::kLast) clip();
   return v;
 }
 
@@ -129,7 +133,7 @@ void check_all(size_t width, size_t rows, Normalization normalization, unsigned 
 TEST(Program, EveryInstructionSetDoesWhatTheRecipeSays) {
   for (const size_t width : {1, 3, 7, 8, 16, 28, 33, 600})
     for (const size_t rows : {1, 5, 37})
-      for (unsigned steps = 0; steps < 32; ++steps)
+      for (unsigned steps = 0; steps < 64; ++steps)
         for (const auto normalization :
              {Normalization::kNone, Normalization::kStandard, Normalization::kMinmax}) {
           check_all<float>(width, rows, normalization, steps);
