@@ -53,9 +53,9 @@ bool refuse_type(PyArrayObject* array) {
   return refuse(message);
 }
 
-bool read_array(const BoundModel& bound, PyObject* x, Input& input) {
+// Of two dimensions.
+bool read_array(PyObject* x, const BoundModel& bound, Input& input) {
   auto* array = reinterpret_cast<PyArrayObject*>(x);
-  if (PyArray_NDIM(array) != 2) return refuse_rank(bound, array);
   const int type = PyArray_TYPE(array);
   input.count = static_cast<size_t>(PyArray_DIM(array, 0));
   input.width = static_cast<size_t>(PyArray_DIM(array, 1));
@@ -137,15 +137,28 @@ bool convert_by_numpy(PyArrayObject* array, size_t first, PyArrayObject* filled)
   return PyArray_CopyInto(filled, view) == 0;
 }
 
+// Whatever is no array of two dimensions. Apart, so that those find their way straight.
+[[gnu::noinline]] bool read_other(PyObject* self, const BoundModel& bound, PyObject* x,
+                                  Input& input) {
+  // Arrays of records are tables, whose columns have names.
+  if (PyArray_CheckExact(x) && PyArray_TYPE(reinterpret_cast<PyArrayObject*>(x)) != NPY_VOID)
+    return refuse_rank(bound, reinterpret_cast<PyArrayObject*>(x));
+  input.kept.reset(prepare(self, x));
+  if (!input.kept) return false;
+  if (PyTuple_CheckExact(input.kept.get())) return read_sparse(input.kept.get(), input);
+  if (!PyArray_CheckExact(input.kept.get()))
+    return refuse("spinney.inputs.prepare gave " + std::string(Py_TYPE(input.kept.get())->tp_name));
+  auto* array = reinterpret_cast<PyArrayObject*>(input.kept.get());
+  return PyArray_NDIM(array) == 2 ? read_array(input.kept.get(), bound, input)
+                                  : refuse_rank(bound, array);
+}
+
 }  // namespace
 
 bool read_input(PyObject* self, const BoundModel& bound, PyObject* x, Input& input) {
-  if (PyArray_CheckExact(x)) return read_array(bound, x, input);
-  input.kept.reset(prepare(self, x));
-  if (!input.kept) return false;
-  if (PyArray_CheckExact(input.kept.get())) return read_array(bound, input.kept.get(), input);
-  if (PyTuple_CheckExact(input.kept.get())) return read_sparse(input.kept.get(), input);
-  return refuse("spinney.inputs.prepare gave " + std::string(Py_TYPE(input.kept.get())->tp_name));
+  if (PyArray_CheckExact(x) && PyArray_NDIM(reinterpret_cast<PyArrayObject*>(x)) == 2)
+    return read_array(x, bound, input);
+  return read_other(self, bound, x, input);
 }
 
 size_t conversion_rows(const Input& input) {

@@ -19,7 +19,7 @@ _NAMES_SHOWN = 6
 @np.errstate(over="ignore")  # a double beyond float32 is infinity to XGBoost, silently
 def to_rows(model, table: Table) -> np.ndarray:
     """The table's columns in the model's order, as one array."""
-    order = _order(model, table.names)
+    order = _order(model, table.names, table.what)
     dtype = np.float32 if model.source["library"] == "xgboost" else np.float64
     whole = None if model.categories else table.as_array(dtype)
     if whole is not None:
@@ -36,38 +36,46 @@ def to_rows(model, table: Table) -> np.ndarray:
     return rows
 
 
-def _order(model, names: list[str]) -> list[int] | None:
+def _order(model, names: list[str], what: str) -> list[int] | None:
     """Positions in the frame of the model's features; None if they are in order already."""
-    wanted = list(model.feature_names)
-    if model.source["library"] == "lightgbm":
-        # It writes spaces as underscores, and gives columns without a name a number.
-        if wanted == [f"Column_{i}" for i in range(len(wanted))]:
-            wanted = []
-        names = [name.replace(" ", "_") for name in names]
-        wanted = [name.replace(" ", "_") for name in wanted]
+    wanted, names = names_to_match(model, names)
     if not wanted or names == wanted:
         return None
     position = {name: i for i, name in enumerate(names)}
     if len(position) != len(names):
         repeated = sorted({name for name in names if names.count(name) > 1})
-        raise InvalidInputError(f"the frame has more than one column named {_listed(repeated)}")
+        raise InvalidInputError(f"the {what} has more than one column named {listed(repeated)}")
     missing = [name for name in wanted if name not in position]
     known = set(wanted)
     extra = [name for name in names if name not in known]
     if missing or extra:
         parts = []
         if missing:
-            parts.append(f"lacks {_listed(missing)}")
+            parts.append(f"lacks {listed(missing)}")
         if extra:
-            parts.append(f"has {_listed(extra)}, which the model was not trained on")
-        raise InvalidInputError(f"the frame {' and '.join(parts)}")
+            parts.append(f"has {listed(extra)}, which the model was not trained on")
+        raise InvalidInputError(f"the {what} {' and '.join(parts)}")
     return [position[name] for name in wanted]
 
 
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in names[:_NAMES_SHOWN])
+def names_to_match(model, names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The model's names, none if columns go by position, and those given; both comparable."""
+    wanted, names = list(model.feature_names or ()), list(names)
+    if model.source["library"] == "lightgbm":
+        # It writes spaces as underscores, and gives columns without a name a number.
+        names = [name.replace(" ", "_") for name in names]
+        wanted = [name.replace(" ", "_") for name in wanted]
+        numbered = wanted == [f"Column_{i}" for i in range(len(wanted))]
+        if numbered and not set(wanted) <= set(names):
+            wanted = []
+    return wanted, names
+
+
+def listed(names: Sequence[str], shown=repr) -> str:
+    """The first of them, for a message, and how many more there are."""
+    first = ", ".join(shown(name) for name in names[:_NAMES_SHOWN])
     more = len(names) - _NAMES_SHOWN
-    return f"{shown} and {more} more" if more > 0 else shown
+    return f"{first} and {more} more" if more > 0 else first
 
 
 def _known_categories(model, columns) -> dict:

@@ -12,7 +12,7 @@ import numpy as np
 
 from spinney import sparse_rows
 from spinney.exceptions import InvalidInputError
-from spinney.frames import to_rows
+from spinney.rows import LISTS, has_labels, in_order, labelled
 from spinney.tables import adopt
 
 
@@ -21,18 +21,51 @@ def prepare(model, x):
 
     Nothing is copied that can be read in place.
     """
+    if type(x) in (list, tuple) and not has_labels(x):
+        return _array_like(model, np.asarray, x)
     if isinstance(x, np.ma.MaskedArray):
         return _masked(x)
-    if isinstance(x, np.ndarray):
+    if isinstance(x, np.ndarray) and x.dtype.kind != "V":
         return np.asarray(x)
     if _is_sparse(x):
         return _sparse(model, x)
     table = adopt(x)
+    if table is None:
+        table = labelled(x)
+        if table is not None and table.single:
+            raise InvalidInputError(f"x is one row ({_type_name(x)}); give rows, for one row [x]")
     if table is not None:
-        return to_rows(model, table)
+        return in_order(model, table)
     if isinstance(x, (str, bytes, bytearray, dict, set)) or x is None:
-        raise InvalidInputError(_wanted(model, x))
-    return _array_like(model, x)
+        raise InvalidInputError(_wanted(model, x) + _advice(x))
+    masked = isinstance(x, LISTS) and has_labels(x)
+    return _array_like(model, _unmasked if masked else np.asarray, x)
+
+
+def one_row(model, x):
+    """One row that was given by itself, as an array of shape (1, n_features); None if x is none.
+
+    A flat row of numbers goes by position, one whose values have labels by these.
+    """
+    table = labelled(x)
+    if table is not None:
+        return in_order(model, table) if table.single else None
+    try:
+        array = _masked(x) if isinstance(x, np.ma.MaskedArray) else np.asarray(x)
+    except Exception:  # rows of several lengths
+        return None
+    width = model.n_features
+    if array.ndim != 1 or array.dtype.kind not in "biuf" or width not in (None, len(array)):
+        return None
+    return array.reshape(1, -1)
+
+
+def by_name(model, x):
+    """x as an array in the model's order if its values have names, and x itself otherwise."""
+    table = adopt(x)
+    if table is None:
+        table = labelled(x)
+    return x if table is None else in_order(model, table)
 
 
 def _wanted(model, x):
@@ -51,19 +84,50 @@ def _type_name(x):
     )
 
 
-def _array_like(model, x):
+def _advice(x):
+    return "; for one row give pandas.DataFrame([x])" if isinstance(x, dict) else ""
+
+
+def _unmasked(rows):
+    """A list of rows some of which are masked, which numpy.asarray would forget."""
+    return _masked(np.ma.stack([np.ma.asarray(row) for row in rows]))
+
+
+def _array_like(model, make, x):
     """Lists, and whatever offers numpy a view of itself (tensors, buffers)."""
     try:
-        array = np.asarray(x)
+        array = make(x)
     except Exception as error:
         raise InvalidInputError(f"{_wanted(model, x)}, which numpy refuses: {error}") from error
-    if array.dtype == object and not isinstance(x, (list, tuple)):
-        raise InvalidInputError(_wanted(model, x))
+    if array.dtype == object:
+        raise InvalidInputError(_wanted(model, x) + _what_it_holds(x))
+    if array.ndim == 1 and isinstance(x, (list, tuple)):
+        raise InvalidInputError(
+            f"expected a 2-D array of shape (rows, {model.n_features}), but x is a flat "
+            f"{_type_name(x)} of {len(x)} values; for one row give [x]"
+        )
     return np.asarray(array)
+
+
+def _what_it_holds(x):
+    """Of a list that numpy makes no numbers of: the first thing that is none, and what to do."""
+    if not isinstance(x, (list, tuple)):
+        return ""
+    if x and isinstance(x[0], dict):
+        return " of dicts; give pandas.DataFrame(x)"
+    cells = (cell for row in x for cell in (row if isinstance(row, (list, tuple)) else [row]))
+    for cell in cells:
+        if cell is None:
+            return " that holds None; for a missing value give float('nan')"
+        if not isinstance(cell, (bool, int, float, np.number, np.bool_, np.ndarray)):
+            return f" that holds a {_type_name(cell)}"
+    return " that numpy makes no numbers of"
 
 
 def _masked(x):
     """Masked cells are missing."""
+    if x.dtype.names:
+        raise InvalidInputError("expected numbers, but x is a masked array of named fields")
     if not np.ma.is_masked(x):
         return np.asarray(x.data)
     if x.dtype.kind not in "biuf":

@@ -28,8 +28,14 @@ class Labels(NamedTuple):
 class Table(ABC):
     """What to_rows() asks of a frame, whichever library it is from."""
 
+    what = "frame"  # what messages call it
+    single = False  # whether it is one row that was given by itself
+    titles: frozenset[str] = frozenset()  # names of the rows themselves
     names: list[str]
     n_rows: int
+
+    def __len__(self):
+        return self.n_rows
 
     @abstractmethod
     def column(self, i: int):
@@ -46,14 +52,11 @@ class Table(ABC):
 
 def adopt(x) -> Table | None:
     """x as a Table, or None if it is no frame. Imports no library that x is not from."""
+    if isinstance(x, Table):
+        return x
     pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(x, pandas.DataFrame):
         return PandasTable(x, pandas)
-    if pandas is not None and isinstance(x, pandas.Series):
-        raise InvalidInputError(
-            "expected a frame, but x is a pandas Series; for one row give frame.iloc[[i]], "
-            "for one feature series.to_frame()"
-        )
     polars = sys.modules.get("polars")
     if polars is not None and isinstance(x, polars.DataFrame):
         return PolarsTable(x, polars)

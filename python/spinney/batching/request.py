@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from spinney.exceptions import InvalidInputError, QueueFullError
+from spinney.rows import labelled
+from spinney.tables import adopt
 
 _log = logging.getLogger("spinney.batching")
 _FUTURE_METHODS = (
@@ -137,7 +139,10 @@ def refuse_masks(array):
 def rows_of(features):
     """Features as an array of rows, at least two-dimensional; refuses what has no rows."""
     refuse_masks(features)
-    array = features if type(features) is np.ndarray else _as_array(features)
+    array = features
+    if type(features) is not np.ndarray:
+        _refuse_names(features)
+        array = _as_array(features)
     if array.ndim == 1:
         array = array.reshape(1, -1)
     elif array.ndim == 0:
@@ -147,6 +152,15 @@ def rows_of(features):
     if array.dtype == object:
         raise InvalidInputError("features are of dtype object; give numbers")
     return array
+
+
+def _refuse_names(features):
+    """A batch is an array, in which nobody finds a column by its name any more."""
+    if adopt(features) is not None or labelled(features) is not None:
+        raise InvalidInputError(
+            f"features are a {type(features).__name__}, whose names are lost in a batch; give an "
+            "array of the columns in the order that the function expects"
+        )
 
 
 def _as_array(features):

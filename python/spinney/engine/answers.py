@@ -7,6 +7,7 @@ from time import perf_counter
 import numpy as np
 
 from spinney.engine.collaborators import collaborator, is_replaced
+from spinney.rows import has_labels
 
 # Larger rows are not kept: a key holds every byte of them.
 KEY_BYTES_MAX = 1 << 16
@@ -57,7 +58,7 @@ class Answers:
             self._rest -= 1
             return features, None
         if type(features) is not np.ndarray:
-            if type(features) not in (list, tuple):
+            if type(features) not in (list, tuple) or has_labels(features):
                 return features, None
             try:
                 features = np.asarray(features)

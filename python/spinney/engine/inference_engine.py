@@ -23,6 +23,7 @@ from spinney.exceptions import (
     ThrottledError,
 )
 from spinney.faults import contained, is_the_users
+from spinney.inputs import by_name
 
 _log = logging.getLogger("spinney.engine")
 _NORMAL = BatchPriority.NORMAL
@@ -108,7 +109,8 @@ class InferenceEngine(Loads):
         """(True, result, metadata), or (False, None, {"error": message}): bad input never raises.
 
         features: rows as Model.predict takes them; one flat row of n_features numbers counts as one
-            row.
+            row, and so does a row whose values have labels (a pandas Series, a namedtuple), which
+            are found by these. A column is refused.
         model, version: which one; None is the model that was loaded without a name, or else first.
         result: what the trained object's own predict gives, or its predict_proba with
             return_probabilities.
@@ -142,10 +144,10 @@ class InferenceEngine(Loads):
         if parts.scale is not None or parts.quantize is not None:
             try:
                 if parts.scale is not None:
-                    features = parts.scale(features)
+                    features = parts.scale(features, served)
                     scaling = perf_counter() - started
                 if parts.quantize is not None:
-                    features, loss = parts.quantize(features)
+                    features, loss = parts.quantize(features, served)
                     quantizing = perf_counter() - started - scaling
                     more = loss if more is None else {**more, **loss}
             except BaseException as error:
@@ -246,7 +248,7 @@ class InferenceEngine(Loads):
         keep = key = loss = None
         if parts.scale is not None or parts.quantize is not None:
             try:
-                features, loss = parts.preparation.prepared(features)
+                features, loss = parts.preparation.prepared(features, served)
             except BaseException as error:
                 if is_the_users(error):
                     raise
@@ -254,7 +256,7 @@ class InferenceEngine(Loads):
                 return _core.settled_future(None, contained(error, "the preprocessor"))
         try:
             if parts.batcher is not None and served is self._served:
-                return parts.batch(features, level, timeout_ms)
+                return parts.batch(by_name(served.model, features), level, timeout_ms)
             if parts.answers is not None:
                 features, key = parts.answers.key(served, features)
                 if key is not None:

@@ -7,11 +7,17 @@ import numpy as np
 from spinney.configs import QuantizationConfig
 from spinney.engine.collaborators import collaborator
 from spinney.exceptions import InvalidInputError, UnsupportedOptionError
+from spinney.inputs import by_name
+from spinney.preprocessing.columns import as_array
 from spinney.quantization import input_loss
+from spinney.rows import has_labels, labelled
 
 
 class Preparation:
-    """scale: rows -> rows, or None; quantize: rows -> (rows, what that lost), or None."""
+    """scale: (rows, served) -> rows, or None; quantize: the same, and what that lost, or None.
+
+    served: the ServedModel that is asked, which tells how columns are called.
+    """
 
     def __init__(self, config):
         self.quantizer = self.quantize = self.scale = self._preprocessor = None
@@ -41,16 +47,21 @@ class Preparation:
         self._preprocessor = preprocessor
         self.scale = None if preprocessor is None else self._scale
 
-    def prepared(self, features):
+    def prepared(self, features, served):
         """(rows, what quantizing them lost, or None)."""
         if self.scale is not None:
-            features = self.scale(features)
-        return (features, None) if self.quantize is None else self.quantize(features)
+            features = self.scale(features, served)
+        return (features, None) if self.quantize is None else self.quantize(features, served)
 
-    def _scale(self, features):
+    def _scale(self, features, served):
         # Nearly all rows come as this, and the rest of the call is a quarter of a microsecond.
         if type(features) is not np.ndarray or features.ndim != 2:
             features = _as_rows(features)
+            if not isinstance(features, np.ndarray):
+                return self._scale_named(features, served.model)
+        return self._transformed(features)
+
+    def _transformed(self, features):
         rows = self._preprocessor.transform(features)
         if len(rows) != len(features):
             raise InvalidInputError(
@@ -59,14 +70,30 @@ class Preparation:
             )
         return rows
 
-    def _quantize(self, features):
+    def _scale_named(self, features, model):
+        """What comes out has no names any more, so it is put in the model's own order."""
+        names, wanted = getattr(self._preprocessor, "_names", None), list(model.feature_names or ())
+        if not isinstance(names, list):  # it goes by position, and so must what it is given
+            return self._transformed(as_array(features, wanted, None)[0] if wanted else features)
+        rows = self._transformed(features)
+        if wanted == names or sorted(wanted) != sorted(names):
+            return rows
+        return rows[:, [names.index(name) for name in wanted]]
+
+    def _quantize(self, features, served):
+        if type(features) is not np.ndarray:
+            features = by_name(served.model, features)  # what comes out has no names any more
         rows = _as_rows(features)
         restored = self.quantizer.quantize_dequantize(rows)
         return restored, input_loss(rows, restored)
 
 
 def _as_rows(features):
-    rows = np.asarray(features) if type(features) in (list, tuple) else features
+    rows = labelled(features)
+    if rows is not None:
+        return rows
+    plain = type(features) in (list, tuple) and not has_labels(features)
+    rows = np.asarray(features) if plain else features
     if isinstance(rows, np.ndarray) and rows.ndim == 1:
         rows = rows.reshape(1, -1)
     return rows

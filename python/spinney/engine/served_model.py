@@ -12,6 +12,7 @@ from spinney.configs import ModelType
 from spinney.engine.parcels import Parcel, answer, opened
 from spinney.engine.rank_keys import rank_key_for
 from spinney.exceptions import InvalidInputError, ModelFailedError, UnsupportedModelError
+from spinney.inputs import one_row
 from spinney.loading import load
 from spinney.quantization import quantize_for_engine
 
@@ -143,15 +144,8 @@ class ServedModel:
         return Parcel(rows, count)
 
     def flat_row(self, features):
-        """One flat row of numbers as an array of one row, or None."""
-        try:
-            array = np.asarray(features)
-        except Exception:  # rows of several lengths
-            return None
-        width = self.n_features
-        if array.ndim != 1 or array.dtype.kind not in "biuf" or width not in (None, len(array)):
-            return None
-        return array.reshape(1, -1)
+        """One row that was given by itself, as an array of one row, or None."""
+        return one_row(self.model, features)
 
     def __str__(self):
         return f"{self.name} {self.version}"
@@ -167,7 +161,7 @@ def _may_be_flat(features):
     if type(features) in _FLAT:
         return True
     shape = getattr(features, "shape", None)
-    return shape is None or (isinstance(shape, tuple) and len(shape) == 1)
+    return shape is None or (isinstance(shape, tuple) and len(shape) < 2)
 
 
 def _submit_python(submit, rows, level, timeout_ms, keep, key):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from spinney.frames import to_rows
 from spinney.inputs import prepare
 from spinney.preprocessing.errors import InputValidationError, raised_as
+from spinney.rows import in_order, labelled
 from spinney.tables import adopt
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -37,9 +37,12 @@ def as_array(x, names, width):
         if type(x) is not np.ndarray:
             columns = _Columns(names, width)
             table = adopt(x)
+            if table is None:
+                rows = labelled(x)
+                table = None if rows is None or rows.single else rows
             if table is not None:
                 found = names or list(table.names)
-                x = to_rows(columns, table)
+                x = in_order(columns, table)
             else:
                 x = prepare(columns, x)
     if isinstance(x, tuple):

@@ -1,0 +1,237 @@
+"""What is a row and what is a column: one rule for values that carry labels.
+
+One row is one value for each feature. Labels that are text name features, and values are found by
+them as a frame's columns are. Labels that are numbers or dates name rows, so that what carries them
+is a column, which is never taken for a row. docs/python-api.md has the rule in full.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from typing import Any, Callable, NamedTuple, Sequence
+
+import numpy as np
+
+from spinney.exceptions import InvalidInputError
+from spinney.frames import listed, to_rows
+from spinney.tables import Labels, Table
+
+_PLAIN = frozenset([int, float, bool, str, list, tuple, np.ndarray, np.float64, np.float32])
+LISTS = (list, tuple, deque)
+
+
+class Row(NamedTuple):
+    """One row. name: what it is called itself, such as a Series' name, or None."""
+
+    labels: Sequence[str]
+    values: Sequence[Any]
+    name: Any = None
+
+
+class LabelledRows(Table):
+    """Rows that bring a label with each value, as a table. single: one row, not a list of rows."""
+
+    what = "row"
+
+    def __init__(self, rows: Sequence[Row], single: bool):
+        self.names = [str(label) for label in rows[0].labels]
+        self.n_rows = len(rows)
+        self.single = single
+        self.titles = frozenset(row.name for row in rows if isinstance(row.name, str))
+        self._rows = [_in_order(row, rows[0].labels) for row in rows]
+
+    def as_array(self, mixed_type):
+        first = self._rows[0]
+        if not isinstance(first, np.ndarray) or first.dtype.kind not in "biuf":
+            return None
+        alike = all(isinstance(r, np.ndarray) and r.dtype == first.dtype for r in self._rows)
+        return np.stack(self._rows) if alike else None
+
+    def column(self, i):
+        values = [row[i] for row in self._rows]
+        return _numbers_or_labels(self.names[i], values)
+
+
+class Records(Table):
+    """A numpy array of named fields."""
+
+    what = "array"
+
+    def __init__(self, array):
+        self._array = array
+        self.names = list(array.dtype.names)
+        self.n_rows = len(array)
+
+    def column(self, i):
+        values = self._array[self.names[i]]
+        if values.ndim != 1:
+            raise InvalidInputError(f"field {self.names[i]!r} holds {values.dtype} arrays")
+        return values if values.dtype.kind in "biuf" else _numbers_or_labels(self.names[i], values)
+
+
+def labelled(x) -> LabelledRows | Records | None:
+    """The row, or the list of rows, whose values x gives labels; None if x is nothing of the kind.
+
+    InvalidInputError for a column of any library, and for lists of rows with different labels.
+    """
+    kind = type(x)
+    if isinstance(x, LISTS) and not hasattr(kind, "_fields"):
+        return _several(x)
+    if isinstance(x, np.ndarray):
+        fields = x.dtype.names and x.ndim == 1 and not isinstance(x, np.ma.MaskedArray)
+        return Records(np.asarray(x)) if fields else None
+    if kind in _PLAIN:
+        return None
+    read = _reader(kind)
+    row = read(x) if read else None
+    return None if row is None else LabelledRows([row], single=True)
+
+
+def has_labels(x: Sequence[Any]) -> bool:
+    """Whether some item of a list needs more than numpy.asarray, which would lose its labels."""
+    if _PLAIN.issuperset(map(type, x)):
+        return False
+    kinds = set(map(type, x)) - _PLAIN
+    return any(issubclass(kind, np.ma.MaskedArray) or _reader(kind) for kind in kinds)
+
+
+def in_order(model, table) -> np.ndarray:
+    """The rows of labelled() in the model's order."""
+    names = set(model.feature_names or ())
+    for title in sorted(table.titles & names):
+        raise InvalidInputError(
+            f"x is a pandas Series that is named like the feature {title!r}: a column, where a row "
+            "is expected; for one row give frame.iloc[[i]]"
+        )
+    return to_rows(model, table)
+
+
+def _several(x) -> LabelledRows | None:
+    if not has_labels(x):
+        return None
+    rows = []
+    for item in x:
+        read = None if type(item) in _PLAIN else _reader(type(item))
+        rows.append(read(item) if read else None)
+    found = [row for row in rows if row is not None]
+    if not found:
+        return None
+    if len(found) < len(rows):
+        raise InvalidInputError("some of the rows have labels and others have none")
+    return LabelledRows(found, single=False)
+
+
+def _in_order(row: Row, labels: Sequence[str]) -> Sequence[Any]:
+    """The row's values in the order of these labels."""
+    if list(row.labels) == list(labels):
+        return row.values
+    place = {label: i for i, label in enumerate(row.labels)}
+    if len(place) != len(row.labels) or set(place) != set(labels):
+        raise InvalidInputError(
+            f"the rows have different labels: {listed(list(labels))}, and {listed(row.labels)}"
+        )
+    if isinstance(row.values, np.ndarray):
+        return row.values[[place[label] for label in labels]]
+    return [row.values[place[label]] for label in labels]
+
+
+def _numbers_or_labels(name: str, values: Sequence[Any]):
+    """A column's values as numbers, NaN where missing, or as Labels."""
+    if any(np.ndim(value) for value in values):
+        raise InvalidInputError(f"the value of {name!r} is no single number")
+    kept = [np.nan if _is_missing(value) else value for value in values]
+    if all(isinstance(value, (bool, int, float, np.bool_, np.number)) for value in kept):
+        array = np.asarray(kept)
+        return array if array.dtype.kind in "biuf" else array.astype(np.float64)
+    return Labels([None if _is_missing(value) else value for value in values], "object")
+
+
+def _is_missing(value) -> bool:
+    return value is None or type(value).__name__ in ("NAType", "NaTType")
+
+
+# How one object of a type is read: a function of it that gives a Row, or None where it has no
+# labels after all, or raises for a column.
+
+
+def _reader(kind: type) -> Callable[[Any], Row | None] | None:
+    for library, names, read in _READERS:
+        module = sys.modules.get(library)
+        if module is not None and any(issubclass(kind, getattr(module, name)) for name in names):
+            return read
+    if issubclass(kind, np.void):
+        return _record
+    if hasattr(kind, "_fields") and hasattr(kind, "__len__"):
+        return _named_tuple
+    return None
+
+
+def _series(x):
+    labels = list(x.index)
+    if x.index.nlevels > 1 or not all(isinstance(label, str) for label in labels):
+        raise InvalidInputError(
+            f"x is a pandas Series whose labels are {_some(labels)}: a column, where a row is "
+            "expected, whose labels are the features' names; for one row give frame.iloc[[i]], for "
+            "one feature series.to_frame(), for values without labels series.to_numpy()"
+        )
+    return Row(labels, x.to_numpy() if isinstance(x.dtype, np.dtype) else x.tolist(), x.name)
+
+
+def _some(labels):
+    return f"{listed(labels[:3])}" + (" …" if len(labels) > 3 else "") if labels else "none"
+
+
+def _pandas_values(x):
+    raise InvalidInputError(
+        f"x is a pandas {type(x).__name__}, the values of a column, where a row is expected; for "
+        "one row give frame.iloc[[i]], for values without labels x.to_numpy()"
+    )
+
+
+def _polars_series(x):
+    if type(x.dtype).__name__ == "Array":
+        return None  # each value is a row
+    raise InvalidInputError(
+        "x is a polars Series: a column, where a row is expected; for one row give "
+        "frame[i], for one feature series.to_frame(), for values without labels x.to_numpy()"
+    )
+
+
+def _arrow_values(x):
+    raise InvalidInputError(
+        f"x is a pyarrow {type(x).__name__}: a column, where a row is expected; for one row give "
+        "table.slice(i, 1), for values without labels x.to_numpy()"
+    )
+
+
+def _arrow_struct(x):
+    found = x.as_py()
+    return None if found is None else Row(list(found), list(found.values()))
+
+
+def _sqlite_row(x):
+    return Row(x.keys(), tuple(x))
+
+
+def _record(x):
+    names = x.dtype.names
+    return Row(names, [x[name] for name in names]) if names else None
+
+
+def _named_tuple(x):
+    fields = x._fields
+    if not isinstance(fields, (tuple, list)) or len(fields) != len(x):
+        return None
+    return Row(list(fields), tuple(x))
+
+
+_READERS = (
+    ("pandas", ("Series",), _series),
+    ("pandas", ("Index",), _pandas_values),
+    ("pandas.api.extensions", ("ExtensionArray",), _pandas_values),
+    ("polars", ("Series",), _polars_series),
+    ("pyarrow", ("Array", "ChunkedArray"), _arrow_values),
+    ("pyarrow", ("StructScalar",), _arrow_struct),
+    ("sqlite3", ("Row",), _sqlite_row),
+)
