@@ -150,7 +150,7 @@ def test_output_is_quiet_when_piped(files):
         (["predict", "rows.csv", "rows.csv"], "rows.csv"),
         (["predict", "model.json", "wide.npy"], "shape (rows, 3), found (2, 4)"),
         (["predict", "model.json", "text.csv"], "tall"),
-        (["predict", "model.json", "narrow.csv"], "expected 3 columns, found 2"),
+        (["predict", "model.json", "narrow.csv"], "no column for the feature 'height, cm'"),
         (["predict", "model.json", "rows.npy", "-o", "out.xls"], "out.xls"),
         (["predict", "model.json", "rows.npy", "-o", "no/out.csv"], "there is no folder"),
         (["predict", "model.json", "rows.npy", "--threads", "-1"], "--threads"),

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 
 from spinney.cli.chart import save_times
-from spinney.cli.data import read_chunks
+from spinney.cli.data import add_data_arguments, read_chunks, reading_of
 from spinney.cli.errors import UserError
 from spinney.cli.hard_rows import plain_rows
 from spinney.cli.models import load_model
@@ -38,6 +38,7 @@ def _sizes(text):
 def add_arguments(parser):
     parser.add_argument("model", help="a model file")
     parser.add_argument("--data", metavar="ROWS", help=".csv, .tsv, .npy or .parquet file")
+    add_data_arguments(parser)
     parser.add_argument("--rows", default="1,64,10000", help="rows in a call (1,64,10000)")
     parser.add_argument("--seconds", type=float, default=0.5, help="time for each measurement")
     parser.add_argument("--chart", metavar="OUT", help="write a chart, .png or .svg")
@@ -50,7 +51,7 @@ def _rows(arguments, model, most):
     if not arguments.data:
         return plain_rows(model, min(most * 4, 40_960))
     parts, count = [], 0
-    for part in read_chunks(arguments.data, model):
+    for part in read_chunks(arguments.data, model, None, reading_of(arguments)):
         parts.append(np.asarray(part, np.float32))
         count += len(part)
         if count >= most * 4:

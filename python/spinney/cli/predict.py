@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spinney.cli.data import read_chunks
+from spinney.cli.data import add_data_arguments, read_chunks, reading_of
 from spinney.cli.errors import UserError
 from spinney.cli.models import load_model
 from spinney.cli.output import open_output
@@ -15,15 +15,17 @@ EXAMPLES = """examples:
   spinney predict model.pkl rows.parquet -o out.parquet
   spinney predict model.txt rows.npy -o proba.npy --proba
 
-Columns are matched by name where the file and the model have names, else by position. In CSV
-files an empty field, NA, NaN, null or ? is a missing value; a first line that is not all numbers
-is a header. Files of any length are read in chunks of bounded size."""
+Columns are matched by name where the file and the model have names, and names that do not fit are
+refused unless --by-position is said; else by position. In CSV files an empty field, NA, NaN, null
+or ? is a missing value; a first line of text, of the model's names, or of 0,1,2,… is a header.
+Files of any length are read in chunks of bounded size."""
 
 
 def add_arguments(parser):
     parser.add_argument("model", help="a model file")
     parser.add_argument("data", help="rows: a .csv, .tsv, .npy or .parquet file")
     parser.add_argument("-o", "--output", metavar="OUT", help=".csv, .npy or .parquet file")
+    add_data_arguments(parser)
     kinds = parser.add_mutually_exclusive_group()
     kinds.add_argument("--proba", action="store_true", help="class probabilities")
     kinds.add_argument("--raw", action="store_true", help="raw scores, before the link")
@@ -52,7 +54,7 @@ def run(arguments):
     progress = Progress(not arguments.quiet)
     writer, failed = None, True
     try:
-        for rows in read_chunks(arguments.data, model, progress.at):
+        for rows in read_chunks(arguments.data, model, progress.at, reading_of(arguments)):
             values = np.asarray(call(rows, num_threads=arguments.threads or None))
             values = values.reshape(len(rows), -1)
             if writer is None:

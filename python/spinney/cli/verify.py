@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from spinney.cli.bounds import Bound, bounds_of
-from spinney.cli.data import read_chunks
+from spinney.cli.data import add_data_arguments, read_chunks, reading_of
 from spinney.cli.errors import UserError
 from spinney.cli.hard_rows import hard_rows
 from spinney.cli.models import load_model
@@ -30,6 +30,7 @@ METHODS = ("predict_raw", "decision_function", "score_samples", "predict_proba",
 def add_arguments(parser):
     parser.add_argument("model", help="a model file")
     parser.add_argument("--data", metavar="ROWS", help=".csv, .tsv, .npy or .parquet file")
+    add_data_arguments(parser)
     parser.add_argument("--rows", type=int, default=10_000, help="rows to make without --data")
     parser.add_argument("--seed", type=int, default=0, help="of the rows that are made")
     parser.add_argument("--trusted", action="store_true", help="the model file may be unpickled")
@@ -129,7 +130,7 @@ def run(arguments):
     original = open_original(arguments.model, model, arguments.trusted)
     progress = Progress(not arguments.quiet)
     if arguments.data:
-        chunks = read_chunks(arguments.data, model, progress.at)
+        chunks = read_chunks(arguments.data, model, progress.at, reading_of(arguments))
         what = arguments.data
     else:
         rows, what = made_rows(model, original, arguments)
