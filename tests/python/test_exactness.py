@@ -25,6 +25,77 @@ def test_big_endian_arrays_are_read_as_their_numbers(x, order):
     assert_same(spinney.load(fitted).predict(rows), fitted.predict(native))
 
 
+def trained(x):
+    """(fitted object, Model, what it answers) of each library, on a frame of named columns."""
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(x, columns=["a", "b", "c d", "e"])
+    target = x[:, 0] + 3 * x[:, 1]
+    booster = lightgbm.train({"verbose": -1, "num_threads": 1}, lightgbm.Dataset(frame, target), 9)
+    for fitted in (
+        booster,
+        lightgbm.LGBMRegressor(n_estimators=5, verbose=-1, n_jobs=1).fit(frame, target),
+        xgboost.XGBRegressor(n_estimators=5, n_jobs=1).fit(frame, target),
+        HistGradientBoostingRegressor(max_iter=5).fit(frame, target),
+        RandomForestRegressor(5, random_state=0).fit(frame, target),
+    ):
+        yield frame, fitted, spinney.load(fitted)
+
+
+def test_frames_in_another_order_go_by_name(x):
+    for frame, fitted, model in trained(x):
+        turned = frame[["e", "c d", "a", "b"]]
+        expected = fitted.predict(frame)
+        assert_same(model.predict(turned), expected)
+        if "lightgbm" in type(fitted).__module__:  # by position, with columns that are others
+            plain = fitted.predict(turned.to_numpy())
+            assert_same(np.asarray(fitted.predict(turned, validate_features=False)), plain)
+            assert not np.array_equal(plain, expected)
+        else:
+            with pytest.raises(ValueError, match=r"(?i)feature"):
+                fitted.predict(turned)
+        for other in (frame.rename(columns={"e": "f"}), frame[["a", "b", "e"]]):
+            with pytest.raises(spinney.InvalidInputError, match=r"the frame lacks 'e|'c"):
+                model.predict(other)
+
+
+def test_rows_with_labels_go_by_these(x):
+    for frame, fitted, model in trained(x):
+        turned = frame[["e", "c d", "a", "b"]]
+        rows = [turned.iloc[i] for i in range(5)]
+        assert_same(model.predict(rows), fitted.predict(frame[:5]))
+
+
+def test_masked_cells_are_missing(x):
+    masked = np.ma.masked_array(x, mask=np.abs(x) > 1)
+    filled = masked.filled(np.nan)
+    for frame, fitted, model in trained(x):
+        if isinstance(fitted, RandomForestRegressor):
+            continue  # which refuses missing values in its older versions
+        names = frame.columns
+        holes = fitted.predict(type(frame)(filled, columns=names))
+        assert_same(model.predict(masked), holes)
+        if "xgboost" not in type(fitted).__module__:  # what it does varies with its version
+            beneath = np.asarray(fitted.predict(masked))
+            assert not np.array_equal(beneath, holes)
+            assert_same(beneath, fitted.predict(x))
+
+
+def test_nulls_are_missing_to_all_alike(x):
+    whole = np.round(10 * x)
+    for frame, fitted, model in trained(whole):
+        if isinstance(fitted, RandomForestRegressor):
+            continue
+        frame = frame.mask(frame > 9)
+        nullable = frame.astype({"a": "Int64", "b": "Float64", "c d": "Int16"})
+        expected = fitted.predict(frame)
+        assert_same(model.predict(nullable), expected)
+        try:
+            theirs = fitted.predict(nullable)
+        except (TypeError, ValueError):
+            continue  # older versions take no nullable columns
+        assert_same(np.asarray(theirs), expected)
+
+
 def test_tiny_numbers_in_sparse_rows_count_as_zero(x):
     rows = np.where(np.abs(x) < 1, 0, x)
     data = lightgbm.Dataset(rows, x[:, 0])
