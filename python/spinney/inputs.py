@@ -69,10 +69,15 @@ def by_name(model, x):
 
 
 def _wanted(model, x):
+    columns = "columns" if model.n_features is None else f"{model.n_features} columns"
     return (
-        f"expected {model.n_features} columns of numbers as a 2-D array, a data frame, an arrow "
-        f"table or a scipy sparse matrix, but x is a {_type_name(x)}"
+        f"expected {columns} of numbers as a 2-D array, a data frame, an arrow table or a scipy "
+        f"sparse matrix, but x is a {_type_name(x)}"
     )
+
+
+def _shape(model):
+    return f"(rows, {'columns' if model.n_features is None else model.n_features})"
 
 
 def _type_name(x):
@@ -103,8 +108,8 @@ def _array_like(model, make, x):
         raise InvalidInputError(_wanted(model, x) + _what_it_holds(x))
     if array.ndim == 1 and isinstance(x, (list, tuple)):
         raise InvalidInputError(
-            f"expected a 2-D array of shape (rows, {model.n_features}), but x is a flat "
-            f"{_type_name(x)} of {len(x)} values; for one row give [x]"
+            f"expected a 2-D array of shape {_shape(model)}, but x is a flat {_type_name(x)} of "
+            f"{len(x)} values; for one row give [x]"
         )
     return np.asarray(array)
 
@@ -144,8 +149,7 @@ def _is_sparse(x):
 def _sparse(model, x):
     if x.ndim != 2:
         raise InvalidInputError(
-            f"expected a sparse matrix of shape (rows, {model.n_features}), "
-            f"but x has shape {x.shape}"
+            f"expected a sparse matrix of shape {_shape(model)}, but x has shape {x.shape}"
         )
     if x.dtype.kind not in "biuf":
         raise InvalidInputError(f"expected numbers, but x is a sparse matrix of dtype {x.dtype}")

@@ -74,8 +74,13 @@ def _may_be_pickled(source, format):
     if format not in (None, "pickle", "joblib"):
         return False
     with open(source, "rb") as file:
-        start = file.read(8)
-    return not start.startswith((b"{", b"[", b"tree", b"SPINNEY"))
+        start = file.read(64)
+    return not start.lstrip().startswith(_OTHER_FORMATS)
+
+
+# JSON and UBJSON, LightGBM's text, Spinney's own, XGBoost's dumps and its old binary format: no
+# pickle begins so, and unpickling one would hide what the reader said of it.
+_OTHER_FORMATS = (b"{", b"[", b"tree", b"\x93SPINNEY", b"booster[", b"binf")
 
 
 def _run_by_python(source, trusted, allowed_classes, in_process, options):

@@ -22,7 +22,7 @@ class _Columns:
         self.categories = {}
         self.source = {"library": "sklearn"}
         self.feature_names = names or []
-        self.n_features = len(self.feature_names) or width or "(rows, columns)"
+        self.n_features = len(self.feature_names) or width or None
 
 
 def as_array(x, names, width):

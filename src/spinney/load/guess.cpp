@@ -30,6 +30,15 @@ bool is_ubjson(std::string_view text) {
   return text.size() > 1 && text[0] == '{' && std::strchr("iUIlL#$N", text[1]) != nullptr;
 }
 
+// Booster.dump_model: a list of trees in JSON, or text.
+bool is_dump(std::string_view text) {
+  if (text.starts_with("booster[0]")) return true;
+  const std::string_view head = text.substr(0, 4096);
+  const size_t first = head.find_first_not_of(" \t\r\n");
+  return first != std::string_view::npos && head[first] == '[' &&
+         head.find("\"nodeid\"") != std::string_view::npos;
+}
+
 }  // namespace
 
 Result<Format> guess_format(std::span<const char> bytes) {
@@ -41,6 +50,10 @@ Result<Format> guess_format(std::span<const char> bytes) {
   if (is_ubjson(text)) return Format::kXgboostUbjson;
   const size_t first = text.find_first_not_of(" \t\r\n");
   if (first != std::string_view::npos && text[first] == '{') return Format::kXgboostJson;
+  if (is_dump(text))
+    return unsupported(
+        "this is XGBoost's dump_model, which is meant to be looked at and lacks what predicting "
+        "needs; save the model itself: booster.save_model(\"model.json\")");
   if (is_old_xgboost(text))
     return unsupported(
         "this is XGBoost's binary format, which XGBoost itself dropped in 3.1; load it with "

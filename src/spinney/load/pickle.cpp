@@ -3,13 +3,34 @@
 #include <algorithm>
 #include <new>
 #include <stdexcept>
+#include <string>
+#include <string_view>
 
 #include "spinney/base/checked_size.h"
+#include "spinney/load/artifact.h"
 #include "spinney/load/expand.h"
 #include "spinney/load/pickle_machine.h"
 
 namespace spinney::load {
 namespace {
+
+// Models in other formats are read uncompressed; no pickle begins as they do.
+Status check_no_other_format(std::span<const char> bytes) {
+  const std::string_view text(bytes.data(), bytes.size());
+  const size_t first = text.find_first_not_of(" \t\r\n");
+  const std::string_view rest = first == std::string_view::npos ? "" : text.substr(first);
+  const char* what = nullptr;
+  if (rest.starts_with('{') || rest.starts_with('['))
+    what = "JSON or UBJSON";
+  else if (rest.starts_with("tree\n") || rest.starts_with("tree\r\n"))
+    what = "LightGBM's text";
+  else if (is_artifact(bytes))
+    what = "a .spinney file";
+  if (!what) return {};
+  return unsupported(std::string("this is ") + what +
+                     " in a compressed file, and only pickles are read compressed; decompress it "
+                     "first");
+}
 
 Result<Pickle> read(std::span<const char> bytes, const PickleLimits& limits) {
   Pickle pickle;
@@ -24,6 +45,7 @@ Result<Pickle> read(std::span<const char> bytes, const PickleLimits& limits) {
     pickle.arena->expanded = expanded.owner;
     pickle.is_joblib = true;
     bytes = expanded.bytes;
+    SPINNEY_TRY(check_no_other_format(bytes));
   }
   pickle.budget = Budget(file_bytes, bytes.size(), limits.budget);
   PickleMachine machine(bytes, 0, pickle, 0);

@@ -213,6 +213,10 @@ Status read_names(const Field& field, std::string_view key, int64_t n_features,
 }  // namespace
 
 Result<Description> describe_booster(const Field& root, const ModelOptions& options) {
+  if (!root.find("learner") && root.find("tree_info"))
+    return unsupported(
+        "this is LightGBM's dump_model, which is meant to be looked at and lacks what predicting "
+        "needs; save the model itself: booster.save_model(\"model.txt\")");
   SPINNEY_ASSIGN(const Field field, root.at("learner", "the model"));
   SPINNEY_ASSIGN(const Learner learner, read_learner(root, field, options.bytes));
   Description model;

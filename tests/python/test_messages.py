@@ -1,0 +1,128 @@
+"""Messages say what is true of the file or the rows, and what helps."""
+
+import gzip
+import json
+import lzma
+
+import numpy as np
+import pytest
+
+import spinney
+from spinney.preprocessing import DataPreprocessor, InputValidationError
+from spinney.workers import CallableModel
+
+xgboost = pytest.importorskip("xgboost")
+lightgbm = pytest.importorskip("lightgbm")
+
+
+@pytest.fixture(scope="module")
+def x():
+    return np.random.default_rng(0).normal(size=(60, 3))
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory, x):
+    """Files of models, each in the form that its own library saves."""
+    folder = tmp_path_factory.mktemp("models")
+    booster = xgboost.train({}, xgboost.DMatrix(x, x[:, 0]), 3)
+    for name in ("model.json", "model.ubj"):
+        booster.save_model(folder / name)
+    booster.dump_model(folder / "trees.json", dump_format="json")
+    booster.dump_model(folder / "trees.txt")
+    other = lightgbm.train({"verbose": -1}, lightgbm.Dataset(x, x[:, 0]), 3)
+    other.save_model(folder / "model.txt")
+    (folder / "dump.json").write_text(json.dumps(other.dump_model()))
+    spinney.load(folder / "model.json").save(folder / "model.spinney")
+    return folder
+
+
+def refusal(source, **options):
+    with pytest.raises(spinney.SpinneyError) as refused:
+        spinney.load(source, **options)
+    return refused.value
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("model.json", "JSON or UBJSON"),
+        ("model.ubj", "JSON or UBJSON"),
+        ("model.txt", "LightGBM's text"),
+        ("model.spinney", "a .spinney file"),
+    ],
+)
+@pytest.mark.parametrize("compress", [gzip.compress, lzma.compress])
+def test_a_compressed_model_that_is_no_pickle(files, tmp_path, name, what, compress):
+    path = tmp_path / "model.gz"
+    path.write_bytes(compress((files / name).read_bytes()))
+    error = refusal(path)
+    assert isinstance(error, spinney.UnsupportedModelError)
+    assert what in str(error) and "decompress it first" in str(error)
+    assert "damaged" not in str(error)
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("dump.json", 'LightGBM\'s dump_model.*save_model\\("model.txt"\\)'),
+        ("trees.json", 'XGBoost\'s dump_model.*save_model\\("model.json"\\)'),
+        ("trees.txt", 'XGBoost\'s dump_model.*save_model\\("model.json"\\)'),
+    ],
+)
+def test_dumps_to_look_at_are_no_models(files, name, what, trusted):
+    with pytest.raises(spinney.UnsupportedModelError, match=what):
+        spinney.load(files / name, trusted=trusted)
+
+
+@pytest.mark.parametrize("options", [{}, {"trusted": True}, {"trusted": True, "in_process": True}])
+def test_an_artifact_of_a_later_version_is_named_so(files, tmp_path, options):
+    data = bytearray((files / "model.spinney").read_bytes())
+    data[8] = 77
+    path = tmp_path / "later.spinney"
+    path.write_bytes(data)
+    error = refusal(path, **options)
+    assert isinstance(error, spinney.UnsupportedModelError)
+    assert "version 77" in str(error) and "pickl" not in str(error)
+
+
+def test_a_classifier_of_one_class_is_not_said_to_predict_nothing(x):
+    fitted = lightgbm.LGBMClassifier(n_estimators=2, verbose=-1).fit(x, np.zeros(len(x)))
+    try:
+        spinney.load(fitted)
+    except spinney.SpinneyError as error:
+        assert "nothing to predict" not in str(error)
+        assert "single class" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("rows", "what"),
+    [
+        ([{"a": 1.0}, {"a": 2.0}], r"list of dicts; give pandas.DataFrame\(x\)"),
+        ({"a": 1.0}, r"x is a dict; for one row give pandas.DataFrame\(\[x\]\)"),
+        ([1.0, 2.0, 3.0], r"flat list of 3 values; for one row give \[x\]"),
+        ((1.0, 2.0, 3.0), r"flat tuple of 3 values; for one row give \[x\]"),
+        ([[1.0, None, 2.0]], r"holds None; for a missing value give float\('nan'\)"),
+        ([["a", object(), 2.0]], "holds a str"),
+        ([[1.0, 2.0], [1.0]], "numpy refuses"),
+    ],
+)
+def test_lists_are_not_told_what_only_arrays_can_do(rows, what, files):
+    for model in (spinney.load(files / "model.json"), CallableModel(len)):
+        with pytest.raises(spinney.InvalidInputError, match=what) as refused:
+            model.predict(rows)
+        assert "reshape" not in str(refused.value) and "astype" not in str(refused.value)
+        assert "None columns" not in str(refused.value) and "None)" not in str(refused.value)
+    with pytest.raises(InputValidationError, match=what):
+        DataPreprocessor().fit(rows)
+
+
+def test_a_width_that_nobody_knows_is_not_none(x):
+    model = CallableModel(len)
+    sparse = pytest.importorskip("scipy.sparse")
+    for rows in ("text", {1}, None, sparse.coo_array(x[0]), [{}]):
+        with pytest.raises(spinney.InvalidInputError) as refused:
+            model.predict(rows)
+        assert "None columns" not in str(refused.value) and ", None)" not in str(refused.value)
+    with pytest.raises(InputValidationError, match="expected columns of numbers as a 2-D array"):
+        DataPreprocessor().fit("text")
