@@ -15,8 +15,9 @@ import numpy as np
 
 from spinney.exceptions import InvalidInputError
 from spinney.frames import listed, to_rows
-from spinney.tables import Labels, Table
+from spinney.tables import Labels, Table, adopt
 
+_FOREIGN = ("DataFrame", "Series", "DataArray")
 _PLAIN = frozenset([int, float, bool, str, list, tuple, np.ndarray, np.float64, np.float32])
 LISTS = (list, tuple, deque)
 
@@ -158,13 +159,14 @@ def _is_missing(value) -> bool:
 def _reader(kind: type) -> Callable[[Any], Row | None] | None:
     for library, names, read in _READERS:
         module = sys.modules.get(library)
-        if module is not None and any(issubclass(kind, getattr(module, name)) for name in names):
+        known = (getattr(module, name, None) for name in names)
+        if any(isinstance(each, type) and issubclass(kind, each) for each in known):
             return read
     if issubclass(kind, np.void):
         return _record
     if hasattr(kind, "_fields") and hasattr(kind, "__len__"):
         return _named_tuple
-    return None
+    return _foreign if kind.__name__ in _FOREIGN or hasattr(kind, "__dataframe__") else None
 
 
 def _series(x):
@@ -208,6 +210,16 @@ def _arrow_values(x):
 def _arrow_struct(x):
     found = x.as_py()
     return None if found is None else Row(list(found), list(found.values()))
+
+
+def _foreign(x):
+    """Of a library that is not known here: numpy reads its values, and forgets their names."""
+    if adopt(x) is not None:
+        return None
+    raise InvalidInputError(
+        f"x is a {type(x).__module__}.{type(x).__name__}, whose names numpy does not keep; give a "
+        "pandas frame, such as x.to_pandas(), or for values without names their array"
+    )
 
 
 def _sqlite_row(x):

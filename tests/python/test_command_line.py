@@ -157,6 +157,8 @@ def test_output_is_quiet_when_piped(files):
         (["inspect", "absent.json"], "absent.json"),
         (["verify", "labels.pkl"], "--trusted"),
         (["verify", "model.json", "--rows", "0"], "--rows"),
+        (["verify", "model.json", "--no-header"], "go with --data"),
+        (["bench", "model.json", "--by-position"], "go with --data"),
         (["bench", "model.json", "--rows", "some"], "--rows"),
         (["bench", "model.json", "--seconds", "0"], "--seconds"),
         (["convert", "model.json", "model.onnx"], "ends in .spinney"),

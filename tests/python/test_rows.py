@@ -319,6 +319,37 @@ def test_a_batch_of_arrays_takes_no_names():
         batcher.stop()
 
 
+class Foreign:
+    """A frame or series of a library that is not known here, which numpy reads by position."""
+
+    def __init__(self, values):
+        self.shape = values.shape
+        self._values = values
+
+    def __array__(self, dtype=None, copy=None):
+        return self._values
+
+
+@pytest.mark.parametrize("values", [ROWS[:3], ROWS[0]], ids=["frame", "series"])
+def test_names_of_other_libraries_are_not_dropped(values, booster):
+    plain = Foreign(values)  # a tensor, say
+    x = type("DataFrame" if values.ndim == 2 else "Series", (Foreign,), {})(values)
+    protocol = type("Table", (Foreign,), {"__dataframe__": None})(values)
+    with InferenceEngine() as engine:
+        assert engine.load_model(booster)
+        for found in every_way(engine, plain):
+            np.testing.assert_array_equal(found, booster.predict(np.atleast_2d(values)))
+        for given in (x, [x], protocol):
+            for found in every_way(engine, given):
+                assert isinstance(found, str) and "whose names numpy does not keep" in found
+        wrong = FRAME.rename(columns={"age": "Age"})
+        for found in every_way(engine, wrong):
+            assert "the frame lacks 'age' and has 'Age'" in found
+        frames = type("MyFrame", (pandas.DataFrame,), {})
+        for found in every_way(engine, frames(FRAME[TURNED])):
+            np.testing.assert_array_equal(found, booster.predict(FRAME))
+
+
 def test_plain_values_have_no_labels():
     for x in ([1.0, 2.0], [[1, 2], [3, 4]], (ROWS[0], ROWS[1]), ROWS, 3.0, "text", [], [[]], None):
         assert labelled(x) is None

@@ -48,10 +48,11 @@ def add_arguments(parser):
 
 
 def _rows(arguments, model, most):
+    reading = reading_of(arguments)
     if not arguments.data:
         return plain_rows(model, min(most * 4, 40_960))
     parts, count = [], 0
-    for part in read_chunks(arguments.data, model, None, reading_of(arguments)):
+    for part in read_chunks(arguments.data, model, None, reading):
         parts.append(np.asarray(part, np.float32))
         count += len(part)
         if count >= most * 4:

@@ -50,7 +50,11 @@ def add_data_arguments(parser):
 
 
 def reading_of(arguments):
-    return Reading(arguments.by_position, arguments.header)
+    """The Reading that those options say."""
+    reading = Reading(arguments.by_position, arguments.header)
+    if not arguments.data and reading != Reading():
+        raise UserError("--by-position, --header and --no-header go with --data")
+    return reading
 
 
 def chunk_rows(n_columns):

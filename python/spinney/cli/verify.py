@@ -126,11 +126,12 @@ def compare(model, original, chunks, progress, tolerance):
 def run(arguments):
     if arguments.rows < 1:
         raise UserError("--rows: expected 1 or more")
+    reading = reading_of(arguments)
     model = load_model(arguments.model)
     original = open_original(arguments.model, model, arguments.trusted)
     progress = Progress(not arguments.quiet)
     if arguments.data:
-        chunks = read_chunks(arguments.data, model, progress.at, reading_of(arguments))
+        chunks = read_chunks(arguments.data, model, progress.at, reading)
         what = arguments.data
     else:
         rows, what = made_rows(model, original, arguments)
