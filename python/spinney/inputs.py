@@ -47,13 +47,15 @@ def one_row(model, x):
 
     A flat row of numbers goes by position, one whose values have labels by these.
     """
-    table = labelled(x)
-    if table is not None:
-        return in_order(model, table) if table.single else None
-    try:
-        array = _masked(x) if isinstance(x, np.ma.MaskedArray) else np.asarray(x)
-    except Exception:  # rows of several lengths
-        return None
+    array = x if type(x) is np.ndarray else None
+    if array is None:
+        table = labelled(x)
+        if table is not None:
+            return in_order(model, table) if table.single else None
+        try:
+            array = _masked(x) if isinstance(x, np.ma.MaskedArray) else np.asarray(x)
+        except Exception:  # rows of several lengths
+            return None
     width = model.n_features
     if array.ndim != 1 or array.dtype.kind not in "biuf" or width not in (None, len(array)):
         return None
