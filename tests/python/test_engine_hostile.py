@@ -184,7 +184,7 @@ def test_a_shutdown_within_a_load_holds(model):
 
     with mock.patch.object(ServedModel, "enter", entered):
         assert not engine.load_model(model)
-    assert engine.state is EngineState.STOPPED and "shut down" in engine.last_error
+    assert engine.state is EngineState.STOPPED and "stopped" in engine.last_error
     assert not engine.predict(np.zeros(10))[0]
 
 

@@ -21,13 +21,16 @@ class Meanwhile:
 
     def __init__(self, monkeypatch):
         self.act = lambda: None
+        self.read = []  # the rows that each batch found
         self._opened = served_model.opened
         monkeypatch.setattr(served_model, "opened", self._opening)
 
     def _opening(self, rows):
         act, self.act = self.act, lambda: None
         act()
-        return self._opened(rows)
+        opened = self._opened(rows)
+        self.read.append([one[2].tolist() for one in opened or []])
+        return opened
 
 
 class Model:
@@ -174,8 +177,8 @@ def test_a_batch_that_runs_over_a_shutdown_reads_its_own_rows(meanwhile):
     meanwhile.act = act
     model.go_on.set()
     assert ended.wait(LONG)
-    wait_until(lambda: model.seen)
-    assert model.seen == [[1, 2]]
+    wait_until(lambda: len(meanwhile.read) == 2)
+    assert meanwhile.read[1] == [[[1, 1]], [[2, 2]]]  # though its model may be closed by now
     del first
     with InferenceEngine(PLAIN) as another:
         all_let_go_of(another, before)
