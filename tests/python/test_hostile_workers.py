@@ -37,7 +37,7 @@ LONG_S = 20.0
 
 def worker(deed=None, at_load=False, **options):
     model = worker_models.Sum(deed, at_load)
-    return WorkerModel(pickle.dumps(model), allowed_classes=["worker_models.*"], **options)
+    return WorkerModel(pickle.dumps(model), allowed_classes=["worker_models.Sum"], **options)
 
 
 def gone(pid, within=5.0):
@@ -132,7 +132,7 @@ def test_what_it_prints_goes_to_stderr(tmp_path):
         import numpy, worker_models
         from spinney.workers import WorkerModel
         data = pickle.dumps(worker_models.Sum(sys.argv[1]))
-        with WorkerModel(data, allowed_classes=["worker_models.*"]) as model:
+        with WorkerModel(data, allowed_classes=["worker_models.Sum"]) as model:
             print(model.predict(numpy.ones((2, 2))).tolist())
     """
     for deed in ("print_much", "read_stdin"):
@@ -295,7 +295,7 @@ def test_the_parent_s_end_leaves_no_process(deed, end):
         model = []
         def start():  # on a thread that ends before the process does
             data = pickle.dumps(worker_models.Sum({deed!r}))
-            model.append(WorkerModel(data, allowed_classes=["worker_models.*"]))
+            model.append(WorkerModel(data, allowed_classes=["worker_models.Sum"]))
         thread = threading.Thread(target=start)
         thread.start()
         thread.join()
@@ -364,14 +364,14 @@ def test_closing_ends_a_batch_that_runs():
 def test_a_file_that_changed_is_not_loaded_again(tmp_path):
     path = tmp_path / "model.pkl"
     path.write_bytes(pickle.dumps(worker_models.Sum()))
-    with WorkerModel(path, allowed_classes=["worker_models.*"]) as model:
+    with WorkerModel(path, allowed_classes=["worker_models.Sum"]) as model:
         os.kill(model.info()["pid"], signal.SIGKILL)
         path.write_bytes(pickle.dumps(worker_models.Layout()))
         time.sleep(0.1)
         with pytest.raises(WorkerStartError, match="changed"):
             model.predict(ROWS)
     path.write_bytes(pickle.dumps(worker_models.Sum()))
-    with WorkerModel(path, allowed_classes=["worker_models.*"]) as model:
+    with WorkerModel(path, allowed_classes=["worker_models.Sum"]) as model:
         path.unlink()  # the file is held open, so another under its name changes nothing
         os.kill(model.info()["pid"], signal.SIGKILL)
         time.sleep(0.1)

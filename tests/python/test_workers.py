@@ -21,7 +21,7 @@ from spinney.exceptions import (
 from spinney.workers import CallableModel, LocalModel, WorkerModel
 
 ROWS = np.array([[1.0, 2.0], [3.0, 4.5]])
-MINE = ["worker_models.*"]
+MINE = [f"worker_models.{name}" for name in ("Answers", "Caller", "Layout", "Sum")]
 
 
 def worker(model, **options):

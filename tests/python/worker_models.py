@@ -166,6 +166,13 @@ class Caller:
         return np.full(len(x), os.getpid())
 
 
+class Deletes(Base):
+    """Runs code of its own when it is let go of."""
+
+    def __del__(self):
+        pass
+
+
 class Touch:
     """Unpickling one makes a file: what a hostile pickle would do."""
 

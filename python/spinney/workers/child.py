@@ -2,7 +2,7 @@
 
 Started as a script by an interpreter that has read no environment variables (python -I), so that
 it holds nothing of the serving process but what it was sent. It imports numpy and what the model
-itself needs; of Spinney, only the five modules beside it.
+itself needs; of Spinney, only modules beside it.
 """
 
 import ctypes
@@ -276,7 +276,8 @@ def main():
     sys.argv[1:] = []
     os.dup2(2, 1)  # what the model prints goes where its complaints go, and at once
     sys.stdout.reconfigure(line_buffering=True)
-    beside("guard")
+    for name in ("permitted", "reconstruct", "allow_list", "guard"):
+        beside(name)
     Server(channel, (beside("channel"), beside("codec"), beside("unpickle"))).run()
 
 

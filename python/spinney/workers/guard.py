@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import collections
 import pickle
 import types
 
 import numpy as np
+
+if __package__:
+    from spinney.workers.allow_list import CALL, EMPTY
+    from spinney.workers.reconstruct import check_state, refuse
+else:  # in a worker process, which has the modules of this folder without their package
+    from _spinney_worker_allow_list import CALL, EMPTY
+    from _spinney_worker_reconstruct import check_state, refuse
 
 
 class Guard:
@@ -29,10 +37,64 @@ class Guard:
     load_long_binget = _with_dtypes("load_long_binget")
     load_dup = _with_dtypes("load_dup")
 
+    def load_reduce(self):
+        self._may_call(self.stack[-2])
+        super().load_reduce()
+
+    def load_newobj(self):
+        self._may_make(self.stack[-2], self.stack[-1])
+        super().load_newobj()
+
+    def load_newobj_ex(self):
+        self._may_make(self.stack[-3], self.stack[-2] or self.stack[-1])
+        super().load_newobj_ex()
+
+    def _instantiate(self, cls, arguments):
+        self._may_make(cls, arguments)
+        super()._instantiate(cls, arguments)
+
+    def _may_call(self, function):
+        if self._allow.permit(function) != CALL:
+            refuse(
+                f"it calls {_name(function)} with arguments of its own; list it by its full name "
+                "if it may"
+            )
+
+    def _may_make(self, cls, arguments):
+        if arguments or self._allow.permit(cls) != EMPTY:
+            self._may_call(cls)
+
+    def load_append(self):
+        self._may_fill(self.stack[-2], (list, collections.deque))
+        super().load_append()
+
+    def load_appends(self):
+        self._may_fill(self.metastack[-1][-1], (list, collections.deque))
+        super().load_appends()
+
+    def load_setitem(self):
+        self._may_fill(self.stack[-3], dict)
+        super().load_setitem()
+
+    def load_setitems(self):
+        self._may_fill(self.metastack[-1][-1], dict)
+        super().load_setitems()
+
+    def load_additems(self):
+        self._may_fill(self.metastack[-1][-1], set)
+        super().load_additems()
+
+    def _may_fill(self, target, base):
+        own = getattr(target, "__dict__", None) or {}
+        if not self._allow.may_fill(target, base) or not _FILLING.isdisjoint(own):
+            refuse(f"it puts items into a {type(target).__name__}")
+
     def load_build(self):
-        target = self.stack[-2]
-        if isinstance(target, _SHARED):
+        target, state = self.stack[-2:]
+        if isinstance(target, _SHARED) or self._allow.permit(target) is not None:
             raise pickle.UnpicklingError(f"it changes {target!r:.200}, which it did not make")
+        _check_hooks(target, state)
+        check_state(target, state)
         is_dtype = isinstance(target, np.dtype)
         if is_dtype:
             if target is np.dtype(target.str) or id(target) in self._dtypes_in_use:
@@ -51,7 +113,17 @@ _SHARED = (
     types.ModuleType,
     np.ufunc,
 )
+# What pickle takes from the object itself, where a state may have put something else.
+_FILLING = {"append", "extend", "add"}
 _GUARDED = {
+    pickle.REDUCE: "load_reduce",
+    pickle.NEWOBJ: "load_newobj",
+    pickle.NEWOBJ_EX: "load_newobj_ex",
+    pickle.APPEND: "load_append",
+    pickle.APPENDS: "load_appends",
+    pickle.SETITEM: "load_setitem",
+    pickle.SETITEMS: "load_setitems",
+    pickle.ADDITEMS: "load_additems",
     pickle.BUILD: "load_build",
     pickle.GET: "load_get",
     pickle.BINGET: "load_binget",
@@ -62,10 +134,36 @@ _POINTERS = 0x03  # flags of a dtype: items are counted references, and are pick
 _OBJECTS = 0x1B  # and besides: they must be initialized, and want the interpreter
 
 
-def guarded(base):
-    """base, an unpickler in Python, with Guard before it."""
+def _check_hooks(target, state):
+    """Refuse a state that would be given by what an earlier state put into the object, or that sets
+    what is no slot of it."""
+    kind = type(target)
+    own = getattr(target, "__dict__", None) or {}
+    has_hook = hasattr(kind, "__setstate__")
+    if "__setstate__" in own or (not has_hook and hasattr(target, "__setstate__")):
+        refuse(f"it gives a {kind.__name__} a __setstate__ of its own")
+    slots = state[1] if isinstance(state, tuple) and len(state) == 2 else None
+    if has_hook or not slots:
+        return
+    for name in slots:
+        slot = next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
+        # What has no slot goes into the object's own attributes, unless its class decides.
+        if not isinstance(slot, types.MemberDescriptorType) and (
+            slot is not None or kind.__setattr__ is not object.__setattr__
+        ):
+            refuse(f"it sets {name!r:.100} of a {kind.__name__}, which is no slot of it")
 
-    def make(self, *args, **kwargs):
+
+def _name(function):
+    name = getattr(function, "__qualname__", None)
+    return f"{function.__module__}.{name}" if name else f"a {type(function).__name__}"
+
+
+def guarded(base):
+    """base, an unpickler in Python, with Guard before it. `allow` is the list that it goes by."""
+
+    def make(self, allow, *args, **kwargs):
+        self._allow = allow
         self._dtypes_in_use = {}  # by id, and held so that no other gets it
         base.__init__(self, *args, **kwargs)
 

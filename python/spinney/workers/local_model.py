@@ -107,7 +107,8 @@ def load_here(source, trusted, allowed_classes, num_threads=None):
     except unpickle.Forbidden as error:
         raise ForbiddenClassError(
             f"{name} asks for {error.name!r}, which allowed_classes does not list; if you trust "
-            "it, add it ('module.Class' or 'package.*')"
+            "it, add it by name ('module.Class'); 'package.*' covers a package's models and what "
+            "their states need"
         ) from None
     except (InvalidInputError, MemoryError):
         raise

@@ -291,7 +291,8 @@ def _forbidden(names):
     hint = "; a class of a script is not found by another process: put it in a module"
     return ForbiddenClassError(
         f"the file asks for {shown}{more}, which allowed_classes does not list; if you trust them, "
-        f"add them ('module.Class' or 'package.*'){hint if script else ''}"
+        f"add them by name ('module.Class'); 'package.*' covers a package's models and what their "
+        f"states need{hint if script else ''}"
     )
 
 
