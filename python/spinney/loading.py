@@ -34,8 +34,8 @@ def load(
         The object lives in a worker process (spinney.workers.WorkerModel), or, with in_process=True
         besides, in this one.
     worker_options: a mapping of further keywords of WorkerModel (num_threads, batch_timeout_s,
-        load_timeout_s, memory_limit_mb, result_limit_mb, environment); with in_process only
-        num_threads has a meaning. Models that are read natively take none of them.
+        load_timeout_s, memory_limit_mb, result_limit_mb, environment, sandbox, readable); with
+        in_process only num_threads has a meaning. Models that are read natively take none.
 
     Pickles are read as data first: nothing in them is imported or run, and the training library
     need not be installed.

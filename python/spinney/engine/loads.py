@@ -45,6 +45,7 @@ class Loads:
         trusted=None,
         allowed_classes=None,
         in_process=None,
+        worker_options=None,
         calibration=None,
         idempotent=False,
     ) -> bool:
@@ -60,6 +61,7 @@ class Loads:
             model: requests in flight finish on the old one, none fails. Another version of a name
             is kept beside; without a version the one loaded last is meant.
         trusted, allowed_classes, in_process: as in spinney.load; None takes the configuration's.
+        worker_options: as in spinney.load, for a model that lives in a worker process.
         idempotent: of a model that runs in Python: that it may be asked again about the same rows.
             Then a batch that fails is divided and asked again, so that only the rows at fault fail;
             otherwise all requests of that batch do. Native models need no saying.
@@ -90,6 +92,7 @@ class Loads:
                 "trusted": _or(trusted, self.config.trusted),
                 "allowed_classes": _or(allowed_classes, self.config.allowed_classes),
                 "in_process": _or(in_process, self.config.in_process),
+                "worker_options": worker_options,
             }
             served = ServedModel(model_path, wanted, self.config, permissions, calibration)
             served.idempotent = bool(idempotent)

@@ -2,10 +2,12 @@
 
 Started as a script by an interpreter that has read no environment variables (python -I), so that
 it holds nothing of the serving process but what it was sent. It imports numpy and what the model
-itself needs; of Spinney, only modules beside it.
+itself needs; of Spinney, only modules beside it. Its walls (sandbox.py) are raised before numpy is
+imported, so that every thread is inside, and before a byte of the model is read.
 """
 
 import ctypes
+import errno
 import fcntl
 import importlib.util
 import io
@@ -18,6 +20,7 @@ import sys
 
 _PR_SET_PDEATHSIG = 1
 _TEXT_MAX = 4000
+_SANDBOX = "_spinney_worker_sandbox"
 
 
 def die_with_parent(parent, lifeline):
@@ -64,9 +67,10 @@ def limit_threads(count):
 class Server:
     """The object, and the two buffers that rows come in and answers go out by."""
 
-    def __init__(self, channel, modules):
+    def __init__(self, channel, walls, modules):
         self.channel, self.pid = channel, os.getpid()
-        self.wire, self.codec, self.unpickle = modules
+        self.walls = walls
+        self.wire, self.codec, self.unpickle, self.sandbox = modules
         self.model = None
         self.buffers = {"in": None, "out": None}
         self.answer = None  # a packed answer that waits for a larger buffer
@@ -85,6 +89,8 @@ class Server:
                 if os.getpid() != self.pid:
                     raise  # a process that the model forked has no say here
                 reply = _failure("model", error)
+                if self.walls["seccomp"] or self.walls["landlock"]:
+                    reply["walls"] = was_refused(error)
             reply["seq"] = message.get("seq")
             self.wire.send(self.channel, reply)
 
@@ -93,7 +99,7 @@ class Server:
             self.map_buffer(name, descriptors.pop(0))
         what = message["do"]
         if what == "ping":
-            return {"ok": True}
+            return {"ok": True, "walls": self.walls}
         if what == "load":
             return self.load(message, descriptors.pop(0))
         if what == "predict":
@@ -121,6 +127,8 @@ class Server:
                 file.seek(0)
                 names = unpickle.refused_names(file, allow) or [error.name]
                 return {"error": "forbidden", "names": [name[:200] for name in names[:50]]}
+        if self.walls["seccomp"]:
+            self.sandbox.prefer_threads()
         if message["threads"] is not None:
             limit_threads(message["threads"])
         facts = describe(self.model, self.codec)
@@ -250,6 +258,19 @@ def _plain(classes):
     return {"dtype": "object" if array.dtype.hasobject else array.dtype.str, "values": values}
 
 
+def was_refused(error):
+    """Whether the walls may be behind an error: by it, or by what led to it."""
+    seen = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, OSError) and error.errno in (errno.EPERM, errno.EACCES, errno.ENOSYS):
+            return True
+        if isinstance(error, FileNotFoundError) and "temporary directory" in str(error):
+            return True  # as tempfile says it
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def _failure(kind, error):
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     text = text.encode("ascii", "backslashreplace").decode("ascii")
@@ -267,6 +288,19 @@ def beside(name):
     return module
 
 
+def raise_walls(settings):
+    """What stands between this process and its host from now on, as sandbox.raise_walls says."""
+    beside("landlock")
+    beside("syscall_filter")
+    sandbox = beside("sandbox")
+    if not settings["sandbox"]:
+        return {"seccomp": False, "landlock": 0, "missing": ["sandbox=False"]}
+    sandbox.check_locks_of_joblib()
+    here = os.path.dirname(os.path.abspath(__file__))
+    paths = [here, *sys.path, *settings["readable"], *sandbox.places_of(settings["packages"])]
+    return sandbox.raise_walls(paths)
+
+
 def main():
     settings = json.loads(sys.argv[1])
     channel = socket.socket(fileno=settings["channel"])
@@ -274,11 +308,13 @@ def main():
     limit(settings)
     sys.path[:] = settings["path"]
     sys.argv[1:] = []
+    walls = raise_walls(settings)
     os.dup2(2, 1)  # what the model prints goes where its complaints go, and at once
     sys.stdout.reconfigure(line_buffering=True)
     for name in ("permitted", "reconstruct", "allow_list", "guard"):
         beside(name)
-    Server(channel, (beside("channel"), beside("codec"), beside("unpickle"))).run()
+    modules = beside("channel"), beside("codec"), beside("unpickle"), sys.modules[_SANDBOX]
+    Server(channel, walls, modules).run()
 
 
 if __name__ == "__main__":

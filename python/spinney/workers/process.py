@@ -50,7 +50,8 @@ class Process:
     """A started worker. Not safe for several threads: its owner holds a lock around each call."""
 
     def __init__(self, limits):
-        """limits: num_threads, memory_limit_mb (None for none), result_limit_mb, environment."""
+        """limits: num_threads, threads_given, memory_limit_mb (None for none), result_limit_mb,
+        environment; sandbox, readable (paths) and packages (whose place is readable as well)."""
         self.pid_of_owner = os.getpid()
         self._limits = limits
         self._sequence = 0
@@ -84,6 +85,9 @@ class Process:
             "lifeline": lifeline,
             "parent": os.getpid(),
             "path": [os.path.abspath(entry) for entry in sys.path],
+            "sandbox": bool(self._limits["sandbox"]),
+            "readable": self._limits["readable"],
+            "packages": self._limits["packages"],
             "memory_limit_bytes": int(memory * 2**20) if memory else 0,
         }
         arguments = [sys.executable, "-I", *(["-B"] if sys.dont_write_bytecode else [])]
@@ -135,6 +139,18 @@ class Process:
             return {name: facts[name] for name in _FACTS}
         except (AttributeError, ValueError, KeyError, TypeError) as error:
             raise self._no_answer(f"what it tells of the model makes no sense: {error}") from error
+
+    def walls(self, timeout):
+        """What stands around the process, as it says before it has read anything of a model."""
+        deadline = time.monotonic() + timeout
+        why = f"starting a worker process took more than {timeout:g} s"
+        walls = self._talk({"do": "ping"}, (), deadline, why).get("walls")
+        try:
+            missing = [str(reason) for reason in walls["missing"]]
+            seccomp, landlock = bool(walls["seccomp"]), int(walls["landlock"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._no_answer(f"what it tells of itself makes no sense: {error}") from error
+        return {"seccomp": seccomp, "landlock": landlock, "missing": missing}
 
     def ping(self, timeout):
         """Seconds of one round trip with nothing to do."""
@@ -232,7 +248,10 @@ class Process:
             return WorkerMemoryError(
                 f"the worker process ran out of memory_limit_mb={limit}: {text}"
             )
-        return PythonModelError(f"the model failed: {text}", error_type=str(reply.get("type")))
+        hint = _WALLED if reply.get("walls") is True else ""
+        return PythonModelError(
+            f"the model failed: {text}{hint}", error_type=str(reply.get("type"))
+        )
 
     def _no_answer(self, what):
         pid = self.pid
@@ -281,6 +300,12 @@ class Process:
 _FACTS = (
     "module kind library version methods callable n_features n_outputs feature_names classes"
 ).split()
+
+
+_WALLED = (
+    "; the worker's sandbox lets it start no process, open no connection, write no file and read "
+    "only what worker_options={'readable': [paths]} adds (docs/workers.md)"
+)
 
 
 def _forbidden(names):

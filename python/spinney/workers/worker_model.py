@@ -8,6 +8,7 @@ import os
 import stat
 import threading
 import time
+import warnings
 import weakref
 
 from spinney._core import usable_cpus
@@ -31,6 +32,7 @@ _PINGS = 20
 _BACKOFF_FIRST_S = 0.1
 _BACKOFF_MAX_S = 30.0
 _models = weakref.WeakSet()
+_warned = False  # that there is no sandbox, which holds for every worker
 
 
 class WorkerModel(PythonModel):
@@ -54,6 +56,8 @@ class WorkerModel(PythonModel):
         memory_limit_mb=8192,
         result_limit_mb=1024,
         environment=None,
+        sandbox=True,
+        readable=(),
     ):
         """source: the path of a pickle or joblib file, or the bytes of one.
         trusted: unpickle whatever it holds. Otherwise allowed_classes lists what may be unpickled:
@@ -65,6 +69,11 @@ class WorkerModel(PythonModel):
             well); None for no limit.
         result_limit_mb: largest answer to one batch.
         environment: variables that the worker gets besides PATH, HOME, locale and thread counts.
+        sandbox: True for the walls that the kernel has, which info() names (docs/workers.md says
+            what each stops); "required" to refuse to load where calls cannot be filtered (seccomp);
+            False, with trusted=True only, for none.
+        readable: paths that the worker may read besides Python's, its packages' and the system's
+            libraries.
 
         Raises ForbiddenClassError, WorkerStartError, PythonModelError or another WorkerError.
         """
@@ -87,6 +96,13 @@ class WorkerModel(PythonModel):
         if num_threads is not None:
             num_threads = _whole("num_threads", num_threads)
         environment = _checked_environment(environment)
+        if sandbox not in (True, False, "required"):
+            raise InvalidInputError(f"sandbox is {sandbox!r:.80}; give True, False or 'required'")
+        if not sandbox and not trusted:
+            raise InvalidInputError(
+                "sandbox=False leaves the host open to what the file runs; it goes with "
+                "trusted=True"
+            )
         self._trusted = bool(trusted)
         self._batch_timeout_s = float(batch_timeout_s)
         self._load_timeout_s = float(load_timeout_s)
@@ -96,7 +112,11 @@ class WorkerModel(PythonModel):
             "memory_limit_mb": memory_limit_mb,
             "result_limit_mb": result_limit_mb,
             "environment": environment,
+            "sandbox": sandbox,
+            "readable": _checked_paths(readable),
+            "packages": sorted({entry.split(".")[0] for entry in self._allowed or ()}),
         }
+        self._walls = None
         self._name = "the model" if isinstance(source, (bytes, bytearray)) else os.fspath(source)
         self._held = _Held()
         self._held.fd, self._stamp = _open(source)
@@ -126,6 +146,8 @@ class WorkerModel(PythonModel):
         started = time.perf_counter()
         process = self._held.process = Process(self._limits)
         try:
+            self._walls = process.walls(self._load_timeout_s)
+            self._check_walls()
             facts = process.load(self._held.fd, self._trusted, self._allowed, self._load_timeout_s)
         except PythonModelError as error:
             self._held.end()
@@ -141,6 +163,24 @@ class WorkerModel(PythonModel):
             self._ping_us = min(process.ping(5.0) for _ in range(_PINGS)) * 1e6
         self._starts += 1
         return facts
+
+    def _check_walls(self):
+        """Refuse, or warn once, where the kernel lets no filter of calls be set."""
+        global _warned
+        sandbox = self._limits["sandbox"]
+        if not sandbox or self._walls["seccomp"]:
+            return
+        why = "; ".join(self._walls["missing"])
+        if sandbox == "required":
+            raise WorkerStartError(f"a worker process can have no sandbox here ({why})")
+        if not _warned:
+            _warned = True
+            warnings.warn(
+                f"worker processes have no sandbox here ({why}): what allowed_classes lets in is "
+                "held by nothing else; sandbox='required' refuses to load instead",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
     def _ready(self):
         """The process, started anew if it is gone. Called with the lock held."""
@@ -216,6 +256,7 @@ class WorkerModel(PythonModel):
             "runs": "worker process",
             "trusted": self._trusted,
             "allowed_classes": self._allowed,
+            "sandbox": self._walls,
             "pid": process.pid if alive else None,
             "memory_mb": process.memory_mb() if alive else None,
             "load_ms": self._load_ms,
@@ -311,6 +352,15 @@ def _checked_environment(environment):
                 f"environment has {name!r}: {value!r:.80}; names and values are text"
             )
     return pairs
+
+
+def _checked_paths(readable):
+    try:
+        if isinstance(readable, (str, bytes)):
+            raise TypeError
+        return [os.path.abspath(os.fsdecode(path)) for path in readable]
+    except TypeError:
+        raise InvalidInputError(f"readable is {readable!r:.80}; give a list of paths") from None
 
 
 def _stamp(status):

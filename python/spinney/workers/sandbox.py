@@ -1,0 +1,128 @@
+"""The walls around a worker process: what it can no longer do, whatever it unpickles.
+
+They stand before a byte of a model is read. `raise_walls` says which do; a kernel or a container
+may lack either.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import importlib.util
+import os
+import platform
+import stat
+import struct
+import sys
+import threading
+
+if __package__:
+    from spinney.workers import landlock, syscall_filter
+else:  # in a worker process, which has the modules of this folder without their package
+    import _spinney_worker_landlock as landlock
+    import _spinney_worker_syscall_filter as syscall_filter
+
+_NO_NEW_PRIVILEGES = 38  # PR_SET_NO_NEW_PRIVS
+_SECCOMP = {"x86_64": 317, "aarch64": 277}
+_ALL_THREADS = 1  # SECCOMP_FILTER_FLAG_TSYNC
+_SAME_SPEED = 4  # SECCOMP_FILTER_FLAG_SPEC_ALLOW: nothing that it may read is a secret to it
+_LOCKS = "_multiprocessing_helpers"  # the module of joblib that tries them
+# What imports and numerical libraries read. Beneath /proc/self lies this process alone.
+_SYSTEM = (
+    "/lib /lib32 /lib64 /usr/lib /usr/lib32 /usr/lib64 /usr/local/lib /usr/share /nix/store "
+    "/etc/ld.so.cache /etc/ld.so.preload /etc/ld.so.conf /etc/ld.so.conf.d /etc/localtime "
+    "/etc/timezone /etc/mime.types /etc/os-release /dev/null /dev/zero /dev/random /dev/urandom "
+    "/proc/self /proc/cpuinfo /proc/meminfo /proc/stat /proc/loadavg /proc/filesystems "
+    "/proc/sys/vm /proc/sys/kernel/osrelease /sys/devices/system /sys/fs/cgroup"
+).split()
+
+
+def raise_walls(readable=()):
+    """{"seccomp": bool, "landlock": version or 0, "missing": reasons}: what stands from now on.
+
+    readable: paths that this process may read besides Python's own and the system's libraries.
+    """
+    walls = {"seccomp": False, "landlock": 0, "missing": []}
+    append_only(2)
+    try:
+        landlock.checked(landlock.call("prctl", _NO_NEW_PRIVILEGES, 1, 0, 0, 0))
+    except OSError as error:
+        walls["missing"].append(f"no_new_privs: {error}")
+        return walls
+    try:
+        walls["landlock"] = landlock.restrict([*_own_paths(), *readable])
+        others = len(os.listdir("/proc/self/task")) - 1
+        if others:
+            walls["missing"].append(f"landlock: {others} threads were there before it")
+    except OSError as error:
+        walls["missing"].append(f"landlock: {error}")
+    try:
+        _filter_calls()
+        walls["seccomp"] = True
+    except OSError as error:
+        walls["missing"].append(f"seccomp: {error}")
+    return walls
+
+
+def append_only(fd):
+    """Have a file grow at its end alone: who may print must not write over a log."""
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_APPEND)
+
+
+def _own_paths():
+    environment = os.environ.get("LD_LIBRARY_PATH", "").split(":")
+    prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
+    return [*_SYSTEM, *sorted(prefixes), *filter(None, environment)]
+
+
+def _filter_calls():
+    machine = platform.machine()
+    if machine not in syscall_filter.ARCHITECTURES or struct.calcsize("P") != 8:
+        raise OSError(f"no list of system calls is kept for {machine}")
+    code = syscall_filter.packed(syscall_filter.program(machine, os.getpid()))
+    instructions = ctypes.create_string_buffer(code, len(code))
+    program = struct.pack("@HP", len(code) // 8, ctypes.addressof(instructions))
+    result = -1
+    for flags in (_ALL_THREADS | _SAME_SPEED, _ALL_THREADS):  # older kernels know the first alone
+        result = landlock.call("syscall", _SECCOMP[machine], 1, flags, program)
+        if result == 0:
+            return
+    if landlock.checked(result):
+        raise OSError(f"thread {result} has a filter of its own")
+
+
+def places_of(packages):
+    """Where packages lie that sys.path does not lead to, as those of editable installs."""
+    places = []
+    for finder in sys.meta_path:
+        mapping = getattr(sys.modules.get(getattr(finder, "__module__", "")), "MAPPING", None)
+        places += mapping.values() if isinstance(mapping, dict) else []
+    for package in packages:
+        with contextlib.suppress(ImportError, ValueError, AttributeError):
+            spec = importlib.util.find_spec(package)  # of a package, which imports nothing
+            places += spec.submodule_search_locations or [spec.origin]
+    return [place for place in places if isinstance(place, str)]
+
+
+def check_locks_of_joblib():
+    """Import the module in which joblib makes a lock in a file, to learn whether processes can.
+
+    Behind the walls it could not, and joblib would then use no threads either.
+    """
+    joblib = importlib.util.find_spec("joblib")
+    for folder in (joblib and joblib.submodule_search_locations) or []:
+        path = os.path.join(folder, f"{_LOCKS}.py")
+        if os.path.exists(path):
+            spec = importlib.util.spec_from_file_location(f"joblib.{_LOCKS}", path)
+            sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(sys.modules[spec.name])
+
+
+def prefer_threads():
+    """Where no process can be started, locks are between threads, and so are joblib's workers."""
+    context = sys.modules.get("multiprocessing.context")
+    if context is not None:
+        context.BaseContext.Lock = lambda self: threading.Lock()
+    parallel = sys.modules.get("joblib.parallel")
+    if parallel is not None:
+        parallel.DEFAULT_BACKEND = "threading"
