@@ -267,3 +267,18 @@ def test_missing_files_and_directories(tmp_path):
     (tmp_path / "empty.json").write_bytes(b"")
     with pytest.raises(spinney.SpinneyError, match="empty"):
         spinney.load(tmp_path / "empty.json")
+
+
+def test_survival_aft_takes_the_exp_of_doubles():
+    rng = np.random.default_rng(8)
+    x = rng.normal(size=(20000, 4)).astype(np.float32)
+    data = xgb.DMatrix(x)
+    time = np.exp(x[:, 0])
+    data.set_float_info("label_lower_bound", time)
+    data.set_float_info("label_upper_bound", time + 0.5)
+    booster = xgb.train({"objective": "survival:aft", "nthread": 1, "max_depth": 8}, data, 40)
+    model = spinney.load(booster)
+    assert_same(model.predict_raw(x), booster.predict(data, output_margin=True))
+    assert_same(model.predict(x), booster.predict(data))
+    single = np.exp(booster.predict(data, output_margin=True))
+    assert (single != booster.predict(data)).any()

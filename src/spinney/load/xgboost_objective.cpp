@@ -35,7 +35,8 @@ constexpr Objective kObjectives[] = {
     {"reg:tweedie", LinkKind::kExpFloat, Space::kLog, Task::kRegression},
     {"count:poisson", LinkKind::kExpFloat, Space::kLog, Task::kRegression},
     {"survival:cox", LinkKind::kExpFloat, Space::kLog, Task::kRegression},
-    {"survival:aft", LinkKind::kExpFloat, Space::kLog, Task::kRegression},
+    // The only one whose exp is that of float64, rounded afterwards.
+    {"survival:aft", LinkKind::kExp, Space::kLog, Task::kRegression},
     {"rank:pairwise", LinkKind::kIdentity, Space::kMargin, Task::kRanking},
     {"rank:ndcg", LinkKind::kIdentity, Space::kMargin, Task::kRanking},
     {"rank:map", LinkKind::kIdentity, Space::kMargin, Task::kRanking},

@@ -23,11 +23,11 @@ enum class LinkKind : uint8_t {
   kXgbSoftmax = 2,      // over all outputs
   kXgbMultiArgmax = 3,  // multi:softmax: one value, the index of the largest score, as float32
   kXgbHinge = 4,        // 1 if x > 0 else 0
-  kExpFloat = 5,        // exp(x) in float32 (poisson, gamma, tweedie, cox, aft)
+  kExpFloat = 5,        // exp(x) in float32 (poisson, gamma, tweedie, cox)
   // LightGBM, in float64. `parameter` is its sigmoid.
   kLgbSigmoid = 6,  // 1 / (1 + exp(-parameter * x)), each output (binary, multiclassova)
   kLgbSoftmax = 7,
-  kExp = 8,           // exp(x) (poisson, gamma, tweedie)
+  kExp = 8,           // exp(x) (poisson, gamma, tweedie; XGBoost's aft, rounded to float32)
   kSignedSquare = 9,  // sign(x) * x * x (reg_sqrt)
   kLog1pExp = 10,     // log1p(exp(x)) (cross_entropy_lambda)
   // scikit-learn, in float64.
