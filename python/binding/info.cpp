@@ -2,6 +2,8 @@
 
 #include <nanobind/stl/string.h>
 
+#include <algorithm>
+
 #include "spinney/cpu/features.h"
 
 namespace nb = nanobind;
@@ -124,6 +126,8 @@ nb::dict info(const BoundModel& bound) {
   out["n_features"] = model.n_features();
   out["n_outputs"] = model.n_outputs();
   out["n_trees"] = model.n_trees();
+  out["n_trees_in_file"] = std::max<size_t>(model.trees.in_file, model.n_trees());
+  out["trees_rule"] = text(model.trees.rule.empty() ? "all" : model.trees.rule);
   out["raw_type"] = name(model.score_type());
   out["value_type"] = name(model.output.value_type);
   out["has_probabilities"] = model.output.has_probabilities;

@@ -83,9 +83,9 @@ PyArrayObject* flat_array(PyObject* tuple, Py_ssize_t i) {
   return plain ? array : nullptr;
 }
 
-// (values, columns, row_begin, width): the arrays of a CSR matrix.
+// (values, columns, row_begin, width, by_matrix): the arrays of a CSR matrix.
 bool read_sparse(PyObject* tuple, Input& input) {
-  PyArrayObject* values = PyTuple_GET_SIZE(tuple) == 4 ? flat_array(tuple, 0) : nullptr;
+  PyArrayObject* values = PyTuple_GET_SIZE(tuple) == 5 ? flat_array(tuple, 0) : nullptr;
   PyArrayObject* columns = values ? flat_array(tuple, 1) : nullptr;
   PyArrayObject* begin = columns ? flat_array(tuple, 2) : nullptr;
   if (!begin) return refuse("sparse rows must come as contiguous arrays");
@@ -100,6 +100,7 @@ bool read_sparse(PyObject* tuple, Input& input) {
       PyArray_DIM(columns, 0) != PyArray_DIM(values, 0))
     return refuse("sparse rows have arrays of unexpected types or lengths");
   input.kind = Input::Kind::kSparse;
+  input.by_matrix = PyTuple_GET_ITEM(tuple, 4) == Py_True;
   input.count = static_cast<size_t>(PyArray_DIM(begin, 0)) - 1;
   input.width = width;
   SparseRows& rows = input.sparse;
@@ -114,7 +115,8 @@ bool read_sparse(PyObject* tuple, Input& input) {
   return true;
 }
 
-// spinney.inputs.prepare(model, x): an array, or the tuple that read_sparse() takes.
+// spinney.inputs.prepare(model, x): an array, one in a tuple if it is of a kind that XGBoost makes
+// a DMatrix of, or the tuple that read_sparse() takes.
 PyObject* prepare(PyObject* self, PyObject* x) {
   const Owned module(PyImport_ImportModule("spinney.inputs"));
   if (!module) return nullptr;
@@ -145,12 +147,16 @@ bool convert_by_numpy(PyArrayObject* array, size_t first, PyArrayObject* filled)
     return refuse_rank(bound, reinterpret_cast<PyArrayObject*>(x));
   input.kept.reset(prepare(self, x));
   if (!input.kept) return false;
-  if (PyTuple_CheckExact(input.kept.get())) return read_sparse(input.kept.get(), input);
-  if (!PyArray_CheckExact(input.kept.get()))
-    return refuse("spinney.inputs.prepare gave " + std::string(Py_TYPE(input.kept.get())->tp_name));
-  auto* array = reinterpret_cast<PyArrayObject*>(input.kept.get());
-  return PyArray_NDIM(array) == 2 ? read_array(input.kept.get(), bound, input)
-                                  : refuse_rank(bound, array);
+  PyObject* made = input.kept.get();
+  if (PyTuple_CheckExact(made)) {
+    if (PyTuple_GET_SIZE(made) != 1) return read_sparse(made, input);
+    input.by_matrix = true;
+    made = PyTuple_GET_ITEM(made, 0);
+  }
+  if (!PyArray_CheckExact(made))
+    return refuse("spinney.inputs.prepare gave " + std::string(Py_TYPE(made)->tp_name));
+  auto* array = reinterpret_cast<PyArrayObject*>(made);
+  return PyArray_NDIM(array) == 2 ? read_array(made, bound, input) : refuse_rank(bound, array);
 }
 
 }  // namespace

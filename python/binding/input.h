@@ -22,8 +22,9 @@ struct Input {
   Rows rows;                  // kRows
   PyObject* array = nullptr;  // kConverted: the array, borrowed
   NumberType converted_to = NumberType::kFloat64;
-  SparseRows sparse;  // kSparse
-  Owned kept;         // what the views above look into, if this call made it
+  SparseRows sparse;       // kSparse
+  bool by_matrix = false;  // see PredictOptions::by_matrix
+  Owned kept;              // what the views above look into, if this call made it
 };
 
 // False with a Python error set if x cannot be rows of this model. `self` is the Model's Python

@@ -3,6 +3,7 @@
 
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/unique_ptr.h>
 
@@ -82,24 +83,32 @@ std::string path_of(nb::handle path) {
   return {PyBytes_AS_STRING(name.ptr()), static_cast<size_t>(PyBytes_GET_SIZE(name.ptr()))};
 }
 
-Bound load_file(nb::handle path, const std::optional<std::string>& format) {
+using Iterations = std::optional<std::pair<int64_t, int64_t>>;
+using Count = std::optional<int64_t>;
+
+Bound load_file(nb::handle path, const std::optional<std::string>& format, bool as_booster,
+                const Iterations& iteration_range, Count start_iteration, Count num_iteration) {
   const load::Format kind = format_of(format);
+  const load::Choice choice{as_booster, iteration_range, start_iteration, num_iteration};
   const std::string name = path_of(path);
-  return bind([&] { return Model::load(name, kind); });
+  return bind([&] { return Model::load(name, kind, choice); });
 }
 
 Result<Model> load_named(std::span<const char> bytes, load::Format format, const std::string& name,
-                         const std::optional<std::string>& source_format) {
-  SPINNEY_ASSIGN(Description description, load::load_bytes(bytes, format, name));
+                         const std::optional<std::string>& source_format,
+                         const load::Choice& choice) {
+  SPINNEY_ASSIGN(Description description, load::load_bytes(bytes, format, name, choice));
   if (source_format) description.source.format = *source_format;
   return Model::make(std::make_shared<const Description>(std::move(description)));
 }
 
 Bound from_bytes(nb::bytes data, const std::optional<std::string>& format, const std::string& name,
-                 const std::optional<std::string>& source_format) {
+                 const std::optional<std::string>& source_format, bool as_booster,
+                 const Iterations& iteration_range, Count start_iteration, Count num_iteration) {
   const load::Format kind = format_of(format);
+  const load::Choice choice{as_booster, iteration_range, start_iteration, num_iteration};
   const std::span<const char> bytes(data.c_str(), data.size());
-  return bind([&] { return load_named(bytes, kind, name, source_format); });
+  return bind([&] { return load_named(bytes, kind, name, source_format, choice); });
 }
 
 void save(const BoundModel& bound, nb::handle path) {
@@ -136,13 +145,18 @@ NB_MODULE(_core, m) {
   nb::class_<BoundModel>(m, "Model", nb::type_slots(slots),
                          "An immutable model; any number of threads may use it at once. "
                          "spinney.load makes one.")
-      .def_static("load", &load_file, "path"_a, "format"_a = nb::none(),
+      .def_static("load", &load_file, "path"_a, "format"_a = nb::none(), nb::kw_only(),
+                  "as_booster"_a = false, "iteration_range"_a = nb::none(),
+                  "start_iteration"_a = nb::none(), "num_iteration"_a = nb::none(),
                   "The model in a file. format: json, ubj, text, pickle, joblib or spinney; None "
-                  "tells by the content.")
+                  "tells by the content. The other keywords are spinney.load's.")
       .def_static("from_bytes", &from_bytes, "data"_a, "format"_a = nb::none(), nb::kw_only(),
-                  "name"_a = "model", "source_format"_a = nb::none(),
+                  "name"_a = "model", "source_format"_a = nb::none(), "as_booster"_a = false,
+                  "iteration_range"_a = nb::none(), "start_iteration"_a = nb::none(),
+                  "num_iteration"_a = nb::none(),
                   "The model in the bytes of a file. name stands in error messages; "
-                  "source_format replaces the format that info() reports.")
+                  "source_format replaces the format that info() reports. The other keywords are "
+                  "spinney.load's.")
       .def_prop_ro(
           "n_features", [](const BoundModel& b) { return b.model.n_features(); },
           "Columns that rows must have.")

@@ -28,7 +28,7 @@ class RankKey {
   nb::object of(nb::handle x) const {
     Input input;
     if (!read_input(model_.ptr(), bound_, x.ptr(), input)) throw nb::python_error();
-    if (input.kind == Input::Kind::kSparse) return nb::none();
+    if (input.kind == Input::Kind::kSparse || input.by_matrix) return nb::none();
     if (input.width != bound_.model.n_features()) {
       raise(invalid_argument("rows have " + std::to_string(input.width) +
                              " columns; the model has " +

@@ -242,7 +242,8 @@ PyObject* submit(const std::shared_ptr<Served>& served, PyObject* const* args, P
     served->gate->misfit();
     return failed_future();
   }
-  if (input.kind == Input::Kind::kSparse || input.rows.count == 0) Py_RETURN_NOTIMPLEMENTED;
+  if (input.kind == Input::Kind::kSparse || input.by_matrix || input.rows.count == 0)
+    Py_RETURN_NOTIMPLEMENTED;
   if (count > 5) {
     Py_INCREF(args[5]);
     request.owned = share_reference(args[5]);

@@ -20,7 +20,15 @@ def trim_pool(idle_bytes: int, /) -> int: ...
 
 class Model:
     @staticmethod
-    def load(path: str | bytes | PathLike, format: str | None = None) -> Model: ...
+    def load(
+        path: str | bytes | PathLike,
+        format: str | None = None,
+        *,
+        as_booster: bool = False,
+        iteration_range: tuple[int, int] | None = None,
+        start_iteration: int | None = None,
+        num_iteration: int | None = None,
+    ) -> Model: ...
     @staticmethod
     def from_bytes(
         data: bytes,
@@ -28,6 +36,10 @@ class Model:
         *,
         name: str = "model",
         source_format: str | None = None,
+        as_booster: bool = False,
+        iteration_range: tuple[int, int] | None = None,
+        start_iteration: int | None = None,
+        num_iteration: int | None = None,
     ) -> Model: ...
     def predict(
         self, x: Any, *, num_threads: int | None = None, strict: bool = False

@@ -17,8 +17,11 @@ from spinney.tables import adopt
 
 
 def prepare(model, x):
-    """Rows of `model` as an exact numpy.ndarray, or (values, columns, row_begin, width) of a CSR.
+    """Rows of `model` as an exact numpy.ndarray, or (values, columns, row_begin, width, by_matrix)
+    of a CSR matrix, or (array,) where by_matrix is true.
 
+    by_matrix: XGBoost's wrappers predict in place what they know, and make a DMatrix of other
+    forms, which refuses infinity, and before 3.3 rounds DART's trees otherwise.
     Nothing is copied that can be read in place.
     """
     if type(x) in (list, tuple) and not has_labels(x):
@@ -113,7 +116,9 @@ def _array_like(model, make, x):
             f"expected a 2-D array of shape {_shape(model)}, but x is a flat {_type_name(x)} of "
             f"{len(x)} values; for one row give [x]"
         )
-    return np.asarray(array)
+    array = np.asarray(array)
+    known = isinstance(x, (list, tuple)) or hasattr(x, "__array_interface__")
+    return array if known or model.source["library"] != "xgboost" else (array,)
 
 
 def _what_it_holds(x):
@@ -168,4 +173,5 @@ def _sparse(model, x):
         np.ascontiguousarray(csr.indices, dtype=wide),
         np.ascontiguousarray(csr.indptr, dtype=wide),
         csr.shape[1],
+        not isinstance(x, sys.modules["scipy.sparse"].csr_matrix),  # not even csr_array
     )

@@ -20,6 +20,10 @@ def load(
     allowed_classes=None,
     in_process=False,
     worker_options=None,
+    as_booster=False,
+    iteration_range=None,
+    start_iteration=None,
+    num_iteration=None,
 ):
     """Load a model from a file, or take a fitted object as it is.
 
@@ -36,6 +40,16 @@ def load(
     worker_options: a mapping of further keywords of WorkerModel (num_threads, batch_timeout_s,
         load_timeout_s, memory_limit_mb, result_limit_mb, environment, sandbox, readable); with
         in_process only num_threads has a meaning. Models that are read natively take none.
+    as_booster: of a file, pickle or object that is a scikit-learn wrapper of XGBoost or LightGBM,
+        take the bare Booster: values instead of labels, and for XGBoost all trees. Without it the
+        answers are those of the object that was saved; XGBoost's JSON and UBJSON say whether a
+        wrapper saved them.
+    iteration_range: (a, b), XGBoost's: only the trees of iterations a to b - 1. With b = 0 those
+        that the object itself takes: a wrapper up to its best iteration, a Booster from a on.
+    start_iteration, num_iteration: LightGBM's: num_iteration iterations (0 and less: all that
+        are left) from start_iteration on; more than there are is all. Without num_iteration up to
+        the best iteration, where there is one and start_iteration is not positive.
+        info() says which trees are used, of how many (n_trees, n_trees_in_file, trees_rule).
 
     Pickles are read as data first: nothing in them is imported or run, and the training library
     need not be installed.
@@ -43,10 +57,11 @@ def load(
     Raises ModelNotFoundError, CorruptModelError, UnsupportedModelError, ModelTooLargeError or
     ModelIOError for the file, InvalidInputError for the arguments.
     """
+    choice = _choice(as_booster, iteration_range, start_iteration, num_iteration)
     try:
         if isinstance(source, (str, os.PathLike)):
-            return Model.load(os.fspath(source), format)
-        return _load_object(source, format)
+            return Model.load(os.fspath(source), format, **choice)
+        return _load_object(source, format, choice)
     except ForbiddenClassError:
         raise
     except UnsupportedModelError as error:
@@ -57,7 +72,7 @@ def load(
                 f"{error}\nin_process=True alone permits nothing: it goes with trusted=True or "
                 "allowed_classes"
             ) from error
-        if not _may_be_pickled(source, format):
+        if choice or not _may_be_pickled(source, format):
             raise
         return _run_by_python(source, trusted, allowed_classes, in_process, worker_options)
 
@@ -65,6 +80,37 @@ def load(
 def from_saved(data: bytes) -> Model:
     """The model in the bytes of a .spinney file; a pickled Model names this function."""
     return Model.from_bytes(data, "spinney")
+
+
+def _choice(as_booster, iteration_range, start_iteration, num_iteration):
+    """The keywords that choose among a model's answers, those that were given."""
+    choice = {"as_booster": True} if as_booster else {}
+    if iteration_range is not None:
+        try:
+            first, behind = iteration_range
+        except (TypeError, ValueError):
+            raise InvalidInputError(
+                f"iteration_range is {iteration_range!r}; expected two whole numbers"
+            ) from None
+        choice["iteration_range"] = (
+            _whole("iteration_range", first),
+            _whole("iteration_range", behind),
+        )
+    if start_iteration is not None:
+        choice["start_iteration"] = _whole("start_iteration", start_iteration)
+    if num_iteration is not None:
+        choice["num_iteration"] = _whole("num_iteration", num_iteration)
+    return choice
+
+
+def _whole(name, value):
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise InvalidInputError(f"{name} has {value!r}; expected a whole number") from None
+    if not -(2**31) <= number < 2**31:
+        raise InvalidInputError(f"{name} has {value!r}; expected at most 2147483647")
+    return number
 
 
 def _may_be_pickled(source, format):
@@ -120,8 +166,13 @@ def _pickled(source):
         return written.getvalue()
 
 
-def _load_object(source, format):
+def _load_object(source, format, choice):
     if isinstance(source, Model):
+        if choice:
+            raise InvalidInputError(
+                f"{next(iter(choice))} goes with a file or a fitted object, but source is a Model "
+                "already"
+            )
         return source
     if isinstance(source, (bytes, bytearray, memoryview)):
         raise InvalidInputError(
@@ -143,4 +194,6 @@ def _load_object(source, format):
             f"the {name} object cannot be pickled: {error}; give its Booster, or save it with the "
             "training library's own save_model and load the file"
         ) from error
-    return Model.from_bytes(data, "pickle", name=f"the {name} object", source_format="object")
+    return Model.from_bytes(
+        data, "pickle", name=f"the {name} object", source_format="object", **choice
+    )

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "spinney/base/checked_size.h"
 #include "spinney/base/release_memory.h"
@@ -26,22 +27,37 @@ Status leaves_of(const Forest& forest, const Rows& rows, int32_t* leaves) {
   return {};
 }
 
+// The plan of the same trees with the leaves of a DMatrix's rows; null if they are the same.
+Result<std::shared_ptr<const plan::Plan>> make_matrix_plan(const Description& model) {
+  const auto* forest = std::get_if<Forest>(&model.scorer);
+  if (!forest || forest->matrix_leaf_values.empty()) return std::shared_ptr<const plan::Plan>();
+  Description other = model;
+  auto& leaves = std::get<Forest>(other.scorer);
+  leaves.leaf_values = std::exchange(leaves.matrix_leaf_values, {});
+  return plan::make_near_plan(std::make_shared<const Description>(std::move(other)));
+}
+
 }  // namespace
 
-Result<Model> Model::load(const std::string& path, load::Format format) {
-  SPINNEY_ASSIGN(Description description, load::load_file(path, format));
+Result<Model> Model::load(const std::string& path, load::Format format,
+                          const load::Choice& choice) {
+  SPINNEY_ASSIGN(Description description, load::load_file(path, format, choice));
   return make(std::make_shared<const Description>(std::move(description)));
 }
 
-Result<Model> Model::from_bytes(std::span<const char> bytes, load::Format format) {
-  SPINNEY_ASSIGN(Description description, load::load_bytes(bytes, format));
+Result<Model> Model::from_bytes(std::span<const char> bytes, load::Format format,
+                                const load::Choice& choice) {
+  SPINNEY_ASSIGN(Description description, load::load_bytes(bytes, format, "model", choice));
   return make(std::make_shared<const Description>(std::move(description)));
 }
 
 Result<Model> Model::make(std::shared_ptr<const Description> description) {
   SPINNEY_ASSIGN(auto plan, plan::make_near_plan(description));
+  SPINNEY_ASSIGN(auto matrix_plan, make_matrix_plan(*description));
   if (description->bytes() + plan->bytes() >= kWorthReleasing) release_freed_memory();
-  return Model(std::move(description), std::move(plan));
+  Model model(std::move(description), std::move(plan));
+  model.matrix_plan_ = std::move(matrix_plan);
+  return model;
 }
 
 Model Model::of(std::shared_ptr<const Description> description,
@@ -91,7 +107,8 @@ Status Model::check(const Rows& rows, const PredictOptions& options) const {
   SPINNEY_TRY(check_shape(rows.count, rows.width));
   if (!options.strict) return {};
   const bool no_nan = description_->refuses_missing;
-  const bool no_infinity = description_->refuses_infinity;
+  const bool no_infinity = description_->refuses_infinity ||
+                           (options.by_matrix && description_->source.library == "xgboost");
   if (!no_nan && !no_infinity) return {};
   // Libraries look after they have converted, when a large double has become infinity.
   const auto* forest = std::get_if<Forest>(&description_->scorer);
@@ -108,15 +125,19 @@ Status Model::check(const Rows& rows, const PredictOptions& options) const {
   return {};
 }
 
+const plan::Plan& Model::plan_for(const PredictOptions& options) const {
+  return options.by_matrix && matrix_plan_ ? *matrix_plan_ : *plan_;
+}
+
 Status Model::predict_raw(const Rows& rows, void* scores, const PredictOptions& options) const {
   SPINNEY_TRY(check(rows, options));
-  plan_->score(rows, scores, options.num_threads);
+  plan_for(options).score(rows, scores, options.num_threads);
   return {};
 }
 
 Status Model::predict_values(const Rows& rows, void* values, const PredictOptions& options) const {
   SPINNEY_TRY(check(rows, options));
-  plan::Answers{*description_, *plan_, options.num_threads}.values(rows, values);
+  plan::Answers{*description_, plan_for(options), options.num_threads}.values(rows, values);
   return {};
 }
 
@@ -126,7 +147,7 @@ Status Model::predict_proba(const Rows& rows, void* out, const PredictOptions& o
     return unsupported(description_->source.kind + " has no probabilities (objective " +
                        output.objective + "); use predict or predict_raw");
   SPINNEY_TRY(check(rows, options));
-  plan::Answers{*description_, *plan_, options.num_threads}.probabilities(rows, out);
+  plan::Answers{*description_, plan_for(options), options.num_threads}.probabilities(rows, out);
   return {};
 }
 
@@ -136,7 +157,7 @@ Status Model::predict_classes(const Rows& rows, int32_t* classes,
   if (output.decision == Decision::kValues)
     return unsupported(description_->source.kind + " predicts values, not classes");
   SPINNEY_TRY(check(rows, options));
-  plan::Answers{*description_, *plan_, options.num_threads}.classes(rows, classes);
+  plan::Answers{*description_, plan_for(options), options.num_threads}.classes(rows, classes);
   return {};
 }
 

@@ -22,14 +22,21 @@ struct PredictOptions {
   unsigned num_threads = 0;  // 0: as many as the process may use, where the work is worth it
   bool strict = false;       // refuse NaN and infinity where the training library does
   size_t first_row = 0;      // the number of the first row in messages, for calls in parts
+  // The rows are of a kind that XGBoost's scikit-learn wrappers turn into a DMatrix before they
+  // predict, such as sparse ones in other forms than CSR. A DMatrix refuses infinity, and
+  // before 3.3 rounds the weights of DART's trees otherwise.
+  bool by_matrix = false;
 };
 
 // Immutable and cheap to copy; every member may be called from any number of threads at once.
 class Model {
  public:
-  static Result<Model> load(const std::string& path, load::Format format = load::Format::kGuess);
+  // choice: which answers are meant where the file can give several.
+  static Result<Model> load(const std::string& path, load::Format format = load::Format::kGuess,
+                            const load::Choice& choice = {});
   static Result<Model> from_bytes(std::span<const char> bytes,
-                                  load::Format format = load::Format::kGuess);
+                                  load::Format format = load::Format::kGuess,
+                                  const load::Choice& choice = {});
   static Result<Model> make(std::shared_ptr<const Description> description);
   // With a plan that was made of the same description elsewhere.
   static Model of(std::shared_ptr<const Description> description,
@@ -82,12 +89,15 @@ class Model {
   Model(std::shared_ptr<const Description> description, std::shared_ptr<const plan::Plan> plan);
   Status check_shape(size_t count, size_t width) const;
   Status check(const Rows& rows, const PredictOptions& options) const;
+  const plan::Plan& plan_for(const PredictOptions& options) const;
   template <typename Predict>
   Status in_blocks(const SparseRows& rows, const PredictOptions& options, Predict&& predict) const;
 
   std::shared_ptr<const Description> description_;
   std::shared_ptr<const plan::Plan> plan_;
   size_t rows_max_;  // of which every table on the way to an answer fits in memory
+  std::shared_ptr<const plan::Plan>
+      matrix_plan_;  // of Forest::matrix_leaf_values, if there are any
 };
 
 }  // namespace spinney

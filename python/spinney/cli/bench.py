@@ -10,7 +10,7 @@ from spinney.cli.chart import save_times
 from spinney.cli.data import add_data_arguments, read_chunks, reading_of
 from spinney.cli.errors import UserError
 from spinney.cli.hard_rows import plain_rows
-from spinney.cli.models import load_model
+from spinney.cli.models import add_choice_arguments, choice_of, load_model
 from spinney.cli.original import open_original
 from spinney.cli.rivals import Subject, find_rivals
 from spinney.cli.table import print_table, shown_ratio, shown_seconds
@@ -45,6 +45,7 @@ def add_arguments(parser):
     parser.add_argument("--trusted", action="store_true", help="the model file may be unpickled")
     parser.add_argument("--compiled", metavar="FOLDER", help="also rivals that compile, kept there")
     parser.add_argument("--quiet", action="store_true", help="the table only")
+    add_choice_arguments(parser)
 
 
 def _rows(arguments, model, most):
@@ -65,7 +66,8 @@ def _rows(arguments, model, most):
 
 def _rivals(arguments, model, method):
     try:
-        original = open_original(arguments.model, model, arguments.trusted)
+        choice = choice_of(arguments)
+        original = open_original(arguments.model, model, arguments.trusted, choice)
     except UserError as error:
         return [], [str(error)]
     return find_rivals(
@@ -76,6 +78,8 @@ def _rivals(arguments, model, method):
             n_features=model.n_features,
             method=method,
             compiled=arguments.compiled,
+            trees=original.trees,
+            all_trees=model.n_trees == model.info()["n_trees_in_file"],
         )
     )
 
@@ -84,9 +88,9 @@ def run(arguments):
     sizes = _sizes(arguments.rows)
     if not arguments.seconds > 0:
         raise UserError("--seconds: expected a number above 0")
-    model = load_model(arguments.model)
-    pickled = model.source["format"] in ("pickle", "joblib")
-    method = "predict_proba" if pickled and model.classes_ is not None else "predict"
+    model = load_model(arguments.model, choice_of(arguments))
+    classifies = model.source["kind"] != "Booster" and model.info()["has_probabilities"]
+    method = "predict_proba" if classifies else "predict"
     rivals, notes = _rivals(arguments, model, method)
     rows = _rows(arguments, model, max(sizes))
     ours = getattr(model, method)

@@ -7,19 +7,20 @@ import sys
 import time
 
 from spinney.cli.errors import UserError
-from spinney.cli.models import load_model
+from spinney.cli.models import add_choice_arguments, choice_of, load_model
 from spinney.cli.table import shown_bytes, shown_seconds
 
 
 def add_arguments(parser):
     parser.add_argument("model", help="a model file")
     parser.add_argument("output", metavar="OUT.spinney", help="the file to write")
+    add_choice_arguments(parser)
 
 
 def run(arguments):
     if not arguments.output.endswith(".spinney"):
         raise UserError(f"{arguments.output}: expected a name that ends in .spinney")
-    load_model(arguments.model).save(arguments.output)
+    load_model(arguments.model, choice_of(arguments)).save(arguments.output)
     start = time.perf_counter()
     load_model(arguments.output)
     seconds = time.perf_counter() - start

@@ -6,13 +6,14 @@ import json
 import os
 import time
 
-from spinney.cli.models import load_model
+from spinney.cli.models import add_choice_arguments, choice_of, load_model
 from spinney.cli.table import shown_bytes, shown_seconds
 
 
 def add_arguments(parser):
     parser.add_argument("model", help="a model file")
     parser.add_argument("--json", action="store_true", help="all of it, as JSON")
+    add_choice_arguments(parser)
 
 
 def _plain(value):
@@ -41,7 +42,7 @@ def _text(name, value):
 
 def run(arguments):
     start = time.perf_counter()
-    model = load_model(arguments.model)
+    model = load_model(arguments.model, choice_of(arguments))
     seconds = time.perf_counter() - start
     facts = {
         "file": arguments.model,

@@ -1,10 +1,49 @@
-"""Opening the model file that a command names."""
+"""Opening the model file that a command names, and which of its answers are meant."""
 
 from __future__ import annotations
 
 import spinney
+from spinney.cli.errors import UserError
 
 
-def load_model(path):
+def add_choice_arguments(parser):
+    """The options that spinney.load has as keywords."""
+    group = parser.add_argument_group("which answers, where the model can give several")
+    group.add_argument(
+        "--as-booster",
+        action="store_true",
+        help="the bare Booster's, where a scikit-learn wrapper of XGBoost or LightGBM was saved",
+    )
+    group.add_argument(
+        "--iteration-range", metavar="A:B", help="XGBoost: of iterations A to B - 1 only"
+    )
+    group.add_argument(
+        "--start-iteration", type=int, metavar="N", help="LightGBM: from this iteration on"
+    )
+    group.add_argument(
+        "--num-iteration", type=int, metavar="N", help="LightGBM: of this many iterations"
+    )
+
+
+def choice_of(arguments):
+    """Keywords of spinney.load that the user gave."""
+    choice = {"as_booster": True} if arguments.as_booster else {}
+    if arguments.iteration_range is not None:
+        parts = arguments.iteration_range.split(":")
+        try:
+            first, behind = (int(part or 0) for part in parts)
+        except ValueError:
+            raise UserError(
+                f"--iteration-range: expected two numbers such as 0:10, found "
+                f"{arguments.iteration_range!r}"
+            ) from None
+        choice["iteration_range"] = (first, behind)
+    for name in ("start_iteration", "num_iteration"):
+        if getattr(arguments, name) is not None:
+            choice[name] = getattr(arguments, name)
+    return choice
+
+
+def load_model(path, choice=None):
     """The Model in the file; warnings of the loader go to standard error as they come."""
-    return spinney.load(path)
+    return spinney.load(path, **(choice or {}))

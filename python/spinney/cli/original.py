@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import warnings
 from dataclasses import dataclass, field
 
@@ -17,12 +18,14 @@ class Original:
 
     answers: "predict", "predict_proba", "predict_raw" -> a function of rows that gives what the
     Spinney method of that name must give.
+    trees: the keywords of the Booster's predict that choose the same trees.
     """
 
     library: str
     version: str
     model: object
     answers: dict = field(default_factory=dict)
+    trees: dict = field(default_factory=dict)
 
 
 def import_library(name):
@@ -35,58 +38,105 @@ def import_library(name):
         ) from None
 
 
-def open_original(path, model, trusted=False):
+def open_original(path, model, trusted=False, choice=None):
     """Opens the file with the library that wrote it; on one thread where the library lets one.
 
-    Pickles run code when they are opened: trusted says that this one may.
+    Pickles run code when they are opened: trusted says that this one may. choice: the keywords of
+    spinney.load that the model was loaded with.
     """
     form = model.source["format"]
     if form in ("json", "ubj"):
-        return _xgboost(path)
+        return _xgboost(path, model.source["kind"], choice)
     if form == "text":
-        return _lightgbm(path)
+        return _lightgbm(path, choice)
     if form in ("pickle", "joblib"):
-        return _pickled(path, trusted)
+        return _pickled(path, trusted, choice)
     raise UserError(
         f"{path}: a {form} file holds no training library's model; name the file it was made from"
     )
 
 
-def _xgboost(path):
+def _xgboost(path, kind, choice):
     xgboost = import_library("xgboost")
     booster = xgboost.Booster({"nthread": 1}, model_file=str(path))
     booster.set_param({"nthread": 1})
-    return _xgboost_booster(xgboost, booster)
+    if kind == "Booster":
+        return _xgboost_booster(xgboost, booster, choice)
+    # Until 1.7 the file says what the wrapper took for missing; later versions do not read it.
+    missing = json.loads(booster.attr("scikit_learn")).get("missing")
+    wrapper = getattr(xgboost, kind)(n_jobs=1, missing=np.nan if missing is None else missing)
+    wrapper.load_model(path)
+    return _xgboost_wrapper(xgboost, wrapper, choice)
 
 
-def _xgboost_booster(xgboost, booster):
+def _xgboost_trees(choice):
+    return {key: value for key, value in (choice or {}).items() if key == "iteration_range"}
+
+
+def _xgboost_booster(xgboost, booster, choice):
     names = booster.feature_names
     types = booster.feature_types
+    trees = _xgboost_trees(choice)
 
     def matrix(rows):
         return xgboost.DMatrix(rows, feature_names=names, feature_types=types, nthread=1)
 
     answers = {
-        "predict": lambda rows: booster.predict(matrix(rows)),
-        "predict_raw": lambda rows: booster.predict(matrix(rows), output_margin=True),
+        "predict": lambda rows: booster.predict(matrix(rows), **trees),
+        "predict_raw": lambda rows: booster.predict(matrix(rows), output_margin=True, **trees),
     }
-    return Original("xgboost", xgboost.__version__, booster, answers)
+    return Original("xgboost", xgboost.__version__, booster, answers, trees)
 
 
-def _lightgbm(path):
-    lightgbm = import_library("lightgbm")
-    return _lightgbm_booster(lightgbm, lightgbm.Booster(model_file=str(path)))
-
-
-def _lightgbm_booster(lightgbm, booster):
+def _xgboost_wrapper(xgboost, wrapper, choice):
+    trees = _xgboost_trees(choice)
+    # Rows are arrays without names, whatever the model was trained on.
+    options = {"validate_features": False, **trees}
     answers = {
-        "predict": lambda rows: booster.predict(rows, num_threads=1),
-        "predict_raw": lambda rows: booster.predict(rows, num_threads=1, raw_score=True),
+        "predict": lambda rows: wrapper.predict(rows, **options),
+        "predict_raw": lambda rows: wrapper.predict(rows, output_margin=True, **options),
     }
-    return Original("lightgbm", lightgbm.__version__, booster, answers)
+    if hasattr(wrapper, "predict_proba"):
+        answers["predict_proba"] = lambda rows: wrapper.predict_proba(rows, **options)
+    wrapper.set_params(n_jobs=1)
+    best = wrapper.get_booster().attr("best_iteration")
+    if best is not None and not trees.get("iteration_range", (0, 0))[1]:
+        trees = {"iteration_range": (0, int(best) + 1)}
+    return Original("xgboost", xgboost.__version__, wrapper, answers, trees)
 
 
-def _pickled(path, trusted):
+def _lightgbm(path, choice):
+    lightgbm = import_library("lightgbm")
+    return _lightgbm_booster(lightgbm, lightgbm.Booster(model_file=str(path)), choice)
+
+
+def _lightgbm_trees(choice):
+    names = ("start_iteration", "num_iteration")
+    return {key: value for key, value in (choice or {}).items() if key in names}
+
+
+def _lightgbm_booster(lightgbm, booster, choice):
+    trees = _lightgbm_trees(choice)
+    answers = {
+        "predict": lambda rows: booster.predict(rows, num_threads=1, **trees),
+        "predict_raw": lambda rows: booster.predict(rows, num_threads=1, raw_score=True, **trees),
+    }
+    return Original("lightgbm", lightgbm.__version__, booster, answers, trees)
+
+
+def _lightgbm_wrapper(lightgbm, wrapper, choice):
+    trees = _lightgbm_trees(choice)
+    answers = {
+        "predict": lambda rows: wrapper.predict(rows, **trees),
+        "predict_raw": lambda rows: wrapper.predict(rows, raw_score=True, **trees),
+    }
+    if hasattr(wrapper, "predict_proba"):
+        answers["predict_proba"] = lambda rows: wrapper.predict_proba(rows, **trees)
+    wrapper.set_params(n_jobs=1)
+    return Original("lightgbm", lightgbm.__version__, wrapper, answers, trees)
+
+
+def _pickled(path, trusted, choice):
     if not trusted:
         raise UserError(
             f"{path}: to compare with its own library the file must be unpickled, which can run "
@@ -96,25 +146,25 @@ def _pickled(path, trusted):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = joblib.load(path)
-    return original_of(model)
+    return original_of(model, choice)
 
 
-def original_of(model):
-    """The Original of a live object."""
+def original_of(model, choice=None):
+    """The Original of a live object; choice as in open_original."""
     library = type(model).__module__.split(".")[0]
     module = import_library(library)
-    if library == "xgboost" and type(model).__name__ == "Booster":
-        return _xgboost_booster(module, model)
-    if library == "lightgbm" and type(model).__name__ == "Booster":
-        return _lightgbm_booster(module, model)
+    if choice and choice.get("as_booster") and type(model).__name__ != "Booster":
+        model = model.get_booster() if library == "xgboost" else model.booster_
+    if library == "xgboost":
+        is_booster = type(model).__name__ == "Booster"
+        return (_xgboost_booster if is_booster else _xgboost_wrapper)(module, model, choice)
+    if library == "lightgbm":
+        is_booster = type(model).__name__ == "Booster"
+        return (_lightgbm_booster if is_booster else _lightgbm_wrapper)(module, model, choice)
     answers = {"predict": model.predict}
     if hasattr(model, "predict_proba"):
         answers["predict_proba"] = model.predict_proba
-    if library == "xgboost":
-        answers["predict_raw"] = lambda rows: model.predict(rows, output_margin=True)
-    elif library == "lightgbm":
-        answers["predict_raw"] = lambda rows: model.predict(rows, raw_score=True)
-    elif hasattr(model, "score_samples"):
+    if hasattr(model, "score_samples"):
         answers["score_samples"] = model.score_samples
         answers["decision_function"] = model.decision_function
     elif hasattr(model, "decision_function"):

@@ -6,7 +6,7 @@ import numpy as np
 
 from spinney.cli.data import add_data_arguments, read_chunks, reading_of
 from spinney.cli.errors import UserError
-from spinney.cli.models import load_model
+from spinney.cli.models import add_choice_arguments, choice_of, load_model
 from spinney.cli.output import open_output
 from spinney.cli.progress import Progress
 
@@ -32,6 +32,7 @@ def add_arguments(parser):
     kinds.add_argument("--leaf", action="store_true", help="the leaf reached in each tree")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="default: all CPUs")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_choice_arguments(parser)
 
 
 def column_names(model, kind, count):
@@ -45,7 +46,7 @@ def column_names(model, kind, count):
 def run(arguments):
     if arguments.threads < 0:
         raise UserError("--threads: expected 0 or more")
-    model = load_model(arguments.model)
+    model = load_model(arguments.model, choice_of(arguments))
     kind = "predict"
     for other in ("proba", "raw", "leaf"):
         if getattr(arguments, other):

@@ -10,7 +10,7 @@ import importlib.metadata
 import os
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -34,6 +34,8 @@ class Subject:
     n_features: int
     method: str  # "predict" or "predict_proba", as Spinney calls it
     compiled: str | None = None  # folder for rivals that compile for minutes; None: without them
+    trees: dict = field(default_factory=dict)  # keywords of the library's predict that choose them
+    all_trees: bool = True  # of the file are used
 
 
 def find_rivals(subject):
@@ -44,6 +46,9 @@ def find_rivals(subject):
         makers += [_lleaves, _tl2cgen]
     for make in makers:
         name = make.__name__.lstrip("_")
+        if make is not _library and not subject.all_trees:
+            notes.append(f"{name}: runs all trees of the file, of which the model uses some")
+            continue
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -67,7 +72,7 @@ def _library(subject):
     if subject.library == "xgboost":
         model.set_param({"nthread": 1})
         # Rows are arrays without names, whatever the model was trained on.
-        free = {"validate_features": False}
+        free = {"validate_features": False, **subject.trees}
         return [
             Rival("XGBoost", version, lambda rows: model.inplace_predict(rows, **free)),
             Rival(
@@ -78,7 +83,11 @@ def _library(subject):
         ]
     if subject.library == "lightgbm":
         return [
-            Rival("LightGBM", version, lambda rows: model.predict(rows, num_threads=1)),
+            Rival(
+                "LightGBM",
+                version,
+                lambda rows: model.predict(rows, num_threads=1, **subject.trees),
+            ),
         ]
     return [Rival("scikit-learn", version, getattr(model, subject.method))]
 

@@ -10,7 +10,7 @@ from spinney.cli.bounds import Bound, bounds_of
 from spinney.cli.data import add_data_arguments, read_chunks, reading_of
 from spinney.cli.errors import UserError
 from spinney.cli.hard_rows import hard_rows
-from spinney.cli.models import load_model
+from spinney.cli.models import add_choice_arguments, choice_of, load_model
 from spinney.cli.original import as_named_rows, open_original
 from spinney.cli.progress import Progress
 from spinney.cli.table import print_table
@@ -38,6 +38,7 @@ def add_arguments(parser):
         "--tolerance", type=int, metavar="ULP", help="largest difference allowed, for all methods"
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_choice_arguments(parser)
 
 
 class Tally:
@@ -127,8 +128,9 @@ def run(arguments):
     if arguments.rows < 1:
         raise UserError("--rows: expected 1 or more")
     reading = reading_of(arguments)
-    model = load_model(arguments.model)
-    original = open_original(arguments.model, model, arguments.trusted)
+    choice = choice_of(arguments)
+    model = load_model(arguments.model, choice)
+    original = open_original(arguments.model, model, arguments.trusted, choice)
     progress = Progress(not arguments.quiet)
     if arguments.data:
         chunks = read_chunks(arguments.data, model, progress.at, reading)

@@ -48,6 +48,10 @@ class Loads:
         worker_options=None,
         calibration=None,
         idempotent=False,
+        as_booster=False,
+        iteration_range=None,
+        start_iteration=None,
+        num_iteration=None,
     ) -> bool:
         """Load a model file (or fitted object, or function) and serve it. True if it worked.
 
@@ -65,6 +69,7 @@ class Loads:
         idempotent: of a model that runs in Python: that it may be asked again about the same rows.
             Then a batch that fails is divided and asked again, so that only the rows at fault fail;
             otherwise all requests of that batch do. Native models need no saying.
+        as_booster, iteration_range, start_iteration, num_iteration: as in spinney.load.
         calibration: rows, as the model takes them, on which enable_model_quantization measures
             what it costs; without them quantization_config.max_error is held against what is
             proven. A model that cannot be quantized, or would err by more, is not loaded.
@@ -93,6 +98,10 @@ class Loads:
                 "allowed_classes": _or(allowed_classes, self.config.allowed_classes),
                 "in_process": _or(in_process, self.config.in_process),
                 "worker_options": worker_options,
+                "as_booster": as_booster,
+                "iteration_range": iteration_range,
+                "start_iteration": start_iteration,
+                "num_iteration": num_iteration,
             }
             served = ServedModel(model_path, wanted, self.config, permissions, calibration)
             served.idempotent = bool(idempotent)

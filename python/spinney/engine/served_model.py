@@ -31,6 +31,7 @@ _LATER = {
     ModelType.TREELITE: "load the file of the library that trained the model",
 }
 _FLAT = (np.ndarray, list, tuple)
+_CHOICES = ("as_booster", "iteration_range", "start_iteration", "num_iteration")
 _loads = count(1)
 
 
@@ -212,6 +213,9 @@ def _load(source, wanted, permissions):
     if function or (wanted is ModelType.CUSTOM and callable(source)):
         if wanted not in (None, ModelType.CUSTOM):
             raise InvalidInputError(f"model_type is {wanted.name}, but the model is a function")
+        chosen = [name for name in _CHOICES if permissions.get(name) not in (None, False)]
+        if chosen:
+            raise InvalidInputError(f"{chosen[0]} goes with a model, but the model is a function")
         from spinney.workers import CallableModel  # most programs never need it
 
         return CallableModel(source)

@@ -126,7 +126,7 @@ class PythonModel:
             return frame, len(x)
         rows = _Inputs.read(self, x)
         if isinstance(rows, tuple):
-            values, columns, begin, width = rows
+            values, columns, begin, width, _ = rows
             self._check_width(width)
             return Sparse((values, columns, begin), (len(begin) - 1, width)), len(begin) - 1
         if rows.ndim != 2:

@@ -2,7 +2,8 @@
 //
 // An Archive is a function object over numbers, bools, strings, vectors and variants; over
 // SharedArray (which becomes a section of its own); and limited(e, last) over enumerations. The
-// writer's takes const references, the reader's fills what it is given.
+// writer's takes const references, the reader's fills what it is given. version() is the format's:
+// what a version added is neither written nor read in those before.
 #pragma once
 
 #include <concepts>
@@ -40,6 +41,7 @@ void fields(Archive& archive, T& forest) {
   archive(forest.tree_target);
   archive(forest.nodes);
   archive(forest.leaf_values);
+  if (archive.version() >= 2) archive(forest.matrix_leaf_values);
   archive(forest.base);
   archive(forest.tree_weights);
   archive(forest.category_sets);
@@ -142,6 +144,10 @@ void fields(Archive& archive, T& model) {
   archive(model.warnings);
   archive(model.refuses_infinity);
   archive(model.refuses_missing);
+  if (archive.version() >= 2) {
+    archive(model.trees.in_file);
+    archive(model.trees.rule);
+  }
 }
 
 }  // namespace spinney::load

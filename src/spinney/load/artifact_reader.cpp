@@ -18,6 +18,7 @@ struct Sections {
   std::shared_ptr<const void> owner;
   std::span<const char> bytes;
   std::vector<ArtifactSection> table;
+  uint32_t version = kArtifactVersion;
 
   std::span<const char> of(size_t i) const {
     return bytes.subspan(table[i].offset, table[i].bytes);
@@ -32,9 +33,9 @@ Result<ArtifactHeader> read_header(std::span<const char> bytes) {
   std::memcpy(&header, bytes.data(), sizeof header);
   if (std::memcmp(header.magic, kArtifactMagic, sizeof header.magic) != 0)
     return corrupt("this is not a Spinney artifact: its first eight bytes are others");
-  if (header.version != kArtifactVersion)
+  if (header.version == 0 || header.version > kArtifactVersion)
     return unsupported("the artifact has format version " + number(header.version) +
-                       " and this build reads version " + number(kArtifactVersion) +
+                       " and this build reads versions up to " + number(kArtifactVersion) +
                        ": load it with the Spinney that wrote it, or convert the model again");
   if (header.file_bytes != bytes.size())
     return corrupt("the artifact is " +
@@ -81,7 +82,7 @@ Result<Sections> read_sections(std::shared_ptr<const void> owner, std::span<cons
     return corrupt(
         "the artifact's header does not have the checksum that it was written with: "
         "the file is damaged; convert the model again");
-  Sections sections{std::move(owner), bytes, {}};
+  Sections sections{std::move(owner), bytes, {}, header.version};
   sections.table.resize(header.section_count);
   std::memcpy(sections.table.data(), copy.data() + sizeof header, front - sizeof header);
   uint64_t end = front;
@@ -122,6 +123,7 @@ class Reader {
   }
 
   bool at_end() const { return rest_.empty(); }
+  uint32_t version() const { return sections_.version; }
 
   template <typename T>
   void operator()(T& value) {

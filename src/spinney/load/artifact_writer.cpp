@@ -86,6 +86,8 @@ class Writer {
     (*this)(static_cast<uint32_t>(arrays.size()));
   }
 
+  static uint32_t version() { return kArtifactVersion; }
+
   struct Array {
     uint32_t item_bytes;
     std::span<const char> bytes;

@@ -110,12 +110,24 @@ Error no_native_path(const Record& record) {
                      permission);
 }
 
+// What may be chosen of the object in the file. Only scikit-learn's own estimators hold members, so
+// that a choice never reaches one.
+Status check_choice(const Value& root, const Choice& choice) {
+  const Record* record = root.record();
+  if (!record || !choice.any()) return {};
+  if (record->package() == "xgboost") return check_xgboost_choice(choice);
+  if (record->package() == "lightgbm") return check_lightgbm_choice(choice);
+  return refuse_choice(choice, record->full_name());
+}
+
 }  // namespace
 
-Result<Description> describe_pickle(const Pickle& pickle) try {
+Result<Description> describe_pickle(const Pickle& pickle, const Choice& choice) try {
   Budget budget = pickle.budget;
   const BudgetInUse in_use(budget);
   DescribeContext context;
+  SPINNEY_TRY(check_choice(pickle.root, choice));
+  context.choice = choice;
   SPINNEY_ASSIGN(Description description, describe_estimator(pickle.root, context));
   if (description.source.format.empty())
     description.source.format = pickle.is_joblib ? "joblib" : "pickle";

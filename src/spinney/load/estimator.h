@@ -5,6 +5,7 @@
 #pragma once
 
 #include "spinney/base/result.h"
+#include "spinney/load/choice.h"
 #include "spinney/load/pickle.h"
 #include "spinney/load/record.h"
 #include "spinney/model/description.h"
@@ -14,9 +15,10 @@ namespace spinney::load {
 // How deep members may still lie within each other; what they may take, the budget in use says.
 struct DescribeContext {
   unsigned depth_left = 8;  // ensembles within ensembles
+  Choice choice;            // of the object in the file; members of ensembles have none
 };
 
-Result<Description> describe_pickle(const Pickle& pickle);
+Result<Description> describe_pickle(const Pickle& pickle, const Choice& choice = {});
 // For members of ensembles.
 Result<Description> describe_estimator(const Value& value, DescribeContext& context);
 

@@ -50,7 +50,7 @@ Status check_early_stop(const Record& record) {
 
 }  // namespace
 
-Result<Description> describe_lightgbm_booster(const Record& record, DescribeContext& /*context*/) {
+Result<Description> describe_lightgbm_booster(const Record& record, DescribeContext& context) {
   const Value* handle = optional_attribute(record, "_handle");  // LightGBM 4
   if (!handle) handle = optional_attribute(record, "handle");   // LightGBM 3
   if (!handle || !handle->string())
@@ -61,7 +61,7 @@ Result<Description> describe_lightgbm_booster(const Record& record, DescribeCont
   if (optional_attribute(record, "best_iteration")) {
     SPINNEY_ASSIGN(best_iteration, integer_attribute(record, "best_iteration"));
   }
-  auto model = lightgbm::read_text(text, best_iteration);
+  auto model = lightgbm::read_text(text, best_iteration, context.choice);
   if (!model.ok()) return prefixed(record, model.error());
   model->source.format.clear();  // pickle or joblib: whoever opened the file knows
   return model;
@@ -70,9 +70,10 @@ Result<Description> describe_lightgbm_booster(const Record& record, DescribeCont
 Result<Description> describe_lightgbm_wrapper(const Record& record, DescribeContext& context) {
   if (!optional_attribute(record, "_Booster"))
     return unsupported(record.full_name() + " is not fitted yet");
-  SPINNEY_TRY(check_early_stop(record));
+  if (!context.choice.as_booster) SPINNEY_TRY(check_early_stop(record));
   SPINNEY_ASSIGN(const Record* const booster, record_attribute(record, "_Booster"));
   SPINNEY_ASSIGN(Description model, describe_lightgbm_booster(*booster, context));
+  if (context.choice.as_booster) return model;
   model.source.kind = record.name;
   model.output.labels.clear();
   model.output.has_probabilities = false;

@@ -104,18 +104,56 @@ Status check_tree_sizes(const Header& header, size_t n_trees) {
                  " trees, the file holds " + std::to_string(n_trees));
 }
 
-// Leaves out the trees beyond the first n. Leaf rows and nodes were added tree by tree.
-void keep_trees(ForestParts& parts, size_t n) {
-  if (n >= parts.tree_target.size()) return;
-  const size_t n_nodes = parts.tree_begin[n];
-  size_t n_rows = 0;
-  for (size_t i = 0; i < n_nodes; ++i)
-    if (parts.nodes[i].is_leaf()) n_rows = size_t{parts.nodes[i].leaf_row()} + 1;
-  parts.tree_begin.resize(n + 1);
-  parts.tree_target.resize(n);
-  parts.nodes.resize(n_nodes);
-  parts.leaf_values.resize(n_rows);
-  if (!parts.linear_leaves.empty()) parts.linear_leaves.resize(n_rows);
+// Iterations begin to end - 1, and what chose them.
+struct Iterations {
+  size_t begin = 0, end = 0;
+  std::string rule;
+};
+
+// As LightGBM's predict() has it: numbers beyond what there is are cut, not refused.
+Iterations choose_iterations(size_t count, int64_t best, const Choice& choice) {
+  const int64_t start = std::max<int64_t>(choice.start_iteration.value_or(0), 0);
+  int64_t wanted = choice.num_iteration.value_or(start == 0 ? best : -1);
+  Iterations chosen;
+  if (choice.num_iteration) chosen.rule = "num_iteration=" + std::to_string(wanted);
+  if (choice.start_iteration)
+    chosen.rule += (chosen.rule.empty() ? "" : ", ") + std::string("start_iteration=") +
+                   std::to_string(*choice.start_iteration);
+  if (!choice.num_iteration && wanted > 0)
+    chosen.rule +=
+        (chosen.rule.empty() ? "" : ", ") + std::string("best_iteration=") + std::to_string(wanted);
+  chosen.begin = std::min(static_cast<size_t>(start), count);
+  chosen.end = count;
+  if (wanted > 0 && static_cast<uint64_t>(wanted) < count - chosen.begin)
+    chosen.end = chosen.begin + static_cast<size_t>(wanted);
+  return chosen;
+}
+
+// Behind the last leaf row of the trees whose nodes end at n_nodes, which were added tree by tree.
+size_t leaf_rows_before(const ForestParts& parts, size_t n_nodes) {
+  for (size_t i = n_nodes; i-- > 0;)
+    if (parts.nodes[i].is_leaf()) return size_t{parts.nodes[i].leaf_row()} + 1;
+  return 0;
+}
+
+// Leaves out all trees but first to behind - 1.
+void keep_trees(ForestParts& parts, size_t first, size_t behind) {
+  const size_t n_nodes = parts.tree_begin[behind];
+  const size_t n_rows = leaf_rows_before(parts, n_nodes);
+  const uint32_t node = parts.tree_begin[first];
+  const auto row = static_cast<uint32_t>(leaf_rows_before(parts, node));
+  const auto cut = [](auto& all, size_t begin, size_t end) {
+    all.resize(end);
+    all.erase(all.begin(), all.begin() + static_cast<ptrdiff_t>(begin));
+  };
+  cut(parts.tree_begin, first, behind + 1);
+  for (uint32_t& begin : parts.tree_begin) begin -= node;
+  cut(parts.tree_target, first, behind);
+  cut(parts.nodes, node, n_nodes);
+  for (Node& one : parts.nodes)
+    if (one.is_leaf()) one.feature -= row;
+  cut(parts.leaf_values, row, n_rows);
+  if (!parts.linear_leaves.empty()) cut(parts.linear_leaves, row, n_rows);
 }
 
 Status read_tail(Lines& lines, Description& model) {
@@ -131,7 +169,8 @@ Status read_tail(Lines& lines, Description& model) {
 
 }  // namespace
 
-Result<Description> read_text(std::string_view text, int64_t iterations_max) {
+Result<Description> read_text(std::string_view text, int64_t best_iteration, const Choice& choice) {
+  SPINNEY_TRY(check_lightgbm_choice(choice));
   Lines lines(text);
   if (lines.next() != "tree")
     return corrupt("not a LightGBM model: the first line is not \"tree\"");
@@ -160,8 +199,11 @@ Result<Description> read_text(std::string_view text, int64_t iterations_max) {
   SPINNEY_TRY(read_trees(lines, parts));
   SPINNEY_TRY(finish_forest(parts, n_outputs));
   SPINNEY_TRY(check_tree_sizes(header, parts.tree_target.size()));
-  if (iterations_max > 0 && static_cast<uint64_t>(iterations_max) < parts.tree_target.size())
-    keep_trees(parts, static_cast<size_t>(iterations_max) * n_outputs);
+  const size_t n_trees = parts.tree_target.size();
+  const Iterations chosen = choose_iterations(n_trees / n_outputs, best_iteration, choice);
+  model.trees = {n_trees, chosen.rule};
+  if (chosen.end - chosen.begin < n_trees / n_outputs)
+    keep_trees(parts, chosen.begin * n_outputs, chosen.end * n_outputs);
   SPINNEY_ASSIGN(model.output, parse_objective(header.objective, n_outputs));
   if (header.average_output.data())
     model.output.link.divisor = static_cast<double>(parts.tree_target.size() / n_outputs);
@@ -172,8 +214,8 @@ Result<Description> read_text(std::string_view text, int64_t iterations_max) {
 
 }  // namespace lightgbm
 
-Result<Description> read_lightgbm_text(std::span<const char> bytes) {
-  return lightgbm::read_text({bytes.data(), bytes.size()}, 0);
+Result<Description> read_lightgbm_text(std::span<const char> bytes, const Choice& choice) {
+  return lightgbm::read_text({bytes.data(), bytes.size()}, 0, choice);
 }
 
 }  // namespace spinney::load

@@ -5,12 +5,13 @@
 #include <string_view>
 
 #include "spinney/base/result.h"
+#include "spinney/load/choice.h"
 #include "spinney/model/description.h"
 
 namespace spinney::load::lightgbm {
 
-// iterations_max: how many iterations predict() uses (a pickled Booster's best_iteration); all of
-// them if it is not positive, as LightGBM has it.
-Result<Description> read_text(std::string_view text, int64_t iterations_max);
+// best_iteration: a pickled Booster's, which predict() stops at unless the choice is another; none
+// if it is not positive, as LightGBM has it.
+Result<Description> read_text(std::string_view text, int64_t best_iteration, const Choice& choice);
 
 }  // namespace spinney::load::lightgbm

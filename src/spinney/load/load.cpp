@@ -10,19 +10,23 @@
 namespace spinney::load {
 namespace {
 
-Result<Description> read(std::span<const char> bytes, Format format) {
+constexpr char kConverted[] =
+    "a .spinney file, which keeps what was chosen when the model was converted";
+
+Result<Description> read(std::span<const char> bytes, Format format, const Choice& choice) {
   switch (format) {
     case Format::kXgboostJson:
-      return read_xgboost_json(bytes);
+      return read_xgboost_json(bytes, choice);
     case Format::kXgboostUbjson:
-      return read_xgboost_ubjson(bytes);
+      return read_xgboost_ubjson(bytes, choice);
     case Format::kLightgbmText:
-      return read_lightgbm_text(bytes);
+      return read_lightgbm_text(bytes, choice);
     case Format::kPickle: {
       SPINNEY_ASSIGN(const Pickle pickle, read_pickle(bytes));
-      return describe_pickle(pickle);
+      return describe_pickle(pickle, choice);
     }
     case Format::kSpinney:
+      SPINNEY_TRY(refuse_choice(choice, kConverted));
       return read_artifact(bytes);
     default:
       return unsupported("this build does not read the format asked for");
@@ -45,26 +49,27 @@ Result<Description> named(Result<Description> model, const std::string& name) {
 
 // A large artifact is mapped, so that its arrays stay where they are and processes share them;
 // files of other formats are copied, since they are read once and may be cut short meanwhile.
-Result<Description> load_file(const std::string& path, Format format) {
+Result<Description> load_file(const std::string& path, Format format, const Choice& choice) {
   if (format == Format::kGuess || format == Format::kSpinney) {
     SPINNEY_ASSIGN(const bool artifact, starts_as_artifact(path));
     if (artifact) {
+      SPINNEY_TRY(refuse_choice(choice, kConverted));
       SPINNEY_ASSIGN(const MappedFile file, map_file(path));
       return named(read_artifact(file.owner, file.bytes), path);
     }
   }
   SPINNEY_ASSIGN(const FileBytes file, read_file(path));
-  return load_bytes(file.span(), format, path);
+  return load_bytes(file.span(), format, path, choice);
 }
 
-Result<Description> load_bytes(std::span<const char> bytes, Format format,
-                               const std::string& name) {
+Result<Description> load_bytes(std::span<const char> bytes, Format format, const std::string& name,
+                               const Choice& choice) {
   if (format == Format::kGuess) {
     auto guessed = guess_format(bytes);
     if (!guessed.ok()) return named(guessed.error(), name);
     format = *guessed;
   }
-  return named(read(bytes, format), name);
+  return named(read(bytes, format, choice), name);
 }
 
 }  // namespace spinney::load

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "spinney/base/result.h"
+#include "spinney/load/choice.h"
 #include "spinney/model/description.h"
 
 namespace spinney::load {
@@ -18,14 +19,15 @@ enum class Format {
   kSpinney,
 };
 
-Result<Description> load_file(const std::string& path, Format format = Format::kGuess);
+Result<Description> load_file(const std::string& path, Format format = Format::kGuess,
+                              const Choice& choice = {});
 // The same from memory. `name` stands in error messages.
 Result<Description> load_bytes(std::span<const char> bytes, Format format = Format::kGuess,
-                               const std::string& name = "model");
+                               const std::string& name = "model", const Choice& choice = {});
 
 // One reader a format; each validates before it narrows and is fuzzed on its own.
-Result<Description> read_xgboost_json(std::span<const char> bytes);
-Result<Description> read_xgboost_ubjson(std::span<const char> bytes);
-Result<Description> read_lightgbm_text(std::span<const char> bytes);
+Result<Description> read_xgboost_json(std::span<const char> bytes, const Choice& choice = {});
+Result<Description> read_xgboost_ubjson(std::span<const char> bytes, const Choice& choice = {});
+Result<Description> read_lightgbm_text(std::span<const char> bytes, const Choice& choice = {});
 
 }  // namespace spinney::load

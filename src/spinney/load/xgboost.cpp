@@ -26,17 +26,17 @@ Result<Description> guarded(size_t file_bytes, Read&& read) {
 
 }  // namespace
 
-Result<Description> read_xgboost_json(std::span<const char> bytes) {
+Result<Description> read_xgboost_json(std::span<const char> bytes, const Choice& choice) {
   return guarded(bytes.size(), [&]() -> Result<Description> {
     SPINNEY_ASSIGN(const xgboost::Document document, xgboost::parse_json(bytes));
-    return xgboost::describe_booster(document.root(), {"json", bytes.size()});
+    return xgboost::describe_file(document.root(), {"json", bytes.size(), choice, {}});
   });
 }
 
-Result<Description> read_xgboost_ubjson(std::span<const char> bytes) {
+Result<Description> read_xgboost_ubjson(std::span<const char> bytes, const Choice& choice) {
   return guarded(bytes.size(), [&]() -> Result<Description> {
     SPINNEY_ASSIGN(const xgboost::Document document, xgboost::parse_ubjson(bytes));
-    return xgboost::describe_booster(document.root(), {"ubj", bytes.size()});
+    return xgboost::describe_file(document.root(), {"ubj", bytes.size(), choice, {}});
   });
 }
 

@@ -87,6 +87,10 @@ std::vector<std::pair<std::string, Field>> Field::members() const {
   return found;
 }
 
+std::string_view Field::raw() const {
+  return document_ ? std::string_view(item().data, item().size) : std::string_view();
+}
+
 Result<std::string> Field::string(std::string_view what) const {
   if (!is_string()) return not_a(what, "a string");
   const std::string_view raw(item().data, item().size);

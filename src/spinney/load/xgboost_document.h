@@ -61,6 +61,8 @@ class Field {
   std::vector<std::pair<std::string, Field>> members() const;
 
   Result<std::string> string(std::string_view what) const;
+  // The bytes of a string or of scalars as the text has them, between quotes or brackets.
+  std::string_view raw() const;
   // A number, or a string that holds one, as XGBoost writes its parameters.
   Result<int64_t> integer(std::string_view what) const;
   Result<float> real(std::string_view what) const;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "spinney/load/xgboost_categories.h"
 #include "spinney/load/xgboost_objective.h"
@@ -90,6 +91,17 @@ Field gbtree_of(const Learner& learner) {
   return learner.booster_name == "dart" ? learner.booster.find("gbtree") : learner.booster;
 }
 
+// Wrappers over trees predict by Booster.inplace_predict since 1.4, unless a `predictor` was named.
+bool predicts_in_place(const Learner& learner, const ModelOptions& options) {
+  if (!options.wrapper || learner.booster_name == "gblinear") return false;
+  if (learner.version.before(1, 4)) return false;
+  return !(options.wrapper->names_predictor && learner.version.before(2, 0));
+}
+
+double missing_of(const ModelOptions& options) {
+  return options.wrapper ? options.wrapper->missing : std::nan("");
+}
+
 // Since 3.1 a model without trees, or gblinear rounds, whose base score would be estimated from
 // data takes the placeholder in its place for a margin.
 Result<bool> is_fitted(const Learner& learner) {
@@ -137,16 +149,59 @@ std::vector<double> base_margins_of(const Learner& learner) {
   return base_margins(learner.objective, std::move(scores), learner.version);
 }
 
-// The best iteration of early stopping, which the scikit-learn wrappers stop at; -1: none.
-Result<int64_t> best_iteration(const Field& learner) {
-  return optional_integer(learner.find("attributes"), "best_iteration", -1);
+// Where the wrapper stops by itself: at the best iteration of early stopping, if there is one.
+Result<Iterations> wrapper_iterations(const Learner& learner, const Field& attributes,
+                                      const Wrapper& wrapper) {
+  Iterations found;
+  if (learner.version.before(1, 4)) {
+    // The wrapper's own attribute counts. The ranker's predict() does not look at it.
+    if (!wrapper.is_ranker()) found.trees_per_output = wrapper.best_ntree_limit;
+  } else {
+    SPINNEY_ASSIGN(const int64_t best, optional_integer(attributes, "best_iteration", -1));
+    if (best < 0) return found;
+    found.end = best + 1;
+    found.rule = "best_iteration=" + std::to_string(best);
+    // Until 1.5 nothing else in the file says how many trees an iteration has.
+    if (!learner.version.before(1, 6)) return found;
+    SPINNEY_ASSIGN(found.trees_per_output, optional_integer(attributes, "best_ntree_limit", 0));
+  }
+  if (found.trees_per_output < 0)
+    return corrupt("\"best_ntree_limit\" is " + std::to_string(found.trees_per_output));
+  if (found.trees_per_output > 0)
+    found.rule = "best_ntree_limit=" + std::to_string(found.trees_per_output);
+  return found;
 }
 
-Result<Forest> read_forest(const Learner& learner, int64_t last_iteration,
+// The trees of an iteration and output as two attributes have it; 0: they do not say.
+Result<int64_t> attributes_parallel(const Field& attributes) {
+  SPINNEY_ASSIGN(const int64_t best, optional_integer(attributes, "best_iteration", -1));
+  SPINNEY_ASSIGN(const int64_t limit, optional_integer(attributes, "best_ntree_limit", 0));
+  return best < 0 || best == INT64_MAX || limit <= 0 ? 0 : limit / (best + 1);
+}
+
+Result<Iterations> iterations_of(const Learner& learner, const Field& attributes,
+                                 const ModelOptions& options) {
+  const auto& asked = options.choice.iteration_range;
+  Iterations found;
+  if (asked && (asked->second != 0 || !options.wrapper)) {
+    found.is_asked = true;
+    found.begin = asked->first;
+    found.end = asked->second == 0 ? -1 : asked->second;
+    found.rule = "iteration_range=(" + std::to_string(asked->first) + ", " +
+                 std::to_string(asked->second) + ")";
+  } else if (options.wrapper) {
+    SPINNEY_ASSIGN(found, wrapper_iterations(learner, attributes, *options.wrapper));
+  }
+  SPINNEY_ASSIGN(const int64_t parallel, attributes_parallel(attributes));
+  found.parallel_trees = options.parallel_trees > 0 ? options.parallel_trees : parallel;
+  return found;
+}
+
+Result<Forest> read_forest(const Learner& learner, Iterations iterations,
                            const ModelOptions& options) {
   TreesContext context;
   context.n_outputs = learner.n_outputs;
-  context.last_iteration = last_iteration;
+  context.iterations = std::move(iterations);
   SPINNEY_ASSIGN(const Field model, gbtree_of(learner).at("model", "the gbtree booster"));
   // DART's weights lie beside its gbtree or, since 3.3, in the model of any gbtree; since then,
   // Booster.inplace_predict applies them as Booster.predict does.
@@ -154,7 +209,8 @@ Result<Forest> read_forest(const Learner& learner, int64_t last_iteration,
   const Field weights = (is_old_dart ? learner.booster : model).find("weight_drop");
   if (is_old_dart && !weights) return corrupt("the DART booster has no field \"weight_drop\"");
   if (weights) SPINNEY_TRY(weights.read(context.weights, "weight_drop"));
-  context.weights_in_place = options.is_wrapper && learner.version.before(3, 3);
+  context.weights_in_place = !context.weights.empty() && predicts_in_place(learner, options) &&
+                             learner.version.before(3, 3);
   ForestParts parts;
   parts.settings.input = NumberType::kFloat32;
   parts.settings.comparison = Comparison::kLess;
@@ -162,10 +218,23 @@ Result<Forest> read_forest(const Learner& learner, int64_t last_iteration,
   parts.settings.n_features = static_cast<uint32_t>(learner.n_features);
   parts.settings.n_outputs = learner.n_outputs;
   parts.settings.absent_is_missing = true;
-  parts.settings.missing_value = options.missing;
+  parts.settings.missing_value = missing_of(options);
   parts.base = base_margins_of(learner);
   SPINNEY_TRY(read_trees(model, context, parts));
   return make_forest(std::move(parts));
+}
+
+size_t trees_in_file(const Learner& learner) {
+  return gbtree_of(learner).find("model").find("trees").children().size();
+}
+
+// A range means nothing to gblinear: its wrapper does not pass one on, and its Booster looks only
+// whether it begins with the first round.
+Status check_linear_choice(const ModelOptions& options) {
+  const auto& asked = options.choice.iteration_range;
+  if (!asked || options.wrapper || asked->first == 0) return {};
+  return invalid_argument("iteration_range begins at " + std::to_string(asked->first) +
+                          ", but gblinear has one set of weights; give (0, 0) or nothing");
 }
 
 // The file has a row of n_outputs weights per feature and, last, one of biases. gblinear starts
@@ -212,25 +281,27 @@ Status read_names(const Field& field, std::string_view key, int64_t n_features,
 
 }  // namespace
 
-Result<Description> describe_booster(const Field& root, const ModelOptions& options) {
+Result<Description> describe_model(const Field& root, ModelOptions options) {
   if (!root.find("learner") && root.find("tree_info"))
     return unsupported(
         "this is LightGBM's dump_model, which is meant to be looked at and lacks what predicting "
         "needs; save the model itself: booster.save_model(\"model.txt\")");
+  if (options.choice.as_booster) options.wrapper.reset();
+  SPINNEY_TRY(check_xgboost_choice(options.choice));
   SPINNEY_ASSIGN(const Field field, root.at("learner", "the model"));
   SPINNEY_ASSIGN(const Learner learner, read_learner(root, field, options.bytes));
   Description model;
   model.source = {"xgboost", learner.version.text(), options.format, "Booster"};
   if (learner.booster_name == "gbtree" || learner.booster_name == "dart") {
-    int64_t last_iteration = -1;
-    if (options.is_wrapper) {
-      SPINNEY_ASSIGN(last_iteration, best_iteration(field));
-    }
-    SPINNEY_ASSIGN(model.scorer, read_forest(learner, last_iteration, options));
+    SPINNEY_ASSIGN(Iterations iterations,
+                   iterations_of(learner, field.find("attributes"), options));
+    model.trees = {trees_in_file(learner), iterations.rule};
+    SPINNEY_ASSIGN(model.scorer, read_forest(learner, std::move(iterations), options));
     SPINNEY_TRY(
         read_categories(gbtree_of(learner).find("model"), learner.n_features, model.categories));
   } else if (learner.booster_name == "gblinear") {
-    SPINNEY_ASSIGN(model.scorer, read_linear(learner, options.missing));
+    SPINNEY_TRY(check_linear_choice(options));
+    SPINNEY_ASSIGN(model.scorer, read_linear(learner, missing_of(options)));
   } else {
     return unsupported("the booster \"" + learner.booster_name +
                        "\" is not supported; gbtree, dart and gblinear are");
@@ -238,9 +309,18 @@ Result<Description> describe_booster(const Field& root, const ModelOptions& opti
   model.output = output_of(learner.objective, learner.n_outputs, learner.version, model.warnings);
   SPINNEY_TRY(read_names(field, "feature_names", learner.n_features, model.feature_names));
   warn_of_version(learner.version, model.warnings);
-  // DMatrix looks for infinities; inplace_predict, which the wrappers use over trees, does not.
-  model.refuses_infinity = !options.is_wrapper || learner.booster_name == "gblinear";
+  // DMatrix looks for infinities; inplace_predict does not.
+  model.refuses_infinity = !predicts_in_place(learner, options);
+  if (options.wrapper) SPINNEY_TRY(dress_as_wrapper(*options.wrapper, model));
   return model;
+}
+
+Result<Description> describe_file(const Field& root, ModelOptions options) {
+  const Field attribute = root.find("learner").find("attributes").find("scikit_learn");
+  if (attribute && !options.choice.as_booster) {
+    SPINNEY_ASSIGN(options.wrapper, read_saved_wrapper(attribute));
+  }
+  return describe_model(root, std::move(options));
 }
 
 }  // namespace spinney::load::xgboost

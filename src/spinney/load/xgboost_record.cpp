@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "spinney/load/attributes.h"
 #include "spinney/load/budget.h"
@@ -11,9 +12,21 @@
 namespace spinney::load {
 namespace {
 
+// What a Booster's Config, which only pickles have, says of the trees that an iteration has.
+int64_t parallel_trees(const xgboost::Field& config) {
+  const xgboost::Field booster = config.find("learner").find("gradient_booster");
+  const xgboost::Field tree =
+      booster.find("name").raw() == "dart" ? booster.find("gbtree") : booster;
+  const xgboost::Field count = tree.find("gbtree_train_param").find("num_parallel_tree");
+  if (!count) return 0;
+  const auto number = count.integer("num_parallel_tree");
+  return number.ok() ? *number : 0;
+}
+
 // The state of a Booster is what XGBoost serializes: {"Model": ..., "Config": ...} in UBJSON, or
 // JSON before 1.6.
-Result<Description> describe_handle(const Record& booster, xgboost::ModelOptions options) {
+Result<Description> describe_handle(const Record& booster, xgboost::ModelOptions options,
+                                    const DescribeContext& context) {
   SPINNEY_ASSIGN(const Value* handle, attribute(booster, "handle"));
   const auto bytes = handle->bytes();
   if (!bytes)
@@ -30,9 +43,11 @@ Result<Description> describe_handle(const Record& booster, xgboost::ModelOptions
   SPINNEY_ASSIGN(const xgboost::Document document,
                  is_json ? xgboost::parse_json(*bytes) : xgboost::parse_ubjson(*bytes));
   xgboost::Field root = document.root();
+  options.parallel_trees = parallel_trees(root.find("Config"));
   if (const xgboost::Field model = root.find("Model")) root = model;
   options.bytes = bytes->size();
-  return xgboost::describe_booster(root, options);
+  options.choice = context.choice;
+  return xgboost::describe_model(root, std::move(options));
 }
 
 // The wrapper's own `missing=`, which XGBoost rounds to float32 before comparing.
@@ -45,93 +60,39 @@ Result<double> missing_of(const Record& record) {
   return static_cast<double>(static_cast<float>(*number));
 }
 
-Labels numbers_below(int64_t n) {
-  std::vector<int64_t> values(static_cast<size_t>(n));
-  for (size_t k = 0; k < values.size(); ++k) values[k] = static_cast<int64_t>(k);
-  Labels labels;
-  labels.values = std::move(values);
-  return labels;
-}
-
-// Each output is a label of its own, or not: what predict() gives are floats.
-void make_multi_label(Description& model) {
-  Labels labels;
-  labels.values = std::vector<double>{0, 1};
-  labels.dtype = "<f8";
-  model.output.labels.assign(model.n_outputs(), labels);
-  model.output.decision = Decision::kThreshold;
-  model.output.threshold = 0.5;
-}
-
-// Before 1.6 the wrapper could keep the labels that it had numbered.
-Result<Labels> class_labels(const Record& record, int64_t n_classes) {
+Result<xgboost::Wrapper> read_wrapper(const Record& record) {
+  xgboost::Wrapper wrapper;
+  wrapper.kind = std::string(record.name);
+  SPINNEY_ASSIGN(wrapper.missing, missing_of(record));
+  if (optional_attribute(record, "best_ntree_limit")) {
+    SPINNEY_ASSIGN(wrapper.best_ntree_limit, count_attribute(record, "best_ntree_limit"));
+  }
+  const Value* predictor = optional_attribute(record, "predictor");
+  wrapper.names_predictor = predictor && predictor->string().value_or("auto") != "auto";
+  if (!wrapper.is_classifier()) return wrapper;
+  SPINNEY_ASSIGN(wrapper.n_classes, count_attribute(record, "n_classes_"));
   const Value* encoder = optional_attribute(record, "_le");
-  if (!encoder || !encoder->record()) return numbers_below(n_classes);
+  if (!encoder || !encoder->record()) return wrapper;
   SPINNEY_ASSIGN(const Value* classes, attribute(*encoder->record(), "classes_"));
-  SPINNEY_ASSIGN(Labels labels, to_labels(*classes, place(*encoder->record(), "classes_")));
-  if (static_cast<int64_t>(labels.size()) != n_classes)
-    return corrupt(place(*encoder->record(), "classes_") + " holds " +
-                   std::to_string(labels.size()) + " labels of " + std::to_string(n_classes) +
-                   " classes");
-  return labels;
-}
-
-// What XGBClassifier.predict makes of the Booster's values; see its source for the cases.
-Status make_classifier(const Record& record, Description& model) {
-  SPINNEY_ASSIGN(const uint32_t n_classes, count_attribute(record, "n_classes_"));
-  const size_t n_outputs = model.n_outputs();
-  if (n_classes > n_outputs && n_classes > 2)
-    return corrupt(place(record, "n_classes_") + " is " + std::to_string(n_classes) +
-                   ", but the model has " + std::to_string(n_outputs) + " outputs");
-  Output& output = model.output;
-  output.has_probabilities = true;
-  if (output.link.kind == LinkKind::kXgbMultiArgmax) {
-    // The margins decide; probabilities are scipy's softmax of them.
-    output.link.kind = LinkKind::kPairwiseSoftmax;
-    output.decision = Decision::kArgmax;
-    output.decision_on_raw = true;
-    output.labels = {numbers_below(static_cast<int64_t>(n_outputs))};
-    output.labels[0].dtype = "<i4";
-    return {};
-  }
-  if (n_outputs > 1 && n_classes == 2) {
-    SPINNEY_TRY(spend(place(record, "n_classes_"), n_outputs, sizeof(Labels) + 2 * sizeof(double)));
-    make_multi_label(model);
-    return {};
-  }
-  if (n_outputs > 1 && n_classes != n_outputs)
-    return unsupported(record.full_name() + " has " + std::to_string(n_outputs) + " outputs for " +
-                       std::to_string(n_classes) +
-                       " classes; save its Booster instead: model.get_booster()");
-  output.decision = n_outputs > 1 ? Decision::kArgmax : Decision::kThreshold;
-  output.threshold = 0.5;
-  SPINNEY_ASSIGN(Labels labels, class_labels(record, n_outputs > 1 ? n_classes : 2));
-  output.labels = {std::move(labels)};
-  return {};
+  SPINNEY_ASSIGN(wrapper.labels, to_labels(*classes, place(*encoder->record(), "classes_")));
+  return wrapper;
 }
 
 }  // namespace
 
-Result<Description> describe_xgboost_booster(const Record& record, DescribeContext& /*context*/) {
-  return describe_handle(record, {});
+Result<Description> describe_xgboost_booster(const Record& record, DescribeContext& context) {
+  return describe_handle(record, {}, context);
 }
 
-Result<Description> describe_xgboost_wrapper(const Record& record, DescribeContext& /*context*/) {
+Result<Description> describe_xgboost_wrapper(const Record& record, DescribeContext& context) {
   const Value* booster = optional_attribute(record, "_Booster");
   if (!booster || !booster->record())
     return invalid_argument(record.full_name() + " is not fitted: it has no Booster yet");
   xgboost::ModelOptions options;
-  options.is_wrapper = true;
-  SPINNEY_ASSIGN(options.missing, missing_of(record));
-  SPINNEY_ASSIGN(Description model, describe_handle(*booster->record(), options));
-  model.source.kind = std::string(record.name);
-  if (record.name.ends_with("Classifier")) {
-    SPINNEY_TRY(make_classifier(record, model));
-  } else {
-    model.output.has_probabilities = false;
-    model.output.labels.clear();
+  if (!context.choice.as_booster) {
+    SPINNEY_ASSIGN(options.wrapper, read_wrapper(record));
   }
-  return model;
+  return describe_handle(*booster->record(), std::move(options), context);
 }
 
 }  // namespace spinney::load

@@ -245,9 +245,7 @@ class TreeReader {
   }
 
   // In float32, as XGBoost does, where adding and taking away the base is not without effect.
-  float weighted(float leaf) const {
-    if (context_.weights.empty()) return leaf;
-    if (!context_.weights_in_place) return leaf * weight_;
+  float weighted_in_place(float leaf) const {
     const auto base = static_cast<float>(parts_.base[target_]);
     return ((base + leaf) - base) * weight_;
   }
@@ -257,7 +255,10 @@ class TreeReader {
     if (leaf_row > std::numeric_limits<uint32_t>::max())
       return too_large(at(t_) + ": more than 4,294,967,295 leaves");
     if (a_.leaf_width == 1) {
-      parts_.leaf_values.push_back(weighted(a_.condition[i]));
+      const float leaf = a_.condition[i];
+      const float weighted = context_.weights.empty() ? leaf : leaf * weight_;
+      parts_.leaf_values.push_back(context_.weights_in_place ? weighted_in_place(leaf) : weighted);
+      if (context_.weights_in_place) parts_.matrix_leaf_values.push_back(weighted);
     } else {
       const int64_t row = a_.mapped_leaves ? a_.right[i] : static_cast<int64_t>(i);
       if (row < 0 || static_cast<size_t>(row) >= a_.leaf_weight.size() / a_.leaf_width)
@@ -298,41 +299,6 @@ Result<std::vector<Field>> ordered_trees(const Field& list) {
   return trees;
 }
 
-// Trees of iterations 0 to last_iteration. Each iteration has num_parallel_tree trees a target, or
-// as many as "iteration_indptr" says (since 1.7).
-Result<size_t> trees_used(const Field& model, const std::vector<int64_t>& targets,
-                          int64_t last_iteration) {
-  if (last_iteration < 0) return targets.size();
-  const auto beyond = [&](int64_t iterations) {
-    return corrupt("\"best_iteration\" is " + std::to_string(last_iteration) + " of only " +
-                   std::to_string(iterations) + " iterations");
-  };
-  if (const Field field = model.find("iteration_indptr")) {
-    std::vector<int64_t> begin;
-    SPINNEY_TRY(field.read(begin, "iteration_indptr"));
-    const auto iterations = static_cast<int64_t>(begin.size()) - 1;
-    if (last_iteration >= iterations) return beyond(iterations);
-    const int64_t n = begin[static_cast<size_t>(last_iteration) + 1];
-    if (n < 0 || static_cast<size_t>(n) > targets.size())
-      return corrupt("\"iteration_indptr\" holds " + std::to_string(n) + ", but there are " +
-                     std::to_string(targets.size()) + " trees");
-    return static_cast<size_t>(n);
-  }
-  const Field param = model.find("gbtree_model_param").find("num_parallel_tree");
-  int64_t parallel = 1;
-  if (param) {
-    SPINNEY_ASSIGN(parallel, param.integer("num_parallel_tree"));
-  }
-  const auto n_trees = static_cast<int64_t>(targets.size());
-  if (parallel < 1 || parallel > std::max<int64_t>(n_trees, 1))
-    return corrupt("\"num_parallel_tree\" is " + std::to_string(parallel));
-  int64_t groups = 1;
-  for (const int64_t target : targets) groups = std::max(groups, target + 1);
-  const int64_t iterations = n_trees / groups / parallel;
-  if (last_iteration >= iterations) return beyond(iterations);
-  return static_cast<size_t>((last_iteration + 1) * groups * parallel);
-}
-
 Result<size_t> first_leaf_width(const std::vector<Field>& trees) {
   if (trees.empty()) return size_t{1};
   const Field size = trees[0].find("tree_param").find("size_leaf_vector");
@@ -360,12 +326,14 @@ Status read_trees(const Field& model, const TreesContext& context, ForestParts& 
     if (targets[t] < 0 || targets[t] >= context.n_outputs)
       return corrupt(at(t) + " adds to output " + std::to_string(targets[t]) + " of " +
                      std::to_string(context.n_outputs));
-  SPINNEY_ASSIGN(const size_t n_used, trees_used(model, targets, context.last_iteration));
+  SPINNEY_ASSIGN(const TreeRange range, tree_range(model, targets, context.iterations));
   SPINNEY_ASSIGN(const size_t width, first_leaf_width(trees));
   parts.settings.leaf_width = static_cast<uint32_t>(width);
   TreeReader reader(context, parts);
-  for (size_t t = 0; t < n_used; ++t)
+  for (size_t t = range.begin; t < range.end; ++t)
     SPINNEY_TRY(reader.read(t, trees[t], static_cast<uint32_t>(targets[t])));
+  // Where both ways agree, one list will do; XGBoost weighs vector leaves one way only.
+  if (parts.matrix_leaf_values == parts.leaf_values) parts.matrix_leaf_values = {};
   return {};
 }
 

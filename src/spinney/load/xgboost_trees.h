@@ -2,6 +2,7 @@
 #pragma once
 
 #include "spinney/load/xgboost_document.h"
+#include "spinney/load/xgboost_iterations.h"
 #include "spinney/model/forest.h"
 
 namespace spinney::load::xgboost {
@@ -11,10 +12,9 @@ struct TreesContext {
   // DART: each tree's weight, which its leaves are multiplied by in float32; empty: none.
   std::vector<float> weights;
   // Booster.inplace_predict adds ((base + leaf) - base) * weight, which rounds differently from the
-  // leaf * weight of Booster.predict.
+  // leaf * weight of Booster.predict; then both are kept.
   bool weights_in_place = false;
-  // Only the trees of iterations 0 to this one are kept; -1: all.
-  int64_t last_iteration = -1;
+  Iterations iterations;  // whose trees are kept
 };
 
 // Fills nodes, leaves, categories and targets of parts from the "model" object of a gbtree.

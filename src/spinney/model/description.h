@@ -73,6 +73,12 @@ struct Source {
   std::string kind;     // the class or booster: "XGBClassifier", "Booster", "RandomForestRegressor"
 };
 
+// Which of the file's trees the scorer has.
+struct TreesUsed {
+  uint64_t in_file = 0;  // 0: as many as the scorer has
+  std::string rule;  // what chose them, such as "best_iteration=12"; empty: nothing, all are used
+};
+
 struct Description {
   std::variant<Forest, Linear, Ensemble> scorer;
   std::optional<Quantization> quantization;  // of a scorer whose leaves or weights are codes
@@ -85,6 +91,7 @@ struct Description {
   // categories[i] then belongs to the i-th column of categorical dtype of the frame, as LightGBM
   // itself has it (a frame with another number of such columns is refused), and `feature` is i.
   bool categories_by_position = false;
+  TreesUsed trees;
   std::vector<std::string> warnings;  // what a user should know, such as version skew
   // Inputs that the training library itself refuses at predict time; enforced with strict=True.
   bool refuses_infinity = false;

@@ -60,8 +60,9 @@ uint32_t Forest::find_leaf(size_t t, const Rows& rows, size_t r) const {
 
 size_t Forest::bytes() const {
   return tree_begin.bytes() + tree_target.bytes() + nodes.bytes() + leaf_values.bytes() +
-         base.bytes() + tree_weights.bytes() + category_sets.bytes() + category_words.bytes() +
-         linear_leaves.bytes() + term_features.bytes() + term_weights.bytes();
+         matrix_leaf_values.bytes() + base.bytes() + tree_weights.bytes() + category_sets.bytes() +
+         category_words.bytes() + linear_leaves.bytes() + term_features.bytes() +
+         term_weights.bytes();
 }
 
 namespace {
@@ -137,6 +138,9 @@ Status Forest::validate() const {
                    " outputs");
   if (leaf_values.size() % s.leaf_width != 0)
     return corrupt("leaf values are not whole rows of " + std::to_string(s.leaf_width));
+  if (!matrix_leaf_values.empty() && matrix_leaf_values.size() != leaf_values.size())
+    return corrupt(std::to_string(matrix_leaf_values.size()) + " leaf values for a DMatrix and " +
+                   std::to_string(leaf_values.size()) + " others");
   if (!linear_leaves.empty() && linear_leaves.size() != n_leaf_rows())
     return corrupt("linear leaves do not match the leaf values");
   if (term_features.size() != term_weights.size())
@@ -188,6 +192,7 @@ Result<Forest> make_forest(ForestParts parts) {
   arrays.tree_target = std::move(parts.tree_target);
   arrays.nodes = std::move(parts.nodes);
   arrays.leaf_values = std::move(parts.leaf_values);
+  arrays.matrix_leaf_values = std::move(parts.matrix_leaf_values);
   arrays.base = std::move(parts.base);
   arrays.tree_weights = std::move(parts.tree_weights);
   arrays.category_sets = std::move(parts.category_sets);

@@ -114,9 +114,10 @@ struct ForestParts {
   std::vector<uint32_t> tree_begin{0};  // n_trees + 1 offsets into nodes
   std::vector<uint32_t> tree_target;    // per tree: the score it adds to; 0 if leaf_width > 1
   std::vector<Node> nodes;
-  std::vector<double> leaf_values;   // leaf_width values per leaf row
-  std::vector<double> base;          // n_outputs scores that the sum starts from
-  std::vector<double> tree_weights;  // kWeightedMedian: one per tree; else empty
+  std::vector<double> leaf_values;         // leaf_width values per leaf row
+  std::vector<double> matrix_leaf_values;  // empty, or as many; see Forest
+  std::vector<double> base;                // n_outputs scores that the sum starts from
+  std::vector<double> tree_weights;        // kWeightedMedian: one per tree; else empty
   std::vector<CategorySet> category_sets;
   std::vector<uint32_t> category_words;
   std::vector<LinearLeaf> linear_leaves;  // empty, or one per leaf row
@@ -145,6 +146,9 @@ class Forest {
   SharedArray<uint32_t> tree_target;
   SharedArray<Node> nodes;
   SharedArray<double> leaf_values;
+  // The leaves of rows that XGBoost makes a DMatrix of first, where these are others: before 3.3
+  // its two ways of predicting round the weights of DART's trees differently. Else empty.
+  SharedArray<double> matrix_leaf_values;
   SharedArray<double> base;
   SharedArray<double> tree_weights;
   SharedArray<CategorySet> category_sets;
