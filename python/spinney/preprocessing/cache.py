@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
+
+from spinney.forks import lock_for
 
 # Larger inputs are neither looked up nor kept.
 VALUES_MAX = 1 << 16
@@ -16,7 +17,7 @@ class AnswerCache:
     def __init__(self, size):
         self._size = size
         self._answers = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = lock_for(self)
         self.hits = self.misses = 0
 
     @staticmethod

@@ -7,6 +7,7 @@ from time import perf_counter
 
 from spinney.configs import PreprocessorConfig
 from spinney.exceptions import ConfigError
+from spinney.forks import lock_for
 from spinney.preprocessing import files, options
 from spinney.preprocessing import fitted as fitting
 from spinney.preprocessing.errors import (
@@ -29,7 +30,7 @@ class DataPreprocessor:
     """
 
     def __init__(self, config=None):
-        self._lock = threading.RLock()
+        self._lock = lock_for(self, threading.RLock)
         self._timings = Timings()
         self._names = None
         self._fitted = self._statistics = None

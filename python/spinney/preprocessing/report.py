@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-
 import numpy as np
+
+from spinney.forks import lock_for
 
 
 def statistics_of(fitted, names):
@@ -49,7 +49,7 @@ class Timings:
     """Calls, rows and seconds of each kind of work."""
 
     def __init__(self):
-        self._lock = threading.Lock()
+        self._lock = lock_for(self)
         self._sums = {kind: [0, 0, 0.0] for kind in ("fit", "transform", "reverse")}
 
     def add(self, kind, rows, seconds, calls=1):

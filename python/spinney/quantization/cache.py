@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from statistics import median
-from threading import Lock
 from time import perf_counter
 from zlib import crc32
+
+from spinney.forks import lock_for
 
 # Larger arrays are never kept: comparing one takes as long as quantizing it.
 _ENTRY_BYTES_MAX = 1 << 20
@@ -28,7 +29,7 @@ class ContentCache:
 
     def __init__(self, size):
         self._size = size
-        self._lock = Lock()
+        self._lock = lock_for(self)
         self._entries = OrderedDict()
         self._bytes = 0
         self._pause = 0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from threading import Lock, local
+from threading import local
 
 import numpy as np
 
 from spinney import _core
 from spinney.configs import QuantizationMode
 from spinney.exceptions import InvalidInputError
+from spinney.forks import lock_for
 from spinney.quantization.cache import ContentCache
 from spinney.quantization.calibration import array_ranges
 from spinney.quantization.counts import refuse
@@ -34,7 +35,7 @@ class Configured(KeptParameters):
     """
 
     def __init__(self, config, counts):
-        self._lock = Lock()
+        self._lock = lock_for(self)
         self.counts = counts
         mode = config.quantization_mode
         self.config = config

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from threading import Lock
-
 from spinney.exceptions import InvalidInputError
+from spinney.forks import lock_for
 
 
 class Counts:
     """Calls and values since the start or reset. Values outside are rare and counted exactly."""
 
     def __init__(self):
-        self._lock = Lock()
+        self._lock = lock_for(self)
         self.reset()
 
     def reset(self):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from functools import wraps
-from threading import Lock
 
 import numpy as np
 
 from spinney.configs import QuantizationConfig
 from spinney.exceptions import InvalidInputError
+from spinney.forks import lock_for
 from spinney.quantization.configured import Configured
 from spinney.quantization.counts import Counts
 
@@ -35,7 +35,7 @@ class Quantizer:
 
     def __init__(self, config=None):
         """config: a QuantizationConfig, a mapping of its options, or None for the defaults."""
-        self._lock = Lock()
+        self._lock = lock_for(self)
         self._now = Configured(_as_config(config), Counts())
 
     @property
