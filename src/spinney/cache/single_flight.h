@@ -19,6 +19,7 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -69,10 +70,14 @@ class SingleFlight {
   // One waiter goes. How many are left: with none the flight is over, as after finish().
   size_t leave(Flight* flight, const Waiter& waiter) {
     Shard& shard = shards_[flight->hash_ % kShards];
+    std::optional<Waiter> gone;  // destroyed after the lock is let go of
     const std::lock_guard lock(shard.lock);
     auto& waiters = flight->waiters_;
     const auto at = std::find(waiters.begin(), waiters.end(), waiter);
-    if (at != waiters.end()) waiters.erase(at);
+    if (at != waiters.end()) {
+      gone = std::move(*at);
+      waiters.erase(at);
+    }
     const size_t left = waiters.size();
     if (left == 0) erase(shard, flight);
     return left;
