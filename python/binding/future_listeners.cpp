@@ -58,8 +58,8 @@ PyObject* tell_all(PyObject* self, PyObject* Future::* list) {
 }
 
 void report_unless(PyObject* told, PyObject* self) {
-  if (!told) PyErr_WriteUnraisable(self);
-  Py_XDECREF(told);
+  if (!told) asleep_at_exit([self] { PyErr_WriteUnraisable(self); });
+  const Owned gone(told);
 }
 
 }  // namespace

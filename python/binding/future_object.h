@@ -15,6 +15,7 @@ struct Future {
   PyObject* waiters;
   PyObject* callbacks;
   PyObject* wakers;
+  PyObject* next_due;  // of a Dispatcher's queue
   bool delivered;
 };
 

@@ -7,12 +7,17 @@
 #include <utility>
 #include <vector>
 
+#include "binding/interpreter_lock.h"
 #include "spinney/spinney.h"
 
 namespace spinney::binding {
 
 struct Unreference {
-  void operator()(PyObject* object) const { Py_XDECREF(object); }
+  // What goes may run Python code, which may ask for the interpreter's lock as the interpreter
+  // ends.
+  void operator()(PyObject* object) const {
+    asleep_at_exit([object] { Py_XDECREF(object); });
+  }
 };
 // An owned reference, given up when it goes.
 using Owned = std::unique_ptr<PyObject, Unreference>;

@@ -9,6 +9,7 @@
 #include <ctime>
 
 #include "binding/future.h"
+#include "binding/future_object.h"
 #include "binding/interpreter_lock.h"
 #include "binding/references.h"
 
@@ -108,10 +109,15 @@ Promise::Wait Promise::wait(const Time* deadline) {
 
 void Dispatcher::push(Lane lane, PyObject* future) {
   Queue& queue = lanes_[lane];
+  as_future(future)->next_due = nullptr;
   const std::lock_guard lock(queue.mutex);
-  queue.futures.push_back(future);
-  if (queue.futures.size() == 1) queue.filled.notify_one();
+  if (!queue.first) queue.filled.notify_one();
+  PyObject*& place = queue.first ? as_future(queue.last)->next_due : queue.first;
+  place = future;
+  queue.last = future;
 }
+
+PyObject* Dispatcher::take_all(Queue& queue) { return std::exchange(queue.first, nullptr); }
 
 void Dispatcher::stop(Promise::Time deadline) {
   for (Lane lane : {kWaiters, kCallbacks}) {
@@ -124,8 +130,9 @@ void Dispatcher::stop(Promise::Time deadline) {
   }
 }
 
-void Dispatcher::deliver_all(Lane lane, const std::vector<PyObject*>& futures) {
-  for (PyObject* future : futures) {
+void Dispatcher::deliver_all(Lane lane, PyObject* first) {
+  while (first) {
+    PyObject* future = std::exchange(first, as_future(first)->next_due);
     if (lane == kWaiters && announce(future))
       push(kCallbacks, future);
     else
@@ -140,34 +147,33 @@ void Dispatcher::cannot_serve(Lane lane) {
 
 void Dispatcher::deliver_unserved() {
   for (Lane lane : {kWaiters, kCallbacks}) {
-    std::vector<PyObject*> futures;
+    PyObject* due = nullptr;
     if (unserved_[lane]) {
       const std::lock_guard lock(lanes_[lane].mutex);
-      futures.swap(lanes_[lane].futures);
+      due = take_all(lanes_[lane]);
     }
-    deliver_all(lane, futures);
+    deliver_all(lane, due);
   }
 }
 
 void Dispatcher::serve(Lane lane) {
   Queue& queue = lanes_[lane];
-  std::vector<PyObject*> futures;
   {
     const std::lock_guard lock(queue.mutex);
     queue.thread = std::this_thread::get_id();
     unserved_[lane] = false;
   }
   for (;;) {
-    futures.clear();
+    PyObject* due;
     PyThreadState* state = PyEval_SaveThread();
     {
       std::unique_lock lock(queue.mutex);
-      queue.filled.wait(lock, [&] { return queue.stopped || !queue.futures.empty(); });
-      futures.swap(queue.futures);
+      queue.filled.wait(lock, [&] { return queue.stopped || queue.first; });
+      due = take_all(queue);
     }
     asleep_at_exit([&] { PyEval_RestoreThread(state); });
-    if (futures.empty()) break;  // stopped, and nothing is left
-    deliver_all(lane, futures);
+    if (!due) break;  // stopped, and nothing is left
+    deliver_all(lane, due);
     give_up_left_references();
   }
   const std::lock_guard lock(queue.mutex);

@@ -16,7 +16,6 @@
 #include <mutex>
 #include <thread>
 #include <utility>
-#include <vector>
 
 namespace spinney::binding {
 
@@ -125,12 +124,14 @@ class Dispatcher {
   struct Queue {
     std::mutex mutex;
     std::condition_variable filled;
-    std::vector<PyObject*> futures;
+    PyObject* first = nullptr;  // linked by Future::next_due: keeping a promise needs no memory
+    PyObject* last = nullptr;
     bool stopped = false;
     bool ended = false;
     std::thread::id thread;
   };
-  void deliver_all(Lane lane, const std::vector<PyObject*>& futures);
+  static PyObject* take_all(Queue& queue);
+  void deliver_all(Lane lane, PyObject* first);
 
   Queue lanes_[2];
   std::atomic<bool> claimed_[2] = {};

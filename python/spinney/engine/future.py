@@ -105,7 +105,12 @@ def run_callbacks(future, callbacks):
 
 def start_thread(dispatcher, lane):
     """Where the system has no thread to give, an engine's upkeep stands in, which has one."""
-    error = try_thread(dispatcher, lane)
+    try:
+        error = try_thread(dispatcher, lane)
+    except BaseException:  # an interrupt: others count on the thread already
+        dispatcher.cannot_serve(lane)
+        upkeep.stand_in()
+        raise
     if error is not None:
         _log.warning("%s: %s; the engine's upkeep stands in for it", _LANES[lane], error)
         dispatcher.cannot_serve(lane)
