@@ -107,6 +107,24 @@ def test_a_model_that_would_leave_only_fails_its_batch(deed, kind):
         assert model.info()["pid"] == pid and model.info()["restarts"] == 0
 
 
+def test_ctrl_c_ends_the_wait_for_a_worker_and_the_worker():
+    def interrupt(*_):
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with worker("hang", batch_timeout_s=LONG_S) as model:
+            pid = model.info()["pid"]
+            with pytest.raises(KeyboardInterrupt):
+                signal.setitimer(signal.ITIMER_REAL, 0.1)
+                model.predict(ROWS)
+            assert gone(pid)
+            assert model.predict(GOOD).tolist() == [0, 0]
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
 @pytest.mark.parametrize("deed", ["hang", "spin", "hold_the_lock"])
 def test_a_worker_that_hangs_is_killed_in_time(deed):
     with worker(deed, batch_timeout_s=0.3) as model:
