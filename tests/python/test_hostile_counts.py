@@ -16,7 +16,7 @@ import pytest
 
 import hostile_pickles as h
 import spinney
-from test_hostile_files import MB, bounded, refused
+from test_hostile_files import MB, bounded, refused, status_bytes
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 COUNTS = (2**31 - 1, 2**32, 2**60 + 1, 2**61 + 1, 2**62, 2**63 - 8, 2**63 - 1, -1, -(2**63))
@@ -172,3 +172,53 @@ def test_very_many_names_load():
     linear.coef_, linear.intercept_, linear.n_features_in_ = np.zeros(n), 1.0, n
     linear.feature_names_in_ = np.array([f"column_{i}" for i in range(n)], object)
     assert len(spinney.Model.from_bytes(pickle.dumps(linear)).feature_names) == n
+
+
+# Texts and tables that are copied for every model -------------------------------------------
+
+
+def named_again(inner: bytes, times: int) -> bytes:
+    return h.record(
+        "sklearn.ensemble._voting.VotingRegressor",
+        estimators_=h.many(inner + b"q\x00", *[b"h\x00"] * (times - 1)),
+        _sklearn_version=h.text("1.5.2"),
+    )
+
+
+def test_long_texts_of_a_model_that_is_named_again():
+    """Each copy of a model had its own copies of the text, and a warning that quotes it."""
+    for text in ("9" * MB, "1.5." + "x" * MB):
+        refused(h.pickled(named_again(h.linear(_sklearn_version=h.text(text)), 2000)), "again and")
+    one = h.tree(criterion=h.text("c" * MB))
+    refused(h.pickled(named_again(one, 2000)), "again and again")
+
+
+def test_modules_with_names_as_long_as_the_file():
+    """Every attribute's error message was made ready with the name in it."""
+    inner = h.linear().replace(b"sklearn.linear_model._base", b"sklearn." + b"m" * (5 * MB), 1)
+    refused(h.pickled(named_again(inner, 2000)), "member 0: sklearn.mmmm")
+
+
+def test_an_engine_does_not_warm_up_columns_without_end():
+    import json
+
+    document = json.loads((DATA / "xgboost/3.4.1/logistic.json").read_text())
+    document["learner"]["learner_model_param"]["num_feature"] = str(2**31 - 1)
+    model = spinney.Model.from_bytes(json.dumps(document).encode())
+    engine = spinney.InferenceEngine()
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins here
+    before = status_bytes("VmRSS")
+    assert engine.load_model(model)
+    assert status_bytes("VmHWM") - before < 250 * MB
+    done, _, metadata = engine.predict(np.zeros((1, 3)))
+    assert not done and "2147483647 features" in metadata["error"]
+    engine.shutdown()
+
+
+def test_categories_of_text_files():
+    """Fifty bytes in memory for two in the file."""
+    text = (DATA / "lightgbm/4.6.0_multiclass.txt").read_text()
+    line = "pandas_categorical:[[" + "1," * (8 * MB) + "1]]\n"
+    refused(
+        (text.split("pandas_categorical:")[0] + line).encode(), "more categories", megabytes=800
+    )

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "spinney/base/checked_size.h"
+
 namespace spinney::engine {
 
 using batch::Batch;
@@ -24,6 +26,8 @@ Lane::~Lane() {
 }
 
 namespace {
+
+constexpr size_t kWarmUpBytesMax = size_t{64} << 20;
 
 Status check_options(const ModelOptions& o) {
   const auto fault = [](const char* field, const char* rule) {
@@ -87,6 +91,10 @@ Status Lane::warm_up() {
       std::find_if(shapes_.begin(), shapes_.end(), [](auto& s) { return s.has_value(); }) -
       shapes_.begin());
   for (const size_t rows : backend_->warm_up_rows(options_.max_batch_size)) {
+    // A file of a few bytes may claim billions of columns.
+    const auto bytes = checked_product(
+        rows, checked_sum(width_, shapes_[kind]->row_bytes()).value_or(kSizeMax), sizeof(float));
+    if (!bytes || *bytes > kWarmUpBytesMax) continue;
     std::vector<float> zeros(rows * width_);
     std::vector<char> answers(rows * shapes_[kind]->row_bytes() + 1);
     for (size_t i = 0; i < options_.warm_up_iterations; ++i) {

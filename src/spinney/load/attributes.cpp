@@ -103,6 +103,7 @@ Result<std::string> text_attribute(const Record& record, std::string_view name) 
   const Value* value = record.find(name);
   std::optional<std::string> text = value ? to_text(*value) : std::nullopt;
   if (!text) return wrong(record, name, "a str");
+  SPINNEY_TRY(spend(place(record, name), 1, text->size()));
   return *std::move(text);
 }
 
@@ -230,6 +231,8 @@ Status read_sklearn_source(const Record& record, Description& description) {
   description.source.library = "sklearn";
   description.source.kind = std::string(record.name);
   const auto text = version_of(record);
+  // Once for the version, once for a warning.
+  if (text) SPINNEY_TRY(spend(place(record, "_sklearn_version"), 2, text->size()));
   if (text) description.source.version = std::string(*text);
   if (!text || !is_tested(parse_version(*text)))
     description.warnings.push_back(

@@ -13,6 +13,8 @@
 namespace spinney::load {
 namespace {
 
+constexpr size_t kModuleBytesMax = 200;
+
 struct Entry {
   std::string_view package;  // first part of the module: the rest has moved between versions
   std::string_view name;
@@ -145,8 +147,10 @@ Result<Description> describe_estimator(const Value& value, DescribeContext& cont
                        "estimator or Booster itself.");
   if (context.depth_left == 0) return too_large("estimators lie within estimators too deeply");
   --context.depth_left;
+  // Errors name the module, and are made ready for every attribute.
+  const bool is_short = record->module.size() <= kModuleBytesMax;
   for (const Entry& entry : kEntries)
-    if (record->name == entry.name && record->package() == entry.package) {
+    if (is_short && record->name == entry.name && record->package() == entry.package) {
       SPINNEY_TRY(spend(record->full_name(), 1, sizeof(Description), kModelObjects));
       auto description = entry.describe(*record, context);
       ++context.depth_left;

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "spinney/load/budget.h"
 #include "spinney/load/lightgbm_fields.h"
 
 namespace spinney::load::lightgbm {
@@ -86,6 +87,8 @@ class Reader {
     if (take("]")) return scalars;
     do {
       SPINNEY_ASSIGN(Scalar scalar, read_scalar());
+      if (!try_spend(1, sizeof(Scalar) + scalar.text.size()))
+        return too_large("pandas_categorical: more categories than a file of this size holds");
       scalars.push_back(std::move(scalar));
     } while (take(","));
     if (!take("]")) return fault("\",\" or \"]\"");

@@ -10,6 +10,8 @@
 namespace spinney::load {
 namespace {
 
+constexpr size_t kBytesPerTextByte = 4;  // what a model takes, with what reading it does
+
 Error prefixed(const Record& record, const Error& error) {
   return {error.code, record.full_name() + ": " + error.message};
 }
@@ -56,7 +58,7 @@ Result<Description> describe_lightgbm_booster(const Record& record, DescribeCont
   if (!handle || !handle->string())
     return corrupt(place(record, "_handle") + " does not hold the model's text");
   const std::string_view text = *handle->string();
-  SPINNEY_TRY(spend(place(record, "_handle"), text.size(), 1));
+  SPINNEY_TRY(spend(place(record, "_handle"), text.size(), kBytesPerTextByte));
   int64_t best_iteration = 0;
   if (optional_attribute(record, "best_iteration")) {
     SPINNEY_ASSIGN(best_iteration, integer_attribute(record, "best_iteration"));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "spinney/load/budget.h"
 #include "spinney/load/lightgbm_categories.h"
 #include "spinney/load/lightgbm_fields.h"
 #include "spinney/load/lightgbm_objective.h"
@@ -215,6 +216,8 @@ Result<Description> read_text(std::string_view text, int64_t best_iteration, con
 }  // namespace lightgbm
 
 Result<Description> read_lightgbm_text(std::span<const char> bytes, const Choice& choice) {
+  Budget budget(bytes.size());
+  const BudgetInUse in_use(budget);
   return lightgbm::read_text({bytes.data(), bytes.size()}, 0, choice);
 }
 

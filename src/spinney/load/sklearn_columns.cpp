@@ -44,6 +44,7 @@ Status read_known(const Record& record, uint32_t n_features, HistogramColumns& c
 // The OrdinalEncoder among a ColumnTransformer's fitted transformers.
 Result<const Record*> find_encoder(const Record& transformer) {
   SPINNEY_ASSIGN(const List* const steps, list_attribute(transformer, "transformers_"));
+  SPINNEY_TRY(spend(place(transformer, "transformers_"), steps->size(), sizeof(Value)));
   for (const Value& step : *steps) {
     const List* parts = step.list();
     if (!parts || parts->size() != 3 || (*parts)[0].string() != "encoder") continue;

@@ -10,6 +10,8 @@
 namespace spinney::load {
 namespace {
 
+constexpr size_t kClassesMax = size_t{1} << 24;  // of all targets
+
 bool is_classifier(const Record& record) { return record.name.ends_with("Classifier"); }
 
 // classes_: one array, or with several outputs a list of them.
@@ -109,8 +111,12 @@ Result<Description> describe(const Record& record, const std::vector<const Recor
   SPINNEY_ASSIGN(output.objective, text_attribute(record, "criterion"));
   if (is_classifier(record)) {
     SPINNEY_TRY(read_classes(record, output));
-    s.n_outputs = 0;
-    for (const Labels& labels : output.labels) s.n_outputs += static_cast<uint32_t>(labels.size());
+    size_t n_classes = 0;
+    for (const Labels& labels : output.labels) n_classes += labels.size();
+    if (n_classes > kClassesMax)
+      return too_large(record.full_name() + " has " + std::to_string(n_classes) + " classes, and " +
+                       std::to_string(kClassesMax) + " are the most");
+    s.n_outputs = static_cast<uint32_t>(n_classes);
   } else {
     SPINNEY_ASSIGN(s.n_outputs, count_attribute(record, "n_outputs_"));
   }

@@ -12,6 +12,8 @@
 namespace spinney::load {
 namespace {
 
+constexpr size_t kBytesPerHandleByte = 4;  // what a model takes, with what reading it does
+
 // What a Booster's Config, which only pickles have, says of the trees that an iteration has.
 int64_t parallel_trees(const xgboost::Field& config) {
   const xgboost::Field booster = config.find("learner").find("gradient_booster");
@@ -32,7 +34,7 @@ Result<Description> describe_handle(const Record& booster, xgboost::ModelOptions
   if (!bytes)
     return corrupt(place(booster, "handle") + " is " + handle->what() +
                    ", not the serialized model");
-  SPINNEY_TRY(spend(place(booster, "handle"), bytes->size(), 1));
+  SPINNEY_TRY(spend(place(booster, "handle"), bytes->size(), kBytesPerHandleByte));
   const std::string_view text(bytes->data(), bytes->size());
   if (!text.starts_with('{'))
     return unsupported(
