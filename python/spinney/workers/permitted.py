@@ -96,6 +96,11 @@ _SCIPY = Lists(
         ("scipy.stats._discrete_distns", "scipy.stats._distn_infrastructure.rv_discrete"),
     ),
 )
+_COMPILED_LOSSES = (
+    "CyHalfSquaredError CyAbsoluteError CyPinballLoss CyHuberLoss CyHalfPoissonLoss "
+    "CyHalfGammaLoss CyHalfTweedieLoss CyHalfTweedieLossIdentity CyHalfBinomialLoss "
+    "CyHalfMultinomialLoss CyExponentialLoss"
+).split()
 _ESTIMATOR = "sklearn.base.BaseEstimator"
 _TREES = "KDTree KDTree32 KDTree64 BallTree BallTree32 BallTree64"
 _SKLEARN = Lists(
@@ -106,13 +111,9 @@ _SKLEARN = Lists(
         "sklearn.metrics._dist_metrics": "newObj",
         "sklearn.neighbors._dist_metrics": "newObj",
         "sklearn.linear_model._sgd_fast": _LOSSES + "SquaredEpsilonInsensitive",
-        "sklearn._loss._loss": "CyHalfSquaredError CyAbsoluteError CyPinballLoss CyHuberLoss "
-        "CyHalfPoissonLoss CyHalfGammaLoss CyHalfTweedieLoss CyHalfTweedieLossIdentity "
-        "CyHalfBinomialLoss CyHalfMultinomialLoss CyExponentialLoss "
-        "__pyx_unpickle_CyHalfSquaredError __pyx_unpickle_CyAbsoluteError "
-        "__pyx_unpickle_CyHalfPoissonLoss __pyx_unpickle_CyHalfGammaLoss "
-        "__pyx_unpickle_CyHalfBinomialLoss __pyx_unpickle_CyHalfMultinomialLoss "
-        "__pyx_unpickle_CyExponentialLoss",
+        "sklearn._loss._loss": " ".join(
+            f"{name} __pyx_unpickle_{name}" for name in _COMPILED_LOSSES
+        ),
     },
     empty={
         "sklearn.calibration": "_CalibratedClassifier",
@@ -198,6 +199,10 @@ _PANDAS_ARRAYS = (
 _PANDAS = Lists(
     called={
         "pandas": _PANDAS_DTYPES + " Period Interval",
+        "pandas.core.arrays.boolean": "BooleanDtype",
+        "pandas.core.arrays.floating": "Float32Dtype Float64Dtype",
+        "pandas.core.arrays.integer": "Int8Dtype Int16Dtype Int32Dtype Int64Dtype UInt8Dtype "
+        "UInt16Dtype UInt32Dtype UInt64Dtype",
         "pandas.core.arrays.string_": "StringDtype",
         "pandas.core.dtypes.dtypes": _PANDAS_DTYPES,
         "pandas.core.internals.managers": "BlockManager SingleBlockManager",
@@ -208,7 +213,7 @@ _PANDAS = Lists(
         "pandas._libs.arrays": "__pyx_unpickle_NDArrayBacked",
         "pandas._libs.interval": "Interval",
         "pandas._libs.sparse": "IntIndex BlockIndex",
-        "pandas._libs.tslibs.nattype": "_nat_unpickle",
+        "pandas._libs.tslibs.nattype": "_nat_unpickle __nat_unpickle",
         "pandas._libs.tslibs.offsets": "Day Hour Minute Second Milli Micro Nano MonthEnd "
         "MonthBegin QuarterEnd QuarterBegin YearEnd YearBegin Week BusinessDay BDay",
         "pandas._libs.tslibs.period": "Period",
