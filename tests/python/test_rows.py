@@ -308,6 +308,19 @@ def test_masked_cells_of_one_row_and_of_lists_are_missing(booster):
             np.testing.assert_array_equal(found, expected)
 
 
+def test_a_batcher_in_place_of_the_engine_s_own_gets_the_model_s_order(booster, monkeypatch):
+    own = type("Own", (DynamicBatcher,), {})
+    monkeypatch.setattr("modules.engine.inference_engine.DynamicBatcher", own)
+    with InferenceEngine({"enable_monitoring": False}) as engine:
+        assert engine.load_model(booster)
+        assert type(engine.dynamic_batcher) is own
+        for x in (FRAME[TURNED].iloc[0], FRAME[TURNED].iloc[:1], [FRAME[TURNED].iloc[0]]):
+            for found in every_way(engine, x):
+                np.testing.assert_array_equal(found, booster.predict(ROWS[:1]))
+        for found in every_way(engine, FRAME["age"].iloc[:4]):
+            assert "a column" in found
+
+
 def test_a_batch_of_arrays_takes_no_names():
     batcher = DynamicBatcher(named_first)
     batcher.start()
