@@ -1,0 +1,49 @@
+#include "spinney/kernel/linear/dots.h"
+
+#include <cmath>
+
+#include "spinney/kernel/linear/avx2/dots.h"
+#include "spinney/kernel/linear/avx512/dots.h"
+#include "spinney/kernel/linear/scalar/dots.h"
+
+namespace spinney::kernel {
+namespace {
+
+constexpr size_t kLine = 8;  // doubles
+
+constexpr const Dots* kAll[] = {&avx512::kDots, &avx2::kDots, &scalar::kDots};
+
+}  // namespace
+
+DotWeights::DotWeights(std::span<const double> weights, size_t n_features, size_t n_outputs)
+    : n_features_(n_features),
+      n_outputs_(n_outputs),
+      padded_((n_features + kLine - 1) / kLine * kLine),
+      weights_(padded_ * n_outputs),
+      sizes_(padded_ * n_outputs) {
+  for (size_t k = 0; k < n_outputs; ++k)
+    for (size_t j = 0; j < n_features; ++j) {
+      weights_[k * padded_ + j] = weights[k * n_features + j];
+      sizes_[k * padded_ + j] = std::abs(weights[k * n_features + j]);
+    }
+  // The proof is in the decision record: four partial sums or more of so many terms each, and the
+  // additions that fold them; twice that, for what rounding does to the bound itself.
+  const auto n = static_cast<double>(padded_);
+  const double roundings = n / 4 + 8;
+  slack_ = roundings * n * 0x1p-105;
+  float_slack_ = roundings * 0x1p-52;
+}
+
+std::span<const Dots* const> usable_dots() {
+  const std::span<const Dots* const> all(kAll);
+  size_t first = 0;
+  while (all[first]->isa > cpu::usable_isa()) ++first;
+  return all.subspan(first);
+}
+
+const Dots& best_dots() {
+  static const Dots& best = *usable_dots().front();
+  return best;
+}
+
+}  // namespace spinney::kernel
