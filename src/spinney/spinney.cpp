@@ -9,6 +9,7 @@
 #include "spinney/link/link.h"
 #include "spinney/load/artifact.h"
 #include "spinney/model/sparse_blocks.h"
+#include "spinney/model/stored_entries.h"
 #include "spinney/plan/answers.h"
 #include "spinney/plan/coded_plan.h"
 #include "spinney/plan/missing_plan.h"
@@ -37,6 +38,21 @@ Result<std::shared_ptr<const plan::Plan>> make_matrix_plan(const Description& mo
   return plan::make_near_plan(std::make_shared<const Description>(std::move(other)));
 }
 
+// What the cells do not show: entries of a cell that another entry follows.
+Status check_stored(const Rows& rows, size_t first_row, bool no_nan, bool no_infinity) {
+  for (size_t r = 0; r < rows.count; ++r) {
+    bool refused = false;
+    for_each_stored(rows, r, [&](size_t, double value) {
+      refused |= (no_nan && std::isnan(value)) || (no_infinity && std::isinf(value));
+    });
+    if (refused)
+      return invalid_argument("strict: row " + std::to_string(first_row + r) +
+                              " stores an infinity or NaN, which the training library refuses " +
+                              "for this model");
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Model> Model::load(const std::string& path, load::Format format,
@@ -54,10 +70,14 @@ Result<Model> Model::from_bytes(std::span<const char> bytes, load::Format format
 Result<Model> Model::make(std::shared_ptr<const Description> description) {
   SPINNEY_ASSIGN(auto plan, plan::make_near_plan(description));
   SPINNEY_ASSIGN(auto matrix_plan, make_matrix_plan(*description));
-  if (description->bytes() + plan->bytes() >= kWorthReleasing) release_freed_memory();
-  Model model(std::move(description), std::move(plan));
-  model.matrix_plan_ = std::move(matrix_plan);
-  return model;
+  Model made(std::move(description), std::move(plan));
+  made.matrix_plan_ = std::move(matrix_plan);
+  if (auto wide = promoted(*made.description_)) {
+    SPINNEY_ASSIGN(Model other, make(std::move(wide)));
+    made.wide_ = std::make_shared<const Model>(std::move(other));
+  }
+  if (made.description_->bytes() + made.plan_->bytes() >= kWorthReleasing) release_freed_memory();
+  return made;
 }
 
 Model Model::of(std::shared_ptr<const Description> description,
@@ -110,6 +130,7 @@ Status Model::check(const Rows& rows, const PredictOptions& options) const {
   const bool no_infinity = description_->refuses_infinity ||
                            (options.by_matrix && description_->source.library == "xgboost");
   if (!no_nan && !no_infinity) return {};
+  if (rows.stored) SPINNEY_TRY(check_stored(rows, options.first_row, no_nan, no_infinity));
   // Libraries look after they have converted, when a large double has become infinity.
   const auto* forest = std::get_if<Forest>(&description_->scorer);
   const bool narrow = forest && forest->settings().input == NumberType::kFloat32;

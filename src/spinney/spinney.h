@@ -47,6 +47,12 @@ class Model {
   // For those who keep a part of the model, such as backend::make_native().
   std::shared_ptr<const Description> shared_description() const { return description_; }
   std::shared_ptr<const plan::Plan> shared_plan() const { return plan_; }
+  // The model whose answers are the training library's own for rows of that type: mostly this one.
+  // scikit-learn's linear models that were fitted on float32 answer rows of float64 in float64,
+  // with another score_type() and output.value_type; asked here, they round those to float32.
+  const Model& for_rows(NumberType type) const {
+    return wide_ && type == NumberType::kFloat64 ? *wide_ : *this;
+  }
   size_t n_features() const { return description_->n_features(); }
   size_t n_outputs() const { return description_->n_outputs(); }
 
@@ -97,7 +103,8 @@ class Model {
   std::shared_ptr<const plan::Plan> plan_;
   size_t rows_max_;  // of which every table on the way to an answer fits in memory
   std::shared_ptr<const plan::Plan>
-      matrix_plan_;  // of Forest::matrix_leaf_values, if there are any
+      matrix_plan_;                    // of Forest::matrix_leaf_values, if there are any
+  std::shared_ptr<const Model> wide_;  // see for_rows()
 };
 
 }  // namespace spinney

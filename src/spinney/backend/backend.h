@@ -76,6 +76,11 @@ Result<std::shared_ptr<const Backend>> make_native(std::shared_ptr<const Descrip
                                                    const cpu::Assignment& placement,
                                                    plan::MakePlan make = {});
 
+// A model and Model::for_rows(kFloat64) of it as one: each batch is scored by the one for its rows.
+// Answers are of the wide one's type; those that the narrow one gives are float32 numbers in it.
+std::shared_ptr<const Backend> make_promoting(std::shared_ptr<const Backend> narrow,
+                                              std::shared_ptr<const Backend> wide);
+
 struct CallableOptions {
   size_t width = 0;   // see Backend
   AnswerShape shape;  // of every kind in kinds

@@ -60,9 +60,19 @@ void fields(Archive& archive, T& quantization) {
   archive(quantization.bounds);
 }
 
+// A linear model's types of sums and scores, in one byte.
+enum class LinearTypes : uint8_t { kFloat32 = 0, kFloat64 = 1, kFloat32ThenFloat64 = 2 };
+
 template <typename Archive, Is<Linear> T>
 void fields(Archive& archive, T& linear) {
-  archive.limited(linear.arithmetic, NumberType::kFloat64);
+  auto types = linear.wide_intercept ? LinearTypes::kFloat32ThenFloat64
+                                     : static_cast<LinearTypes>(linear.arithmetic);
+  archive.limited(types, LinearTypes::kFloat32ThenFloat64);
+  if constexpr (!std::is_const_v<T>) {
+    linear.wide_intercept = types == LinearTypes::kFloat32ThenFloat64;
+    linear.arithmetic =
+        types == LinearTypes::kFloat64 ? NumberType::kFloat64 : NumberType::kFloat32;
+  }
   archive(linear.n_features);
   archive(linear.n_outputs);
   archive(linear.skip_missing);

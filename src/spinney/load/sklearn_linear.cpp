@@ -65,7 +65,11 @@ Result<Description> describe_sklearn_linear(const Record& record, DescribeContex
   linear.bias = std::move(bias);
 
   Output& output = description.output;
-  output.value_type = linear.arithmetic;
+  // numpy adds an array of float64 in float64, but a number in the type of the array beside it.
+  const NdArray* const intercepts = intercept->array();
+  linear.wide_intercept = linear.arithmetic == NumberType::kFloat32 && intercepts &&
+                          !intercepts->shape.empty() && intercepts->dtype == "<f8";
+  output.value_type = linear.score_type();
   if (record.find("classes_")) {
     SPINNEY_TRY(read_output(record, linear.n_outputs, output));
   } else {

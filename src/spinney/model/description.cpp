@@ -36,7 +36,7 @@ size_t Description::bytes() const {
 NumberType Description::score_type() const {
   if (quantization) return quantization->score_type;
   if (const auto* forest = std::get_if<Forest>(&scorer)) return forest->settings().accumulator;
-  if (const auto* linear = std::get_if<Linear>(&scorer)) return linear->arithmetic;
+  if (const auto* linear = std::get_if<Linear>(&scorer)) return linear->score_type();
   return std::get<Ensemble>(scorer).arithmetic;
 }
 

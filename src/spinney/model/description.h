@@ -105,6 +105,13 @@ struct Description {
   // What the absent entries of sparse input mean: missing (NaN), else zero. kUnsupported for an
   // ensemble whose members disagree.
   Result<bool> absent_is_missing() const;
+  // Whether sparse rows are summed up as they are stored: a linear model, or an ensemble with one.
+  bool sums_stored_entries() const;
 };
+
+// The model that answers rows of float64 where this one answers rows of float32: scikit-learn's
+// linear models that were fitted on float32 compute in the wider of the two types. Shares the
+// model's arrays. Null where one model answers both.
+std::shared_ptr<const Description> promoted(const Description& model);
 
 }  // namespace spinney

@@ -16,6 +16,26 @@ enum class NumberType : uint8_t { kFloat32 = 0, kFloat64 = 1 };
 
 inline size_t size_of(NumberType type) { return type == NumberType::kFloat32 ? 4 : 8; }
 
+enum class IndexType : uint8_t { kInt32 = 0, kInt64 = 1 };
+
+// Compressed sparse rows, checked when they are read (sparse_blocks.h). What an absent entry means
+// (missing or zero) is the model's to say.
+struct SparseRows {
+  const void* values = nullptr;
+  NumberType type = NumberType::kFloat32;
+  size_t value_count = 0;           // entries of values and columns
+  const void* row_begin = nullptr;  // count + 1 offsets into values and columns
+  const void* columns = nullptr;
+  IndexType index_type = IndexType::kInt64;  // of row_begin and columns
+  size_t count = 0;
+  size_t width = 0;
+
+  int64_t index(const void* indices, size_t i) const {
+    return index_type == IndexType::kInt32 ? static_cast<const int32_t*>(indices)[i]
+                                           : static_cast<const int64_t*>(indices)[i];
+  }
+};
+
 struct Rows {
   const void* data = nullptr;
   NumberType type = NumberType::kFloat32;
@@ -23,6 +43,11 @@ struct Rows {
   size_t width = 0;             // columns
   ptrdiff_t row_stride = 0;     // bytes from a row to the next
   ptrdiff_t column_stride = 0;  // bytes from a column to the next
+  // Where these are sparse rows spread out: the same rows as they were given, `first_stored` the
+  // first of them, for those whose answer depends on the order of the entries. Of entries that name
+  // a column twice the cells hold the last.
+  const SparseRows* stored = nullptr;
+  size_t first_stored = 0;
 
   const char* row(size_t r) const {
     return static_cast<const char*>(data) + static_cast<ptrdiff_t>(r) * row_stride;
@@ -32,6 +57,7 @@ struct Rows {
     Rows part = *this;
     part.data = row(first);
     part.count = n;
+    part.first_stored = first_stored + first;
     return part;
   }
   // Each row's columns lie side by side.
@@ -57,25 +83,5 @@ inline Rows dense_rows(const float* data, size_t count, size_t width) {
 inline Rows dense_rows(const double* data, size_t count, size_t width) {
   return {data, NumberType::kFloat64, count, width, static_cast<ptrdiff_t>(width * 8), 8};
 }
-
-enum class IndexType : uint8_t { kInt32 = 0, kInt64 = 1 };
-
-// Compressed sparse rows, checked when they are read (sparse_blocks.h). What an absent entry means
-// (missing or zero) is the model's to say.
-struct SparseRows {
-  const void* values = nullptr;
-  NumberType type = NumberType::kFloat32;
-  size_t value_count = 0;           // entries of values and columns
-  const void* row_begin = nullptr;  // count + 1 offsets into values and columns
-  const void* columns = nullptr;
-  IndexType index_type = IndexType::kInt64;  // of row_begin and columns
-  size_t count = 0;
-  size_t width = 0;
-
-  int64_t index(const void* indices, size_t i) const {
-    return index_type == IndexType::kInt32 ? static_cast<const int32_t*>(indices)[i]
-                                           : static_cast<const int64_t*>(indices)[i];
-  }
-};
 
 }  // namespace spinney

@@ -5,8 +5,12 @@
 #include <string>
 
 #include "spinney/base/checked_size.h"
+#include "spinney/model/stored_entries.h"
+
 namespace spinney {
 namespace {
+
+using stored::read_once;
 
 // A model may claim to have billions of columns in a file of a few bytes.
 constexpr size_t kRowBytesMax = size_t{128} << 20;
@@ -14,13 +18,6 @@ constexpr size_t kRowBytesMax = size_t{128} << 20;
 template <typename Number>
 Number absent(bool is_missing) {
   return is_missing ? std::numeric_limits<Number>::quiet_NaN() : Number{0};
-}
-
-// The caller's arrays may change meanwhile, in another thread: an index is read once, and checked
-// after it was read.
-template <typename Index>
-uint64_t read_once(const Index* from) {
-  return static_cast<uint64_t>(__atomic_load_n(from, __ATOMIC_RELAXED));
 }
 
 }  // namespace
@@ -103,7 +100,9 @@ Result<Rows> SparseBlocks::fill() {
               in_block_,
               rows_.width,
               static_cast<ptrdiff_t>(rows_.width * sizeof(Number)),
-              static_cast<ptrdiff_t>(sizeof(Number))};
+              static_cast<ptrdiff_t>(sizeof(Number)),
+              &rows_,
+              first_};
 }
 
 Result<Rows> SparseBlocks::next() {

@@ -22,7 +22,8 @@ class SparseBlocks {
                                    size_t bytes_max = kBytesMax, size_t first_row = 0);
 
   // The next rows as a block that lives until the next call; count 0 at the end. Of entries that
-  // name a column twice the last one holds, as in the training libraries' own readers.
+  // name a column twice the last one holds, as in the training libraries' own readers; Rows::stored
+  // has both.
   // kInvalidArgument for a column out of range.
   Result<Rows> next();
 

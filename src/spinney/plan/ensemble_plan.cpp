@@ -22,7 +22,10 @@ class EnsemblePlan final : public Plan {
                std::vector<std::shared_ptr<const Plan>> plans)
       : model_(std::move(model)),
         ensemble_(std::get<Ensemble>(model_->scorer)),
-        plans_(std::move(plans)) {}
+        plans_(std::move(plans)) {
+    for (const Member& member : ensemble_.members)
+      sums_entries_.push_back(member.model->sums_stored_entries());
+  }
 
   void score(const Rows& rows, void* scores, unsigned num_threads) const override {
     auto* out = static_cast<Real*>(scores);
@@ -65,7 +68,7 @@ class EnsemblePlan final : public Plan {
     std::vector<Real> all(medians ? n * plans_.size() : 0);
     for (size_t m = 0; m < plans_.size(); ++m) {
       const Member& member = ensemble_.members[m];
-      const SelectedRows seen(rows, member.features);
+      const SelectedRows seen(rows, member.features, sums_entries_[m]);
       const Answers answers{*member.model, *plans_[m], num_threads};
       if (ensemble_.combination == Combination::kMeanProbability) {
         add_probabilities(member, answers, seen.view(), out);
@@ -157,6 +160,7 @@ class EnsemblePlan final : public Plan {
   std::shared_ptr<const Description> model_;
   const Ensemble& ensemble_;
   std::vector<std::shared_ptr<const Plan>> plans_;
+  std::vector<bool> sums_entries_;  // per member: it reads Rows::stored
 };
 
 }  // namespace

@@ -1,104 +1,112 @@
 #include "spinney/plan/linear_plan.h"
 
-#include <cmath>
 #include <vector>
 
-#include "spinney/base/aligned.h"
+#include "spinney/kernel/linear/dots.h"
+#include "spinney/model/stored_entries.h"
+#include "spinney/plan/packed_rows.h"
 
 namespace spinney::plan {
 namespace {
 
-// Terms are added in eight (float64) or sixteen (float32) interleaved partial sums, which any
-// compiler turns into whole vector registers without reordering a single addition.
-template <typename Real>
-constexpr size_t kLanes = 64 / sizeof(Real);
+using kernel::PackedRows;
 
-template <typename Real>
-Real fold(const Real* lanes, size_t n) {
-  Real folded[kLanes<Real>];
-  for (size_t i = 0; i < n; ++i) folded[i] = lanes[i];
-  for (size_t half = n / 2; half > 0; half /= 2)
-    for (size_t i = 0; i < half; ++i) folded[i] += folded[i + half];
-  return folded[0];
+// As its kernels multiply them: float32 products are only exact of float32 weights.
+std::vector<double> rounded_weights(const Linear& model) {
+  std::vector<double> weights(model.weights.begin(), model.weights.end());
+  if (model.arithmetic == NumberType::kFloat32)
+    for (double& weight : weights) weight = static_cast<double>(static_cast<float>(weight));
+  return weights;
 }
 
-template <typename Real>
-Real dot(const Real* x, const Real* w, size_t n) {
-  constexpr size_t kWidth = kLanes<Real>;
-  Real lanes[kWidth] = {};
-  size_t j = 0;
-  for (; j + kWidth <= n; j += kWidth)
-    for (size_t i = 0; i < kWidth; ++i) lanes[i] += x[j + i] * w[j + i];
-  for (size_t i = 0; j + i < n; ++i) lanes[i] += x[j + i] * w[j + i];
-  return fold(lanes, kWidth);
+// Sums of one type become scores of another: the intercept is added in the scores' type.
+template <typename Sum, typename Score>
+void add_intercepts(const Sum* sums, size_t rows, const std::vector<double>& intercepts,
+                    Score* scores) {
+  const size_t n = intercepts.size();
+  if (n == 1) {
+    const auto intercept = static_cast<Score>(intercepts[0]);
+    for (size_t r = 0; r < rows; ++r) scores[r] = static_cast<Score>(sums[r]) + intercept;
+    return;
+  }
+  for (size_t r = 0; r < rows; ++r)
+    for (size_t k = 0; k < n; ++k)
+      scores[r * n + k] = static_cast<Score>(sums[r * n + k]) + static_cast<Score>(intercepts[k]);
 }
 
-// gblinear's own order: the bias, then each present value's term.
-template <typename Real>
-Real dot_present(Real sum, const Real* x, const Real* w, size_t n) {
-  for (size_t j = 0; j < n; ++j)
-    if (!std::isnan(x[j])) sum += x[j] * w[j];
-  return sum;
-}
-
-template <typename Real>
-constexpr NumberType kTypeOf =
-    sizeof(Real) == sizeof(float) ? NumberType::kFloat32 : NumberType::kFloat64;
-
-// One row as n Reals side by side: where it lies if it lies so, else copied into scratch.
-template <typename Real>
-const Real* packed_row(const Rows& rows, size_t r, Real* scratch) {
-  const char* row = rows.row(r);
-  if (rows.type == kTypeOf<Real> && rows.packed_columns() &&
-      reinterpret_cast<uintptr_t>(row) % alignof(Real) == 0)
-    return reinterpret_cast<const Real*>(row);
-  for (size_t c = 0; c < rows.width; ++c) scratch[c] = static_cast<Real>(rows.at(r, c));
-  return scratch;
-}
-
-template <typename Real>
+template <typename Score>
 class LinearPlan final : public Plan {
  public:
   explicit LinearPlan(const Linear& model)
-      : n_features_(model.n_features),
-        in_order_(model.skip_missing),
-        weights_(model.weights.begin(), model.weights.end()),
-        bias_(model.bias.begin(), model.bias.end()) {}
+      : narrow_(model.arithmetic == NumberType::kFloat32),
+        weights_(rounded_weights(model), model.n_features, model.n_outputs),
+        intercepts_(model.bias.begin(), model.bias.end()) {}
 
   void score(const Rows& rows, void* scores, unsigned /*num_threads*/) const override {
-    constexpr size_t kSmall = 256;
-    Real small[kSmall];
-    std::vector<Real> large(n_features_ > kSmall ? n_features_ : 0);
-    Real* scratch = large.empty() ? small : large.data();
-    auto* out = static_cast<Real*>(scores);
-    for (size_t r = 0; r < rows.count; ++r) {
-      const Real* x = packed_row(rows, r, scratch);
-      for (size_t k = 0; k < bias_.size(); ++k) {
-        const Real* w = weights_.data() + k * n_features_;
-        *out++ = in_order_ ? dot_present(bias_[k], x, w, n_features_)
-                           : dot(x, w, n_features_) + bias_[k];
-      }
-    }
+    auto* out = static_cast<Score*>(scores);
+    const bool floats = narrow_ && rows.type == NumberType::kFloat32;
+    if (rows.stored) return floats ? add_stored<float>(rows, out) : add_stored<double>(rows, out);
+    if (floats) return add_dense<float, float>(rows, dots_.floats, out);
+    if (rows.type == NumberType::kFloat32)
+      return add_dense<float, double>(rows, dots_.widened, out);
+    add_dense<double, double>(rows, dots_.doubles, out);
   }
 
   double cost_ns(size_t rows) const override {
-    return static_cast<double>(rows) * (4.0 + 0.4 * static_cast<double>(weights_.size()));
+    const double terms = static_cast<double>(weights_.n_features() * weights_.n_outputs());
+    return static_cast<double>(rows) *
+           (12.0 * static_cast<double>(weights_.n_outputs()) + 0.3 * terms);
   }
   std::vector<KernelChoice> choices() const override { return {{1, "linear"}}; }
-  size_t bytes() const override { return (weights_.size() + bias_.size()) * sizeof(Real); }
+  size_t bytes() const override { return weights_.bytes() + intercepts_.size() * sizeof(double); }
 
  private:
-  size_t n_features_;
-  bool in_order_;
-  AlignedVector<Real> weights_;
-  AlignedVector<Real> bias_;
+  template <typename Number, typename Sum>
+  using Kernel = void (*)(const kernel::DotWeights&, const PackedRows<Number>&, Sum*);
+
+  template <typename Number, typename Sum>
+  void add_dense(const Rows& rows, Kernel<Number, Sum> dots, Score* out) const {
+    const size_t n = intercepts_.size();
+    in_packed_blocks<Number>(rows, [&](const PackedRows<Number>& packed, size_t first) {
+      Score* scores = out + first * n;
+      if constexpr (std::is_same_v<Sum, Score>) {
+        dots(weights_, packed, scores);
+        add_intercepts(scores, packed.count, intercepts_, scores);
+      } else {
+        std::vector<Sum> sums(packed.count * n);
+        dots(weights_, packed, sums.data());
+        add_intercepts(sums.data(), packed.count, intercepts_, scores);
+      }
+    });
+  }
+
+  // scipy's order: from 0, each stored entry's product in turn.
+  template <typename Sum>
+  void add_stored(const Rows& rows, Score* out) const {
+    const size_t n = intercepts_.size();
+    std::vector<Sum> sums(n);
+    for (size_t r = 0; r < rows.count; ++r) {
+      std::fill(sums.begin(), sums.end(), Sum{0});
+      for_each_stored(rows, r, [&](size_t column, double value) {
+        for (size_t k = 0; k < n; ++k)
+          sums[k] += static_cast<Sum>(value) * static_cast<Sum>(weights_.weights(k)[column]);
+      });
+      add_intercepts(sums.data(), 1, intercepts_, out + r * n);
+    }
+  }
+
+  bool narrow_;
+  kernel::DotWeights weights_;
+  std::vector<double> intercepts_;
+  const kernel::Dots& dots_ = kernel::best_dots();
 };
 
 }  // namespace
 
 Result<std::shared_ptr<const Plan>> make_linear_plan(std::shared_ptr<const Description> model) {
   const Linear& linear = std::get<Linear>(model->scorer);
-  if (linear.arithmetic == NumberType::kFloat32)
+  if (linear.skip_missing) return make_gblinear_plan(linear);
+  if (linear.score_type() == NumberType::kFloat32)
     return std::shared_ptr<const Plan>(std::make_shared<LinearPlan<float>>(linear));
   return std::shared_ptr<const Plan>(std::make_shared<LinearPlan<double>>(linear));
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "spinney/model/stored_entries.h"
+
 namespace spinney::plan {
 namespace {
 
@@ -54,6 +56,14 @@ MarkedRows::MarkedRows(const Rows& rows, double missing) : view_(rows) {
   view_.data = copy_.data();
   view_.row_stride = static_cast<ptrdiff_t>(rows.width * item);
   view_.column_stride = static_cast<ptrdiff_t>(item);
+  if (!rows.stored) return;
+  for (size_t r = 0; r < rows.count; ++r) {
+    for_each_stored(rows, r, [&](size_t column, double value) {
+      stored_.add(column, static_cast<float>(value) == number ? std::nan("") : value);
+    });
+    stored_.end_row();
+  }
+  stored_.attach(view_);
 }
 
 std::shared_ptr<const Plan> make_missing_plan(std::shared_ptr<const Plan> plan, double missing,

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "spinney/plan/plan.h"
+#include "spinney/plan/stored_copy.h"
 
 namespace spinney::plan {
 
@@ -18,6 +19,7 @@ class MarkedRows {
  private:
   Rows view_;
   std::vector<double> copy_;  // eight-byte aligned storage of rows.type
+  StoredCopy stored_;
 };
 
 std::shared_ptr<const Plan> make_missing_plan(std::shared_ptr<const Plan> plan, double missing,

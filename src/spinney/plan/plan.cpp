@@ -38,7 +38,7 @@ Result<std::shared_ptr<const Plan>> make_plan(std::shared_ptr<const Description>
                      std::to_string(model->n_features()));
   if (const auto* linear = std::get_if<Linear>(&model->scorer)) {
     SPINNEY_ASSIGN(auto plan, make_linear_plan(model));
-    return with_missing(with_scales(std::move(plan), linear->arithmetic, *model),
+    return with_missing(with_scales(std::move(plan), linear->score_type(), *model),
                         linear->missing_value, *model);
   }
   if (std::holds_alternative<Ensemble>(model->scorer)) return make_ensemble_plan(std::move(model));

@@ -1,11 +1,11 @@
-// Linear plans: within their bound, whatever the layout of the rows, and the same row by row as in
-// bulk; gblinear's order bit for bit.
+// Linear plans: the exact sum rounded once, whatever the layout of the rows, and the same row by
+// row as in bulk; sparse rows and gblinear in the library's own order.
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <limits>
 #include <random>
 
+#include "spinney/kernel/linear/exact_dot.h"
 #include "spinney/spinney.h"
 
 namespace spinney {
@@ -51,32 +51,123 @@ std::vector<Real> raw(const Model& model, const Rows& rows) {
   return scores;
 }
 
+// The exact sum, rounded once, and the intercept added to that.
 template <typename Real>
-void check_bound(size_t features, size_t outputs) {
+void check_sums(size_t features, size_t outputs) {
   const Case c = random_case<Real>(features, outputs, 70, static_cast<uint32_t>(features));
   const Model model = model_of(c.linear);
-  const auto scores = raw<Real>(model, dense_rows(c.x.data(), c.rows, features));
+  std::vector<Real> x(c.x.begin(), c.x.end());
+  const auto scores = raw<Real>(model, dense_rows(x.data(), c.rows, features));
   for (size_t r = 0; r < c.rows; ++r)
     for (size_t k = 0; k < outputs; ++k) {
-      long double sum = c.linear.bias[k], size = std::abs(c.linear.bias[k]);
-      for (size_t j = 0; j < features; ++j) {
-        const long double term =
-            static_cast<long double>(c.x[r * features + j]) * c.linear.weights[k * features + j];
-        sum += term;
-        size += std::abs(term);
-      }
-      const double bound = 4.0 * std::numeric_limits<Real>::epsilon() * static_cast<double>(size);
-      EXPECT_NEAR(static_cast<double>(scores[r * outputs + k]), static_cast<double>(sum), bound)
+      const double* w = c.linear.weights.begin() + k * features;
+      Real sum;
+      if constexpr (sizeof(Real) == 4)
+        sum = kernel::exact_dot_float(x.data() + r * features, w, features);
+      else
+        sum = kernel::exact_dot(x.data() + r * features, w, features);
+      EXPECT_EQ(scores[r * outputs + k], sum + static_cast<Real>(c.linear.bias[k]))
           << features << " features, row " << r;
     }
 }
 
-TEST(LinearPlan, StaysWithinItsBound) {
+TEST(LinearPlan, GivesTheExactSumRoundedOnceAndThenTheIntercept) {
   for (const size_t features : {1, 2, 7, 8, 9, 15, 16, 17, 64, 100, 1000})
     for (const size_t outputs : {1, 3}) {
-      check_bound<double>(features, outputs);
-      check_bound<float>(features, outputs);
+      check_sums<double>(features, outputs);
+      check_sums<float>(features, outputs);
     }
+}
+
+// One row that stores 3 * w[1], 1e20 * w[0], -1e20 * w[0], 2 * w[1]: out of order, cells twice.
+struct StoredRow {
+  double values[4] = {3, 1e20, -1e20, 2};
+  int32_t columns[4] = {1, 0, 0, 1}, begin[2] = {0, 4};
+  SparseRows rows() const {
+    return {values, NumberType::kFloat64, 4, begin, columns, IndexType::kInt32, 1, 2};
+  }
+};
+
+double score_of(const Model& model, const SparseRows& rows) {
+  double score = 0;
+  EXPECT_TRUE(model.predict_raw(rows, &score).ok());
+  return score;
+}
+
+TEST(LinearPlan, SparseRowsAddUpInTheOrderInWhichTheyAreStored) {
+  Linear linear;
+  linear.n_features = 2;
+  linear.weights = std::vector<double>{1, 1};
+  linear.bias = std::vector<double>{0.5};
+  // ((3 + 1e20) - 1e20) + 2, and not 5.
+  EXPECT_EQ(score_of(model_of(linear), StoredRow().rows()), 2.5);
+}
+
+TEST(LinearPlan, GblinearSortsStoredEntriesByColumn) {
+  Linear linear;
+  linear.n_features = 2;
+  linear.skip_missing = true;
+  linear.weights = std::vector<double>{1, 1};
+  linear.bias = std::vector<double>{0.5};
+  // (((0.5 + 1e20) - 1e20) + 3) + 2
+  EXPECT_EQ(score_of(model_of(linear), StoredRow().rows()), 5.0);
+  linear.missing_value = 3;
+  EXPECT_EQ(score_of(model_of(linear), StoredRow().rows()), 2.0);
+}
+
+TEST(LinearPlan, MembersOfEnsemblesSeeTheirEntriesInOrder) {
+  Linear linear;
+  linear.n_features = 3;
+  linear.weights = std::vector<double>{1, 1, 1};
+  linear.bias = std::vector<double>{0};
+  Description member;
+  member.output.value_type = NumberType::kFloat64;
+  member.scorer = make_linear(linear).value();
+  Ensemble ensemble;
+  ensemble.combination = Combination::kMeanValue;
+  ensemble.n_features = 2;
+  // The columns the other way round, and one of them again.
+  ensemble.members.push_back({std::make_shared<const Description>(member), {1, 0, 1}, {}, 1});
+  Description whole;
+  whole.output.value_type = NumberType::kFloat64;
+  whole.scorer = make_ensemble(std::move(ensemble)).value();
+  const auto model = Model::make(std::make_shared<const Description>(std::move(whole)));
+  ASSERT_TRUE(model.ok());
+  EXPECT_EQ(score_of(*model, StoredRow().rows()), 4);  // 3 + 3 + 1e20 - 1e20 + 2 + 2
+}
+
+TEST(LinearPlan, DoublesMakeFloat32ArithmeticWide) {
+  Linear linear;
+  linear.arithmetic = NumberType::kFloat32;
+  linear.n_features = 2;
+  linear.weights = std::vector<double>{1, 1};
+  linear.bias = std::vector<double>{0};
+  const double x[] = {1, 1e-9};
+  const float narrow[] = {1, 1e-9f};
+  Description description;
+  description.output.value_type = NumberType::kFloat32;
+  description.scorer = make_linear(linear).value();
+  const auto model = Model::make(std::make_shared<const Description>(description));
+  ASSERT_TRUE(model.ok());
+  const Model& wide = model->for_rows(NumberType::kFloat64);
+  EXPECT_EQ(&model->for_rows(NumberType::kFloat32), &*model);
+  EXPECT_EQ(wide.description().score_type(), NumberType::kFloat64);
+  EXPECT_EQ(wide.description().output.value_type, NumberType::kFloat64);
+  EXPECT_EQ(raw<double>(wide, dense_rows(x, 1, 2))[0], 1 + 1e-9);
+  EXPECT_EQ(raw<float>(*model, dense_rows(narrow, 1, 2))[0], 1.0f);
+  EXPECT_EQ(raw<float>(*model, dense_rows(x, 1, 2))[0], 1.0f);  // computed wide, then rounded
+  EXPECT_EQ(&wide.for_rows(NumberType::kFloat64), &wide);
+}
+
+TEST(LinearPlan, AWideInterceptIsAddedToAFloat32Sum) {
+  Linear linear;
+  linear.arithmetic = NumberType::kFloat32;
+  linear.wide_intercept = true;
+  linear.n_features = 2;
+  linear.weights = std::vector<double>{1, 1};
+  linear.bias = std::vector<double>{0.1};
+  const float x[] = {1, 1e-9f};
+  EXPECT_EQ(raw<double>(model_of(linear), dense_rows(x, 1, 2))[0], 1.0 + 0.1);
 }
 
 TEST(LinearPlan, AnswersDoNotDependOnTheBatchOrTheLayout) {
@@ -101,16 +192,6 @@ TEST(LinearPlan, AnswersDoNotDependOnTheBatchOrTheLayout) {
       EXPECT_EQ(one[1], bulk[2 * r + 1]);
     }
   }
-}
-
-TEST(LinearPlan, RoundsInputsToItsArithmeticFirst) {
-  Linear linear;
-  linear.arithmetic = NumberType::kFloat32;
-  linear.n_features = 1;
-  linear.weights = std::vector<double>{1};
-  linear.bias = std::vector<double>{0};
-  const double x = 0.1;
-  EXPECT_EQ(raw<float>(model_of(linear), dense_rows(&x, 1, 1))[0], 0.1f);
 }
 
 TEST(LinearPlan, NanMakesNanUnlessMissingIsSkipped) {
