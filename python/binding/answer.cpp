@@ -77,16 +77,26 @@ PyObject* split_targets(const BoundModel& bound, PyObject* all) {
   return list.release();
 }
 
-PyObject* make_answer(const BoundModel& bound, AnswerKind kind, const void* data, size_t rows) {
+PyObject* make_answer(const BoundModel& model, AnswerKind kind, const void* data, size_t rows,
+                      NumberType row_type) {
   if (kind == AnswerKind::kClasses)
-    return make_labels(bound, static_cast<const int32_t*>(data), rows);
+    return make_labels(model, static_cast<const int32_t*>(data), rows);
+  const BoundModel& bound = model.for_rows(row_type);
   const Answer answer = kind == AnswerKind::kProba ? Answer::kProbabilities
                         : kind == AnswerKind::kRaw ? Answer::kRaw
                                                    : Answer::kValues;
   const AnswerShape& shape = bound.shapes[static_cast<size_t>(answer)];
   Owned all(new_numbers(shape, rows));
   if (!all) return nullptr;
-  std::memcpy(data_of(all.get()), data, rows * shape.row_bytes);
+  const AnswerShape& shared =
+      (model.wide ? *model.wide : model).shapes[static_cast<size_t>(answer)];
+  if (shared.numpy_type == shape.numpy_type) {
+    std::memcpy(data_of(all.get()), data, rows * shape.row_bytes);
+  } else {  // float32 numbers that the back end gave in float64
+    const auto* numbers = static_cast<const double*>(data);
+    std::transform(numbers, numbers + rows * shape.columns, static_cast<float*>(data_of(all.get())),
+                   [](double number) { return static_cast<float>(number); });
+  }
   if (kind == AnswerKind::kProba) return split_targets(bound, all.get());
   return all.release();
 }

@@ -23,7 +23,8 @@ PyObject* make_labels(const BoundModel& bound, const int32_t* classes, size_t ro
 // which stay together.
 PyObject* split_targets(const BoundModel& bound, PyObject* all);
 
-// What an engine's back end answered: rows of its AnswerShape, contiguous.
-PyObject* make_answer(const BoundModel& bound, AnswerKind kind, const void* data, size_t rows);
+// What an engine's back end answered rows of that type: rows of its AnswerShape, contiguous.
+PyObject* make_answer(const BoundModel& bound, AnswerKind kind, const void* data, size_t rows,
+                      NumberType row_type);
 
 }  // namespace spinney::binding

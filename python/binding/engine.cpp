@@ -60,6 +60,15 @@ engine::ModelOptions model_options(const nb::dict& given) {
   return options;
 }
 
+Result<std::shared_ptr<const backend::Backend>> native_of(const BoundModel& bound,
+                                                          const cpu::Assignment& placement) {
+  const Model& model = bound.model;
+  auto native = backend::make_native(model.shared_description(), model.shared_plan(), placement);
+  if (!native.ok() || !bound.wide) return native;
+  SPINNEY_ASSIGN(auto wide, native_of(*bound.wide, placement));
+  return backend::make_promoting(std::move(native).value(), std::move(wide));
+}
+
 class PyEngine {
  public:
   PyEngine(size_t num_workers, size_t max_concurrent_requests, bool pin)
@@ -89,8 +98,7 @@ class PyEngine {
     Result<std::shared_ptr<const backend::Backend>> native = invalid_argument("");
     {
       const Unlocked released;
-      native = backend::make_native(bound.model.shared_description(), bound.model.shared_plan(),
-                                    engine_->placement());
+      native = native_of(bound, engine_->placement());
     }
     if (!native.ok()) check(native.error());
     load(*served, std::move(native).value(), options);

@@ -71,7 +71,9 @@ bool refuse_type(PyArrayObject* array) {
     return refuse_type(array);
   input.kind = Input::Kind::kConverted;
   input.array = x;
-  input.converted_to = real ? own : bound.cast_type;
+  const bool small = type == NPY_HALF || type == NPY_BOOL ||
+                     (PyTypeNum_ISINTEGER(type) && PyArray_ITEMSIZE(array) <= 2);
+  input.converted_to = real ? own : small ? bound.small_cast_type : bound.cast_type;
   return true;
 }
 

@@ -25,6 +25,11 @@ struct Input {
   SparseRows sparse;       // kSparse
   bool by_matrix = false;  // see PredictOptions::by_matrix
   Owned kept;              // what the views above look into, if this call made it
+
+  NumberType type() const {
+    if (kind == Kind::kConverted) return converted_to;
+    return kind == Kind::kSparse ? sparse.type : rows.type;
+  }
 };
 
 // False with a Python error set if x cannot be rows of this model. `self` is the Model's Python

@@ -27,7 +27,8 @@ size_t first_rows_beyond(const plan::Plan& plan, double limit_ns) {
 NumberType cast_type(const Description& model) {
   if (model.source.library == "lightgbm") return NumberType::kFloat32;
   if (const auto* forest = std::get_if<Forest>(&model.scorer)) return forest->settings().input;
-  if (const auto* linear = std::get_if<Linear>(&model.scorer)) return linear->arithmetic;
+  if (const auto* linear = std::get_if<Linear>(&model.scorer); linear && linear->skip_missing)
+    return linear->arithmetic;
   return NumberType::kFloat64;
 }
 
@@ -57,9 +58,13 @@ std::unique_ptr<BoundModel> BoundModel::make(Model model) {
   shape(Answer::kProbabilities) = numbers(held.probability_columns(), output.value_type, false);
   const size_t trees = description.n_trees();
   shape(Answer::kLeaves) = {trees, false, NPY_INT32, trees * sizeof(int32_t)};
-  bound->cast_type = binding::cast_type(description);
+  bound->cast_type = bound->small_cast_type = binding::cast_type(description);
   bound->release_rows = first_rows_beyond(held.plan(), kReleaseAfterNs);
   bound->watch_rows = first_rows_beyond(held.plan(), kWatchAfterNs);
+  if (&held.for_rows(NumberType::kFloat64) == &held) return bound;
+  bound->small_cast_type = NumberType::kFloat32;
+  bound->wide = make(held.for_rows(NumberType::kFloat64));
+  if (!bound->wide) return nullptr;
   return bound;
 }
 

@@ -42,10 +42,18 @@ struct BoundModel {
   AnswerShape shapes[4];  // by Answer
   // What integers and other number types are converted to, as the training library does.
   NumberType cast_type = NumberType::kFloat64;
+  // The same of half, bool and integers of 8 and 16 bits, which numpy counts among float32.
+  NumberType small_cast_type = NumberType::kFloat64;
   // From this many rows on, other Python threads may run meanwhile.
   size_t release_rows = 0;
   // From this many rows on, the main thread looks for signals (Ctrl-C) now and then.
   size_t watch_rows = 0;
+  // Answers rows of float64, where that is another model's part; see Model::for_rows().
+  std::unique_ptr<BoundModel> wide;
+
+  const BoundModel& for_rows(NumberType type) const {
+    return wide && type == NumberType::kFloat64 ? *wide : *this;
+  }
 
  private:
   BoundModel(const BoundModel&) = delete;

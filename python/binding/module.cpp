@@ -29,6 +29,7 @@
 #include "binding/result_memory.h"
 #include "binding/split_values.h"
 #include "binding/threads.h"
+#include "spinney/model/stored_entries.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -183,6 +184,14 @@ NB_MODULE(_core, m) {
                    [](const BoundModel& b) {
                      return b.cast_type == NumberType::kFloat32 ? "float32" : "float64";
                    })
+      .def_prop_ro("_small_cast_type",
+                   [](const BoundModel& b) {
+                     return b.small_cast_type == NumberType::kFloat32 ? "float32" : "float64";
+                   })
+      .def_prop_ro("_reads_cells",
+                   [](const BoundModel& b) { return reads_cells(b.model.description()); })
+      .def_prop_ro("_sums_stored_entries",
+                   [](const BoundModel& b) { return b.model.description().sums_stored_entries(); })
       .def("save", &save, "path"_a,
            "Writes one .spinney file, by way of a temporary name beside it. load maps it.")
       .def("info", &info, "Everything known of the model, as a dict.")

@@ -196,7 +196,7 @@ PyObject* entry(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObjec
     if (!read_call(args, count, names, call) || !read_input(self, bound, call.x, input))
       return nullptr;
     call.options.by_matrix = input.by_matrix;
-    return kPredict(bound, input, call);
+    return kPredict(bound.for_rows(input.type()), input, call);
   } catch (const std::exception&) {  // bad_alloc and length_error: the core throws nothing else
     return PyErr_NoMemory();
   }

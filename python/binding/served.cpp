@@ -56,6 +56,7 @@ class RequestPromise final : public Promise {
   }
 
   void set_id(RequestId id) { id_ = id; }
+  void set_row_type(NumberType type) { row_type_ = type; }
   const Served& served() const { return *served_; }
   void leave() { served_->gate->leave(); }
   void drop() override { served_->engine->cancel(id_); }
@@ -85,8 +86,9 @@ class RequestPromise final : public Promise {
   PyObject* answer() override {
     if (out_of_memory_) return PyErr_NoMemory();
     if (error_) return raise_error();
-    Owned value(served_->bound ? make_answer(*served_->bound, served_->kind, numbers_.data(), rows_)
-                               : own_part());
+    Owned value(served_->bound
+                    ? make_answer(*served_->bound, served_->kind, numbers_.data(), rows_, row_type_)
+                    : own_part());
     // Another thread may have come here while the array was made: one of them keeps it.
     const AnyThread kept = std::move(kept_);
     if (!value || !kept) return value.release();
@@ -128,6 +130,7 @@ class RequestPromise final : public Promise {
   }
 
   std::shared_ptr<const Served> served_;
+  NumberType row_type_ = NumberType::kFloat64;
   RequestId id_;
   Numbers numbers_;
   std::unique_ptr<Error> error_;
@@ -260,6 +263,7 @@ PyObject* submit(const std::shared_ptr<Served>& served, PyObject* const* args, P
   request.model = served->name;
   request.version = served->version;
   request.rows = input.rows;
+  promise->set_row_type(input.rows.type);
   request.kind = served->kind;
   request.priority = static_cast<Priority>(std::clamp<long>(priority, 0, kPriorities - 1));
   request.deduplicate = served->deduplicate;

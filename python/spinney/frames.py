@@ -21,7 +21,9 @@ def to_rows(model, table: Table) -> np.ndarray:
     """The table's columns in the model's order, as one array."""
     order = _order(model, table.names, table.what)
     dtype = np.float32 if model.source["library"] == "xgboost" else np.float64
-    whole = None if model.categories else table.as_array(dtype)
+    # Linear models of float32 take a frame in the type that numpy finds for all of its columns.
+    promotes = model._small_cast_type != model._cast_type
+    whole = None if model.categories else table.as_array(None if promotes else dtype)
     if whole is not None:
         if model.source["library"] == "lightgbm" and whole.dtype.kind != "f":
             whole = whole.astype(np.float64)
@@ -30,6 +32,8 @@ def to_rows(model, table: Table) -> np.ndarray:
     columns = [table.column(i) for i in order]
     names = [table.names[i] for i in order]
     known = _known_categories(model, columns)
+    if promotes and all(isinstance(column, np.ndarray) for column in columns):
+        dtype = np.result_type(*columns)
     rows = np.empty((table.n_rows, len(columns)), dtype=dtype)
     for j, column in enumerate(columns):
         rows[:, j] = _numbers(model, names[j], column, known.get(j))

@@ -161,12 +161,11 @@ def _sparse(model, x):
     if x.dtype.kind not in "biuf":
         raise InvalidInputError(f"expected numbers, but x is a sparse matrix of dtype {x.dtype}")
     sparse_rows.check(x)
-    csr = x.tocsr()
+    csr = _as_stored(x) if _reads_coo(model, x) else x.tocsr()
     if model.source["library"] == "sklearn" and not csr.has_canonical_format:
-        csr = csr.copy()  # scikit-learn adds up entries of one cell; to the others the last counts
-        csr.sum_duplicates()
+        csr = _cells_given_twice(model, csr)
     native = csr.dtype in (np.float32, np.float64) and csr.dtype.isnative
-    values = np.ascontiguousarray(csr.data, dtype=csr.dtype if native else model._cast_type)
+    values = np.ascontiguousarray(csr.data, dtype=csr.dtype if native else _type_for(model, csr))
     wide = np.int64 if csr.indptr.dtype.itemsize > 4 or csr.indices.dtype.itemsize > 4 else np.int32
     return (
         np.asarray(values),
@@ -175,3 +174,61 @@ def _sparse(model, x):
         csr.shape[1],
         not isinstance(x, sys.modules["scipy.sparse"].csr_matrix),  # not even csr_array
     )
+
+
+def _type_for(model, x):
+    """The type of numbers that are not native floats; numpy counts small ones among float32."""
+    small = x.dtype.itemsize <= 2 or x.dtype.str[1:] == "f4"
+    return model._small_cast_type if small else model._cast_type
+
+
+# For scikit-learn's linear classifiers and SGDRegressor scipy makes a CSR of it, which adds up the
+# entries of a cell; its other linear models multiply the entries as they come.
+_MADE_CSR = ("LogisticRegression", "LogisticRegressionCV", "SGDRegressor")
+
+
+def _reads_coo(model, x):
+    return (
+        x.format == "coo"
+        and model.source["library"] == "sklearn"
+        and model._sums_stored_entries
+        and not model._reads_cells
+        and model.source["kind"] not in _MADE_CSR
+    )
+
+
+def _as_stored(coo):
+    """CSR with each row's entries in the order in which they are stored, none of them added up."""
+    order = np.argsort(coo.row, kind="stable")
+    begin = np.zeros(coo.shape[0] + 1, dtype=np.int64)
+    np.cumsum(np.bincount(coo.row, minlength=coo.shape[0]), out=begin[1:])
+    entries = (coo.data[order], coo.col[order], begin)
+    return sys.modules["scipy.sparse"].csr_matrix(entries, shape=coo.shape)
+
+
+def _cells_given_twice(model, csr):
+    """What scikit-learn makes of rows that may name a cell twice.
+
+    Of float32 rows the last entry counts to its trees; rows of other types they have scipy convert,
+    which adds up. Its linear models multiply and add every entry, so that nothing is changed here.
+    """
+    if csr.dtype == np.float32 or not model._reads_cells:
+        return csr
+    if model._cast_type == "float64" and not model._sums_stored_entries and _is_forest(model):
+        added = csr.copy()  # histogram boosting takes no sparse rows, but here
+        added.sum_duplicates()
+        return added
+    added = csr.astype(np.float32)
+    added.sum_duplicates()
+    if not model._sums_stored_entries:
+        return added
+    if added.nnz != csr.nnz:
+        raise InvalidInputError(
+            "the sparse rows give a cell twice, which this ensemble's linear models and its other "
+            "members take differently; call x.sum_duplicates() first"
+        )
+    return csr
+
+
+def _is_forest(model):
+    return model.info()["scorer"] == "forest"

@@ -45,7 +45,7 @@ class Table(ABC):
         """All columns as one array, if the frame can make one by itself.
 
         Columns of one number type keep it and are not copied where they lie together; others
-        become mixed_type.
+        become mixed_type, or what numpy.result_type finds for them.
         """
         return None
 
@@ -79,7 +79,8 @@ class PandasTable(Table):
         dtypes = set(self._frame.dtypes)
         if not dtypes or not all(isinstance(t, np.dtype) and t.kind in "biuf" for t in dtypes):
             return None
-        return self._frame.to_numpy(dtype=None if len(dtypes) == 1 else mixed_type)
+        mixed = len(dtypes) > 1 and (mixed_type or np.result_type(*dtypes))
+        return self._frame.to_numpy(dtype=mixed or None)
 
     def column(self, i):
         if self._columns is None:

@@ -16,6 +16,9 @@ class _Columns:
     """What spinney.inputs and spinney.frames ask of a model."""
 
     _cast_type = "float64"
+    _small_cast_type = "float64"
+    _sums_stored_entries = False
+    _reads_cells = True
     _categories_by_position = False
 
     def __init__(self, names, width):

@@ -25,6 +25,9 @@ class PythonModel:
     objective = ""
     categories: dict = {}  # noqa: RUF012
     _cast_type = "float64"
+    _small_cast_type = "float64"
+    _sums_stored_entries = False
+    _reads_cells = True
     _categories_by_position = False
 
     def _adopt(self, facts):
