@@ -38,6 +38,12 @@ Result<std::shared_ptr<const plan::Plan>> make_matrix_plan(const Description& mo
   return plan::make_near_plan(std::make_shared<const Description>(std::move(other)));
 }
 
+// Whether the plan reads no cells of sparse rows.
+bool sums_entries_alone(const Description& model) {
+  const auto* linear = std::get_if<Linear>(&model.scorer);
+  return linear && std::isnan(linear->missing_value);
+}
+
 // What the cells do not show: entries of a cell that another entry follows.
 Status check_stored(const Rows& rows, size_t first_row, bool no_nan, bool no_infinity) {
   for (size_t r = 0; r < rows.count; ++r) {
@@ -131,6 +137,7 @@ Status Model::check(const Rows& rows, const PredictOptions& options) const {
                            (options.by_matrix && description_->source.library == "xgboost");
   if (!no_nan && !no_infinity) return {};
   if (rows.stored) SPINNEY_TRY(check_stored(rows, options.first_row, no_nan, no_infinity));
+  if (rows.stored && !rows.data) return {};
   // Libraries look after they have converted, when a large double has become infinity.
   const auto* forest = std::get_if<Forest>(&description_->scorer);
   const bool narrow = forest && forest->settings().input == NumberType::kFloat32;
@@ -204,8 +211,11 @@ Status Model::in_blocks(const SparseRows& rows, const PredictOptions& options,
   SPINNEY_TRY(check_shape(rows.count, rows.width));
   SPINNEY_ASSIGN(const bool missing, description_->absent_is_missing());
   PredictOptions block_options = options;
-  SPINNEY_ASSIGN(SparseBlocks blocks,
-                 SparseBlocks::make(rows, missing, SparseBlocks::kBytesMax, options.first_row));
+  SPINNEY_ASSIGN(
+      SparseBlocks blocks,
+      sums_entries_alone(*description_)
+          ? SparseBlocks::without_cells(rows, options.first_row)
+          : SparseBlocks::make(rows, missing, SparseBlocks::kBytesMax, options.first_row));
   for (size_t first = 0;;) {
     SPINNEY_ASSIGN(const Rows block, blocks.next());
     if (block.count == 0) return {};

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <random>
 
+#include "spinney/model/stored_entries.h"
+
 namespace spinney {
 namespace {
 
@@ -48,6 +50,33 @@ TEST(SparseBlocks, EqualDenseRowsWhateverTheBlockSize) {
     }
     EXPECT_EQ(seen, rows);
   }
+}
+
+TEST(SparseBlocks, WithoutCellsHaveTheEntriesInOrderAndTheSameChecks) {
+  const std::vector<float> values{1, 2, 3};
+  const std::vector<int32_t> begin{0, 2, 2, 3};
+  const std::vector<int32_t> columns{4, 0, 7};
+  const size_t width = size_t{1} << 40;  // no dense row would fit
+  auto blocks = SparseBlocks::without_cells(view(values, begin, columns, width));
+  ASSERT_TRUE(blocks.ok());
+  const Rows rows = blocks->next().value();
+  EXPECT_EQ(rows.count, 3u);
+  EXPECT_EQ(rows.data, nullptr);
+  std::vector<double> seen;
+  for (const size_t r : {2, 0})
+    for_each_stored(rows, r, [&](size_t column, double value) {
+      seen.insert(seen.end(), {static_cast<double>(column), value});
+    });
+  EXPECT_EQ(seen, (std::vector<double>{7, 3, 4, 1, 0, 2}));
+  EXPECT_EQ(blocks->next().value().count, 0u);
+
+  auto narrow = SparseBlocks::without_cells(view(values, begin, columns, 7));
+  ASSERT_TRUE(narrow.ok());
+  const auto refused = narrow->next();
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.error().message.find("row 2 has an entry in column 7 of 7"), std::string::npos);
+  const std::vector<int32_t> backwards{0, 2, 1, 3};
+  EXPECT_FALSE(SparseBlocks::without_cells(view(values, backwards, columns, 9)).ok());
 }
 
 TEST(SparseBlocks, AbsentIsNanWhereItMeansMissing) {

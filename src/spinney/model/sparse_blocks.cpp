@@ -14,6 +14,13 @@ using stored::read_once;
 
 // A model may claim to have billions of columns in a file of a few bytes.
 constexpr size_t kRowBytesMax = size_t{128} << 20;
+constexpr size_t kRowsWithoutCells = 16384;
+
+Error out_of_range(size_t row, uint64_t column, size_t width) {
+  return invalid_argument("sparse rows: row " + std::to_string(row) + " has an entry in column " +
+                          std::to_string(static_cast<int64_t>(column)) + " of " +
+                          std::to_string(width));
+}
 
 template <typename Number>
 Number absent(bool is_missing) {
@@ -36,8 +43,9 @@ SparseBlocks::SparseBlocks(const SparseRows& rows, bool absent_is_missing, size_
     std::fill_n(cells_.data(), n, absent<double>(absent_is_missing));
 }
 
-Result<SparseBlocks> SparseBlocks::make(const SparseRows& rows, bool absent_is_missing,
-                                        size_t bytes_max, size_t first_row) {
+namespace {
+
+Status check_row_begin(const SparseRows& rows, size_t first_row) {
   int64_t previous = 0;
   for (size_t r = 0; r <= rows.count; ++r) {
     const int64_t begin = rows.index(rows.row_begin, r);
@@ -48,6 +56,22 @@ Result<SparseBlocks> SparseBlocks::make(const SparseRows& rows, bool absent_is_m
                               std::to_string(rows.value_count));
     previous = begin;
   }
+  return {};
+}
+
+}  // namespace
+
+Result<SparseBlocks> SparseBlocks::without_cells(const SparseRows& rows, size_t first_row) {
+  SPINNEY_TRY(check_row_begin(rows, first_row));
+  SparseBlocks blocks(rows, false, 0, first_row);
+  blocks.has_cells_ = false;
+  blocks.block_rows_ = std::min(kRowsWithoutCells, rows.count);
+  return blocks;
+}
+
+Result<SparseBlocks> SparseBlocks::make(const SparseRows& rows, bool absent_is_missing,
+                                        size_t bytes_max, size_t first_row) {
+  SPINNEY_TRY(check_row_begin(rows, first_row));
   const size_t row_bytes =
       std::max<size_t>(1, checked_product(rows.width, size_of(rows.type)).value_or(kSizeMax));
   if (row_bytes > kRowBytesMax)
@@ -87,10 +111,7 @@ Result<Rows> SparseBlocks::fill() {
       const uint64_t column = read_once(columns + i);
       if (column >= rows_.width) {
         in_block_ = 0;
-        return invalid_argument("sparse rows: row " + std::to_string(first_row_ + first_ + r) +
-                                " has an entry in column " +
-                                std::to_string(static_cast<int64_t>(column)) + " of " +
-                                std::to_string(rows_.width));
+        return out_of_range(first_row_ + first_ + r, column, rows_.width);
       }
       cells[r * rows_.width + column] = values[i];
     }
@@ -105,7 +126,28 @@ Result<Rows> SparseBlocks::fill() {
               first_};
 }
 
+template <typename Index>
+Result<Rows> SparseBlocks::next_checked() {
+  first_ += in_block_;
+  in_block_ = std::min(block_rows_, rows_.count - first_);
+  const auto* begin = static_cast<const Index*>(rows_.row_begin) + first_;
+  const auto* columns = static_cast<const Index*>(rows_.columns);
+  for (size_t r = 0; r < in_block_; ++r) {
+    const uint64_t end = std::min<uint64_t>(read_once(begin + r + 1), rows_.value_count);
+    for (uint64_t i = read_once(begin + r); i < end; ++i)
+      if (const uint64_t column = read_once(columns + i); column >= rows_.width) {
+        const size_t row = first_row_ + first_ + r;
+        in_block_ = 0;
+        return out_of_range(row, column, rows_.width);
+      }
+  }
+  return Rows{nullptr, rows_.type, in_block_, rows_.width, 0, 0, &rows_, first_};
+}
+
 Result<Rows> SparseBlocks::next() {
+  if (!has_cells_)
+    return rows_.index_type == IndexType::kInt32 ? next_checked<int32_t>()
+                                                 : next_checked<int64_t>();
   if (rows_.type == NumberType::kFloat32)
     return rows_.index_type == IndexType::kInt32 ? fill<float, int32_t>() : fill<float, int64_t>();
   return rows_.index_type == IndexType::kInt32 ? fill<double, int32_t>() : fill<double, int64_t>();

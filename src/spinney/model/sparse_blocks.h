@@ -20,6 +20,9 @@ class SparseBlocks {
   // first_row: the number of the first row in messages.
   static Result<SparseBlocks> make(const SparseRows& rows, bool absent_is_missing,
                                    size_t bytes_max = kBytesMax, size_t first_row = 0);
+  // Blocks without cells, for those who read Rows::stored alone: their data is null, and rows may
+  // be as wide as they like.
+  static Result<SparseBlocks> without_cells(const SparseRows& rows, size_t first_row = 0);
 
   // The next rows as a block that lives until the next call; count 0 at the end. Of entries that
   // name a column twice the last one holds, as in the training libraries' own readers; Rows::stored
@@ -33,11 +36,14 @@ class SparseBlocks {
   Result<Rows> fill();
   template <typename Number, typename Index>
   void clear();
+  template <typename Index>
+  Result<Rows> next_checked();
 
   SparseRows rows_;
   bool absent_is_missing_;
   size_t block_rows_;
   size_t first_row_;
+  bool has_cells_ = true;
   size_t first_ = 0;  // the rows of the block that was handed out last
   size_t in_block_ = 0;
   std::vector<double> cells_;  // of rows_.type, whatever the vector says

@@ -84,6 +84,7 @@ class LinearPlan final : public Plan {
   template <typename Sum>
   void add_stored(const Rows& rows, Score* out) const {
     const size_t n = intercepts_.size();
+    if (n == 1) return add_stored_singly<Sum>(rows, out);
     std::vector<Sum> sums(n);
     for (size_t r = 0; r < rows.count; ++r) {
       std::fill(sums.begin(), sums.end(), Sum{0});
@@ -92,6 +93,19 @@ class LinearPlan final : public Plan {
           sums[k] += static_cast<Sum>(value) * static_cast<Sum>(weights_.weights(k)[column]);
       });
       add_intercepts(sums.data(), 1, intercepts_, out + r * n);
+    }
+  }
+
+  // A single sum stays in a register.
+  template <typename Sum>
+  void add_stored_singly(const Rows& rows, Score* out) const {
+    const double* weights = weights_.weights(0);
+    for (size_t r = 0; r < rows.count; ++r) {
+      Sum sum{0};
+      for_each_stored(rows, r, [&](size_t column, double value) {
+        sum += static_cast<Sum>(value) * static_cast<Sum>(weights[column]);
+      });
+      add_intercepts(&sum, 1, intercepts_, out + r);
     }
   }
 
