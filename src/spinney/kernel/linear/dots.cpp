@@ -1,6 +1,8 @@
 #include "spinney/kernel/linear/dots.h"
 
+#include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "spinney/kernel/linear/avx2/dots.h"
 #include "spinney/kernel/linear/avx512/dots.h"
@@ -26,12 +28,29 @@ DotWeights::DotWeights(std::span<const double> weights, size_t n_features, size_
       weights_[k * padded_ + j] = weights[k * n_features + j];
       sizes_[k * padded_ + j] = std::abs(weights[k * n_features + j]);
     }
+  shares_bound_ = share_bound();
   // The proof is in the decision record: four partial sums or more of so many terms each, and the
   // additions that fold them; twice that, for what rounding does to the bound itself.
   const auto n = static_cast<double>(padded_);
   const double roundings = n / 4 + 8;
   slack_ = roundings * n * 0x1p-105;
   float_slack_ = roundings * 0x1p-52;
+}
+
+// A bound that is too large by the ratio of the sizes costs as many of the 53 bits to spare.
+bool DotWeights::share_bound() {
+  constexpr double kLike = 0x1p-16;
+  std::vector<double> largest(padded_);
+  for (size_t i = 0; i < sizes_.size(); ++i)
+    largest[i % padded_] = std::max(largest[i % padded_], sizes_[i]);
+  const double all = std::accumulate(largest.begin(), largest.end(), 0.0);
+  for (size_t k = 0; k < n_outputs_; ++k) {
+    const auto own = sizes_.begin() + static_cast<ptrdiff_t>(k * padded_);
+    const double sum = std::accumulate(own, own + static_cast<ptrdiff_t>(padded_), 0.0);
+    if (!(sum >= all * kLike)) return false;  // NaN as well
+  }
+  sizes_.assign(largest.begin(), largest.end());
+  return true;
 }
 
 std::span<const Dots* const> usable_dots() {

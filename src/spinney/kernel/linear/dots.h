@@ -19,7 +19,12 @@ class DotWeights {
   size_t n_features() const { return n_features_; }
   size_t n_outputs() const { return n_outputs_; }
   const double* weights(size_t output) const { return weights_.data() + output * padded_; }
-  const double* sizes(size_t output) const { return sizes_.data() + output * padded_; }
+  // Sizes of an output's weights. Outputs of like sizes share one bound: then these are the largest
+  // of all outputs, column by column.
+  const double* sizes(size_t output) const {
+    return sizes_.data() + (shares_bound_ ? 0 : output * padded_);
+  }
+  bool shares_bound() const { return shares_bound_; }
   size_t bytes() const { return (weights_.size() + sizes_.size()) * sizeof(double); }
 
   // What vector sums may be wrong by: of doubles, in parts of the power of two that splits them;
@@ -31,6 +36,9 @@ class DotWeights {
   size_t n_features_, n_outputs_, padded_;
   AlignedVector<double> weights_, sizes_;
   double slack_, float_slack_;
+  bool shares_bound_;
+
+  bool share_bound();
 };
 
 // Rows of n_features numbers side by side, `stride` numbers from a row to the next.
