@@ -41,8 +41,9 @@ DotWeights::DotWeights(std::span<const double> weights, size_t n_features, size_
 bool DotWeights::share_bound() {
   constexpr double kLike = 0x1p-16;
   std::vector<double> largest(padded_);
-  for (size_t i = 0; i < sizes_.size(); ++i)
-    largest[i % padded_] = std::max(largest[i % padded_], sizes_[i]);
+  for (size_t k = 0; k < n_outputs_; ++k)
+    for (size_t j = 0; j < padded_; ++j)
+      largest[j] = std::max(largest[j], sizes_[k * padded_ + j]);
   const double all = std::accumulate(largest.begin(), largest.end(), 0.0);
   for (size_t k = 0; k < n_outputs_; ++k) {
     const auto own = sizes_.begin() + static_cast<ptrdiff_t>(k * padded_);
