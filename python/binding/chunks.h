@@ -15,7 +15,7 @@
 namespace spinney::binding {
 
 // Python runs the handlers of signals on its main thread only; elsewhere there is nothing to see.
-inline bool on_main_thread() { return syscall(SYS_gettid) == getpid(); }
+[[gnu::noinline]] inline bool on_main_thread() { return syscall(SYS_gettid) == getpid(); }
 
 inline Rows part_of(const Rows& rows, size_t first, size_t count) {
   return rows.slice(first, count);
@@ -31,7 +31,7 @@ inline SparseRows part_of(const SparseRows& rows, size_t first, size_t count) {
 // step(rows, first) -> bool over all rows, from `chunk` of them at a time on, which becomes what
 // takes about a quarter of a second. False with a Python error set.
 template <typename Part, typename Step>
-bool in_chunks(const Part& rows, size_t first, size_t chunk, const Step& step) {
+[[gnu::noinline]] bool in_chunks(const Part& rows, size_t first, size_t chunk, const Step& step) {
   using Clock = std::chrono::steady_clock;
   constexpr auto kShort = std::chrono::milliseconds(125);
   constexpr auto kLong = std::chrono::milliseconds(500);

@@ -241,6 +241,12 @@ PyObject* submit(const std::shared_ptr<Served>& served, PyObject* const* args, P
   const long priority = PyLong_AsLong(args[1]);
   if (priority == -1 && PyErr_Occurred()) return nullptr;
   if (!read_deadline(args[2], *served->engine, request.deadline_ns)) return nullptr;
+  // Whatever may fail or run Python comes before the engine has it, and before the rows are looked
+  // at where they lie.
+  auto* promise = new (std::nothrow) RequestPromise(served);
+  const bool ready = promise && (args[3] == Py_None || promise->remember(args[3], args[4]));
+  Owned future(promise ? make_future(promise) : nullptr);
+  if (!ready || !future) return PyErr_Occurred() ? nullptr : PyErr_NoMemory();
   if (!read_rows(*served, args[0], input, converted)) {
     served->gate->misfit();
     return failed_future();
@@ -252,14 +258,6 @@ PyObject* submit(const std::shared_ptr<Served>& served, PyObject* const* args, P
     request.owned = share_reference(args[5]);
   }
   if (const Gate::Entry entry = served->gate->enter()) return PyLong_FromLong(entry);
-  // Whatever may fail or run Python comes before the engine has it.
-  auto* promise = new (std::nothrow) RequestPromise(served);
-  const bool ready = promise && (args[3] == Py_None || promise->remember(args[3], args[4]));
-  Owned future(promise ? make_future(promise) : nullptr);
-  if (!ready || !future) {
-    served->gate->leave();
-    return PyErr_Occurred() ? nullptr : PyErr_NoMemory();
-  }
   request.model = served->name;
   request.version = served->version;
   request.rows = input.rows;

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
+import signal
 import threading
 from functools import partial
 
 import numpy as np
 import pytest
 
+import worker_models
 from spinney import InferenceEngine, ModelType, PythonModelError
-from spinney.workers import CallableModel
+from spinney.workers import CallableModel, WorkerModel
 
 PLAIN = {"enable_request_deduplication": False, "enable_warmup": False, "num_threads": 1}
 KINDS = [SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError, StopIteration]
@@ -207,3 +210,38 @@ def test_a_callback_that_blocks_delays_no_await_and_no_wait():
             assert not wait([engine.enqueue_prediction(ROW)], timeout=20).not_done
         finally:
             release.set()
+
+
+def worker(deed):
+    model = worker_models.Sum(deed, False)
+    return WorkerModel(pickle.dumps(model), allowed_classes=["worker_models.*"])
+
+
+@pytest.mark.parametrize(("deed", "kind"), [("leave", "SystemExit"), ("raise_oddly", "Keyboard")])
+def test_a_worker_process_outlives_what_its_model_raises(deed, kind):
+    with worker(deed) as model:
+        pid = model.info()["pid"]
+        with pytest.raises(PythonModelError, match=kind) as failed:
+            model.predict(ROW)
+        assert failed.value.error_type.startswith(kind)
+        assert model.predict(ROW * 0).tolist() == [0]
+        assert model.info()["pid"] == pid and model.info()["restarts"] == 0
+
+
+def test_ctrl_c_ends_the_wait_for_a_worker_process_and_the_process():
+    def interrupt(*_):
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with worker("hang") as model:
+            pid = model.info()["pid"]
+            with pytest.raises(KeyboardInterrupt):
+                signal.setitimer(signal.ITIMER_REAL, 0.1)
+                model.predict(ROW)
+            assert model.info()["pid"] is None
+            assert model.predict(ROW * 0).tolist() == [0]
+            assert model.info()["pid"] != pid
+    finally:
+        signal.signal(signal.SIGALRM, before)

@@ -19,7 +19,6 @@ import pytest
 import spinney
 import worker_models
 from spinney.exceptions import (
-    PythonModelError,
     WorkerBackoffError,
     WorkerClosedError,
     WorkerDiedError,
@@ -94,35 +93,6 @@ def test_a_worker_that_ends_fails_its_batch_alone(deed, error, words):
         assert model.predict(GOOD).tolist() == [0, 0]
         assert model.info()["restarts"] == 1
         assert not group_members(group)
-
-
-@pytest.mark.parametrize(("deed", "kind"), [("leave", "SystemExit"), ("raise_oddly", "Keyboard")])
-def test_a_model_that_would_leave_only_fails_its_batch(deed, kind):
-    with worker(deed) as model:
-        pid = model.info()["pid"]
-        with pytest.raises(PythonModelError, match=kind) as failed:
-            model.predict(ROWS)
-        assert failed.value.error_type.startswith(kind)
-        assert model.predict(GOOD).tolist() == [0, 0]
-        assert model.info()["pid"] == pid and model.info()["restarts"] == 0
-
-
-def test_ctrl_c_ends_the_wait_for_a_worker_and_the_worker():
-    def interrupt(*_):
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGALRM, interrupt)
-    try:
-        with worker("hang", batch_timeout_s=LONG_S) as model:
-            pid = model.info()["pid"]
-            with pytest.raises(KeyboardInterrupt):
-                signal.setitimer(signal.ITIMER_REAL, 0.1)
-                model.predict(ROWS)
-            assert gone(pid)
-            assert model.predict(GOOD).tolist() == [0, 0]
-    finally:
-        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.mark.parametrize("deed", ["hang", "spin", "hold_the_lock"])
