@@ -80,6 +80,7 @@ class ClassNumbers {
 };
 
 PyObject* too_many(const Input& input) {
+  PyErr_Clear();  // of an array that numpy would not make
   return raise(invalid_argument("x has " + std::to_string(input.count) +
                                 " rows, of which memory cannot hold the answers"));
 }
@@ -87,9 +88,8 @@ PyObject* too_many(const Input& input) {
 PyObject* numbers(const BoundModel& bound, const Input& input, const Call& call, Answer answer) {
   const Model& model = bound.model;
   const AnswerShape& shape = bound.shapes[static_cast<size_t>(answer)];
-  if (!checked_product(input.count, shape.row_bytes)) return too_many(input);
   Owned result(new_numbers(shape, input.count));
-  if (!result) return nullptr;
+  if (!result) return checked_product(input.count, shape.row_bytes) ? nullptr : too_many(input);
   char* data = static_cast<char*>(data_of(result.get()));
   PredictOptions options = call.options;
   const bool done = run(bound, input, [&](const auto& rows, size_t first) -> Status {

@@ -118,12 +118,11 @@ Model::Model(std::shared_ptr<const Description> description, std::shared_ptr<con
 }
 
 // Rows may be a view that repeats a few of them without end.
-Status Model::check_shape(size_t count, size_t width) const {
+Error Model::wrong_shape(size_t count, size_t width) const {
   if (count > rows_max_)
     return invalid_argument("there are " + std::to_string(count) +
                             " rows, of which memory cannot hold the answers; give " +
                             std::to_string(rows_max_) + " or fewer at a time");
-  if (width == n_features()) return {};
   return invalid_argument("the rows have " + std::to_string(width) +
                           " columns, but the model was trained on " + std::to_string(n_features()) +
                           " features");

@@ -93,7 +93,10 @@ class Model {
 
  private:
   Model(std::shared_ptr<const Description> description, std::shared_ptr<const plan::Plan> plan);
-  Status check_shape(size_t count, size_t width) const;
+  Status check_shape(size_t count, size_t width) const {
+    return count <= rows_max_ && width == n_features() ? Status() : wrong_shape(count, width);
+  }
+  Error wrong_shape(size_t count, size_t width) const;
   Status check(const Rows& rows, const PredictOptions& options) const;
   const plan::Plan& plan_for(const PredictOptions& options) const;
   template <typename Predict>

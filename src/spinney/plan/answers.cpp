@@ -15,15 +15,21 @@ namespace {
 class Numbers {
  public:
   Numbers(NumberType type, size_t rows, size_t columns) {
+    if (rows > kFew || columns > kFew) make_room(type, rows, columns);
+  }
+  void* data() { return many_ ? many_.get() : few_.data(); }
+
+ private:
+  static constexpr size_t kFew = 8;
+
+  [[gnu::noinline]] void make_room(NumberType type, size_t rows, size_t columns) {
     const std::optional<size_t> bytes = checked_product(rows, columns, size_of(type));
     if (!bytes) throw std::bad_alloc();
     const size_t words = (*bytes + 7) / 8;
     if (words > few_.size()) many_.reset(new double[words]);
   }
-  void* data() { return many_ ? many_.get() : few_.data(); }
 
- private:
-  std::array<double, 64> few_;
+  std::array<double, kFew * kFew> few_;
   std::unique_ptr<double[]> many_;
 };
 
