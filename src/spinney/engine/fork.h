@@ -1,4 +1,5 @@
-// Keeps engines in order over fork(), through pthread_atfork().
+// Keeps engines in order over fork(), through pthread_atfork(). docs/decisions/forks.md has the
+// rule for every lock and for what threads were in the middle of.
 #pragma once
 
 namespace spinney::engine {
