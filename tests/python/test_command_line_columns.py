@@ -145,6 +145,8 @@ def test_a_numbered_frame_in_another_order(models, tmp_path):
         ("two", "1,0\n5,6\n"),
         ("two", "0.0,1.0\n5,6\n"),
         ("bare", "0,1,2"),  # the only line
+        ("bare", "0,1,2\n2,1,0\n"),  # codes, perhaps
+        ("numbers", "2,1,0\n2,1,0\n"),
         ("numbers", "0,1,2\n"),
         ("bare", "age,180,75\n1,2,3\n"),
         ("named", "age,180,75\n1,2,3\n"),
@@ -249,17 +251,40 @@ def test_names_as_lightgbm_writes_them(tmp_path):
 def test_the_rule_for_a_first_line(models):
     """By the model, the line, and whether more follow."""
     named, bare = (spinney.load(models / f"{name}.json") for name in ("named", "bare"))
-    for model, line, has_more, expected in (
-        (named, "age,height,weight", True, True),
-        (named, "2,1.5,3", True, False),
-        (named, "NA,?,null", True, False),
-        (named, "0,1,2", True, True),
-        (bare, "0,1,2,3", True, True),
-        (bare, ",0,1,2", True, True),
-        (bare, "Unnamed: 0,0,1,2", False, True),
-        (bare, "x,y,z", False, True),
-        (bare, "1,2,3", True, False),
-        (bare, "1_0,2_0,3_0", True, True),
-        (bare, "1e3,-inf,nan", True, False),
+    for model, line, following, expected in (
+        (named, "age,height,weight", "1,2,3", True),
+        (named, "2,1.5,3", "1,2,3", False),
+        (named, "NA,?,null", "1,2,3", False),
+        (named, "0,1,2", "1.0,2,3", True),
+        (named, "0,1,2", "1,2,", True),
+        (bare, ",0,1,2", "0,1,2,3", True),
+        (bare, "Unnamed: 0,0,1,2", None, True),
+        (bare, "x,y,z", None, True),
+        (bare, "1,2,3", "1,2,3", False),
+        (bare, "1_0,2_0,3_0", "1,2,3", True),
+        (bare, "1e3,-inf,nan", "1,2,3", False),
     ):
-        assert has_header("rows.csv", line.split(","), has_more, model) is expected, line
+        following = following and following.split(",")
+        assert has_header("rows.csv", line.split(","), following, model) is expected, line
+
+
+def test_many_numbered_columns_are_a_header_over_whole_numbers(tmp_path):
+    x = np.random.default_rng(0).integers(0, 9, size=(50, 5))
+    model = spinney.load(linear.LinearRegression().fit(x, x[:, 0]))
+    path = write(tmp_path, pandas.DataFrame(x).to_csv(index=False))
+    np.testing.assert_array_equal(np.concatenate(list(read_chunks(str(path), model))), x)
+    path = write(tmp_path, "0,1,2,3,4\n" * 3)
+    with pytest.raises(UserError, match="say --header"):
+        list(read_chunks(str(path), model))
+
+
+def test_an_index_without_a_header_is_no_name(models, tmp_path):
+    """The model's features are called 0, 1 and 2, and so is the first row, index included."""
+    for text in ("0,1,2,3\n1,5.5,6,7\n", "0,2,1,-3.5\n1,5.5,6,7\n"):
+        with pytest.raises(UserError, match="say --header"):
+            read(models, "numbers", write(tmp_path, text))
+    x = np.random.default_rng(0).normal(size=(50, 2))
+    matrix = xgboost.DMatrix(x, x[:, 0], feature_names=["2020", "2021"])
+    xgboost.train({}, matrix, 3).save_model(tmp_path / "years.json")
+    path = write(tmp_path, "2019,2021,2020\n1,2,3\n")  # years are names
+    assert read(tmp_path, "years", path).tolist() == [[3, 2]]

@@ -11,6 +11,7 @@ from spinney.frames import listed, names_to_match
 MISSING = {"", "na", "n/a", "nan", "null", "none", "?"}
 # How pandas calls a column without a name when it reads CSV, and an index when it writes Parquet.
 _INDEX = re.compile(r"Unnamed: 0(\.\d+)?|__index_level_\d+__")
+_CERTAIN = 5
 _ASK = "say --header if it names the columns, --no-header if it is a row"
 _AS_THEY_COME = "say --by-position to take the columns as they come"
 
@@ -28,10 +29,10 @@ def as_pandas_names(fields):
     return [name.strip() or f"Unnamed: {i}" for i, name in enumerate(fields)]
 
 
-def has_header(path, first, has_more, model):
+def has_header(path, first, following, model):
     """Whether the first line's fields are names, told by what they are and by the model's names.
 
-    has_more: whether another line follows. UserError where it may as well be a row.
+    following: the next line's fields, or None. UserError where it may as well be a row.
     """
     names, fields = as_pandas_names(first), [field.strip() for field in first]
     wanted, found = names_to_match(model, names)
@@ -49,7 +50,10 @@ def has_header(path, first, has_more, model):
     are_places = sorted(body) == sorted(places) or _equal(body, places)
     if indexed and body == places and len(fields) != model.n_features:
         return True
-    if has_more and len(body) > 2 and not indexed and (named or body == places):
+    if named and sorted(wanted) != sorted(str(i) for i in range(len(wanted))):
+        return True
+    fits = len(body) == model.n_features and not indexed
+    if fits and (named or body == places) and _no_row_beside(body, following):
         return True
     if named or are_places:
         raise UserError(
@@ -57,6 +61,18 @@ def has_header(path, first, has_more, model):
             f"row; {_ASK}"
         )
     return False
+
+
+def _no_row_beside(places, following):
+    """Whether the numbers of columns are hardly a row of such a file by chance.
+
+    One or two often are. More are not where the next line has fractions, as whole columns of
+    floats are written; or else where they are so many that no row of codes begins a file so.
+    """
+    following = [field.strip() for field in following or ()]
+    if not following or following == places or len(places) < 3:
+        return False
+    return len(places) >= _CERTAIN or not all(field.isdigit() for field in following)
 
 
 def _is_number(field):

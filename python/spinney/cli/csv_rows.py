@@ -46,7 +46,7 @@ def _read_start(path, delimiter, model, reading):
         offset = file.tell()
         header = reading.header
         if header is None:
-            header = has_header(path, first, next(records, None) is not None, model)
+            header = has_header(path, first, next(records, None), model)
     if header:
         columns = choose_columns(path, as_pandas_names(first), model, reading.by_position)
     else:
