@@ -40,7 +40,7 @@ class LabelledRows(Table):
         self.n_rows = len(rows)
         self.single = single
         self.titles = frozenset(row.name for row in rows if isinstance(row.name, str))
-        self._rows = [_in_order(row, rows[0].labels) for row in rows]
+        self._rows = [row.values if single else _in_order(row, rows[0].labels) for row in rows]
 
     def as_array(self, mixed_type):
         first = self._rows[0]
@@ -99,8 +99,7 @@ def has_labels(x: Sequence[Any]) -> bool:
 
 def in_order(model, table) -> np.ndarray:
     """The rows of labelled() in the model's order."""
-    names = set(model.feature_names or ())
-    for title in sorted(table.titles & names):
+    for title in sorted(table.titles & set(model.feature_names or ())) if table.titles else ():
         raise InvalidInputError(
             f"x is a pandas Series that is named like the feature {title!r}: a column, where a row "
             "is expected; for one row give frame.iloc[[i]]"

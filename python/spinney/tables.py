@@ -52,8 +52,6 @@ class Table(ABC):
 
 def adopt(x) -> Table | None:
     """x as a Table, or None if it is no frame. Imports no library that x is not from."""
-    if isinstance(x, Table):
-        return x
     pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(x, pandas.DataFrame):
         return PandasTable(x, pandas)
@@ -65,7 +63,7 @@ def adopt(x) -> Table | None:
     pyarrow = sys.modules.get("pyarrow")
     if pyarrow is not None and isinstance(x, (pyarrow.Table, pyarrow.RecordBatch)):
         return ArrowTable(x, pyarrow)
-    return None
+    return x if isinstance(x, Table) else None
 
 
 class PandasTable(Table):
