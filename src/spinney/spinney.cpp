@@ -8,8 +8,8 @@
 #include "spinney/base/release_memory.h"
 #include "spinney/link/link.h"
 #include "spinney/load/artifact.h"
+#include "spinney/model/refusals.h"
 #include "spinney/model/sparse_blocks.h"
-#include "spinney/model/stored_entries.h"
 #include "spinney/plan/answers.h"
 #include "spinney/plan/coded_plan.h"
 #include "spinney/plan/missing_plan.h"
@@ -42,21 +42,6 @@ Result<std::shared_ptr<const plan::Plan>> make_matrix_plan(const Description& mo
 bool sums_entries_alone(const Description& model) {
   const auto* linear = std::get_if<Linear>(&model.scorer);
   return linear && std::isnan(linear->missing_value);
-}
-
-// What the cells do not show: entries of a cell that another entry follows.
-Status check_stored(const Rows& rows, size_t first_row, bool no_nan, bool no_infinity) {
-  for (size_t r = 0; r < rows.count; ++r) {
-    bool refused = false;
-    for_each_stored(rows, r, [&](size_t, double value) {
-      refused |= (no_nan && std::isnan(value)) || (no_infinity && std::isinf(value));
-    });
-    if (refused)
-      return invalid_argument("strict: row " + std::to_string(first_row + r) +
-                              " stores an infinity or NaN, which the training library refuses " +
-                              "for this model");
-  }
-  return {};
 }
 
 }  // namespace
@@ -131,25 +116,12 @@ Error Model::wrong_shape(size_t count, size_t width) const {
 Status Model::check(const Rows& rows, const PredictOptions& options) const {
   SPINNEY_TRY(check_shape(rows.count, rows.width));
   if (!options.strict) return {};
-  const bool no_nan = description_->refuses_missing;
-  const bool no_infinity = description_->refuses_infinity ||
-                           (options.by_matrix && description_->source.library == "xgboost");
-  if (!no_nan && !no_infinity) return {};
-  if (rows.stored) SPINNEY_TRY(check_stored(rows, options.first_row, no_nan, no_infinity));
-  if (rows.stored && !rows.data) return {};
-  // Libraries look after they have converted, when a large double has become infinity.
-  const auto* forest = std::get_if<Forest>(&description_->scorer);
-  const bool narrow = forest && forest->settings().input == NumberType::kFloat32;
-  for (size_t r = 0; r < rows.count; ++r)
-    for (size_t c = 0; c < rows.width; ++c) {
-      const double given = rows.at(r, c);
-      const double value = narrow ? static_cast<double>(static_cast<float>(given)) : given;
-      if ((no_nan && std::isnan(value)) || (no_infinity && std::isinf(value)))
-        return invalid_argument("strict: row " + std::to_string(options.first_row + r) +
-                                ", column " + std::to_string(c) + " is " + std::to_string(given) +
-                                ", which the training library refuses for this model");
-    }
-  return {};
+  const auto refused = find_refused(rows, refusals_of(*description_, options.by_matrix));
+  if (!refused) return {};
+  return invalid_argument("strict: row " + std::to_string(options.first_row + refused->row) +
+                          ", column " + std::to_string(refused->column) + " is " +
+                          std::to_string(refused->value) +
+                          ", which the training library refuses for this model");
 }
 
 const plan::Plan& Model::plan_for(const PredictOptions& options) const {

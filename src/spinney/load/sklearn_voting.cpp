@@ -80,7 +80,6 @@ Result<std::vector<Member>> start_voting(const Record& record, DescribeContext& 
   SPINNEY_TRY(read_sklearn_source(record, description));
   SPINNEY_ASSIGN(std::vector<Member> members, read_members(record, 0, context));
   SPINNEY_TRY(read_feature_names(record, members[0].model->n_features(), description));
-  inherit_refusals(members, description);
   return members;
 }
 
@@ -118,8 +117,8 @@ Result<Description> describe_sklearn_bagging_classifier(const Record& record,
   output.objective = "mean";
   output.value_type = NumberType::kFloat64;
   output.has_probabilities = true;
-  inherit_refusals(members, description);
   if (are_trees(members)) {
+    inherit_refusals(members, description);
     ForestSettings settings;
     settings.n_features = n_features;
     settings.n_outputs = static_cast<uint32_t>(n_classes);
@@ -145,9 +144,9 @@ Result<Description> describe_sklearn_bagging_regressor(const Record& record,
   SPINNEY_ASSIGN(std::vector<Member> members, read_members(record, n_features, context));
   description.output.objective = "mean";
   description.output.value_type = common_type(members);
-  inherit_refusals(members, description);
   const uint32_t n_outputs = members[0].model->n_outputs();
   if (are_trees(members)) {
+    inherit_refusals(members, description);
     ForestSettings settings;
     settings.n_features = n_features;
     settings.n_outputs = n_outputs;

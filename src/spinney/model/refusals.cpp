@@ -1,0 +1,98 @@
+#include "spinney/model/refusals.h"
+
+#include <cmath>
+#include <numeric>
+#include <span>
+
+#include "spinney/model/stored_entries.h"
+
+namespace spinney {
+namespace {
+
+// XGBoost and scikit-learn's trees convert to float32 before they look.
+bool looks_at_floats(const Description& model) {
+  if (const auto* forest = std::get_if<Forest>(&model.scorer))
+    return forest->settings().input == NumberType::kFloat32;
+  return model.source.library == "xgboost";
+}
+
+double missing_value(const Description& model) {
+  if (const auto* forest = std::get_if<Forest>(&model.scorer))
+    return forest->settings().missing_value;
+  if (const auto* linear = std::get_if<Linear>(&model.scorer)) return linear->missing_value;
+  return std::nan("");
+}
+
+bool refuses_infinity(const Description& model, bool by_matrix) {
+  if (model.source.library != "xgboost") return model.refuses_infinity;
+  // To a DMatrix whose missing value is infinite, of either sign, no infinity is an error.
+  return (model.refuses_infinity || by_matrix) && !std::isinf(missing_value(model));
+}
+
+// columns: where in the flags each of the model's features is.
+void add(const Description& model, std::span<const uint32_t> columns, bool by_matrix,
+         std::vector<uint8_t>& flags) {
+  uint8_t all = 0;
+  if (model.refuses_missing) all |= kRefusesNan;
+  if (refuses_infinity(model, by_matrix))
+    all |= looks_at_floats(model) ? kRefusesInfinityAsFloat : kRefusesInfinity;
+  for (const uint32_t column : columns) flags[column] |= all;
+  // scikit-learn encodes categories through an OrdinalEncoder, which takes NaN but no infinity.
+  for (const NumberCodes& codes : model.number_codes)
+    if (codes.feature < columns.size()) flags[columns[codes.feature]] |= kRefusesInfinity;
+  const auto* ensemble = std::get_if<Ensemble>(&model.scorer);
+  if (!ensemble) return;
+  std::vector<uint32_t> seen;
+  for (const Member& member : ensemble->members) {
+    seen.assign(columns.begin(), columns.end());
+    if (!member.features.empty()) {
+      seen.clear();
+      for (const uint32_t feature : member.features) seen.push_back(columns[feature]);
+    }
+    add(*member.model, seen, by_matrix, flags);
+  }
+}
+
+bool refuses(uint8_t flags, double value) {
+  if (std::isnan(value)) return flags & kRefusesNan;
+  if (flags & kRefusesInfinityAsFloat) value = static_cast<double>(static_cast<float>(value));
+  return std::isinf(value) && flags & (kRefusesInfinity | kRefusesInfinityAsFloat);
+}
+
+// What the cells of sparse rows do not show: entries of a cell that another entry follows.
+std::optional<Refused> find_refused_entry(const Rows& rows, const std::vector<uint8_t>& flags) {
+  std::optional<Refused> found;
+  for (size_t r = 0; r < rows.count && !found; ++r)
+    for_each_stored(rows, r, [&](size_t column, double value) {
+      if (!found && flags[column] && refuses(flags[column], value))
+        found = Refused{r, column, value};
+    });
+  return found;
+}
+
+}  // namespace
+
+std::vector<uint8_t> refusals_of(const Description& model, bool by_matrix) {
+  std::vector<uint32_t> columns(model.n_features());
+  std::iota(columns.begin(), columns.end(), 0u);
+  std::vector<uint8_t> flags(columns.size(), 0);
+  add(model, columns, by_matrix, flags);
+  for (const uint8_t flag : flags)
+    if (flag) return flags;
+  return {};
+}
+
+std::optional<Refused> find_refused(const Rows& rows, const std::vector<uint8_t>& flags) {
+  if (flags.empty()) return std::nullopt;
+  if (rows.stored) {
+    const auto found = find_refused_entry(rows, flags);
+    if (found || !rows.data) return found;
+  }
+  for (size_t r = 0; r < rows.count; ++r)
+    for (size_t c = 0; c < rows.width; ++c)
+      if (const double value = rows.at(r, c); flags[c] && refuses(flags[c], value))
+        return Refused{r, c, value};
+  return std::nullopt;
+}
+
+}  // namespace spinney
