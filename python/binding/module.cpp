@@ -178,6 +178,13 @@ NB_MODULE(_core, m) {
           [](const BoundModel& b) { return text(b.model.description().output.objective); },
           "The training library's own name of the objective.")
       .def_prop_ro("source", &source, "Where the model comes from: library, version, kind, format.")
+      .def_prop_ro("_number_coded",
+                   [](const BoundModel& b) {
+                     nb::set features;
+                     for (const NumberCodes& codes : b.model.description().number_codes)
+                       features.add(codes.feature);
+                     return features;
+                   })
       .def_prop_ro("_categories_by_position",
                    [](const BoundModel& b) { return b.model.description().categories_by_position; })
       .def_prop_ro("_cast_type",

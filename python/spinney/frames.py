@@ -11,7 +11,7 @@ from typing import Any, Sequence
 import numpy as np
 
 from spinney.exceptions import InvalidInputError
-from spinney.tables import Categorical, Labels, Table
+from spinney.tables import Categorical, Labels, PandasTable, Table
 
 _NAMES_SHOWN = 6
 
@@ -32,10 +32,15 @@ def to_rows(model, table: Table) -> np.ndarray:
     columns = [table.column(i) for i in order]
     names = [table.names[i] for i in order]
     known = _known_categories(model, columns)
-    if promotes and all(isinstance(column, np.ndarray) for column in columns):
+    coded = model._number_coded
+    if promotes and not coded and all(isinstance(column, np.ndarray) for column in columns):
         dtype = np.result_type(*columns)
     rows = np.empty((table.n_rows, len(columns)), dtype=dtype)
     for j, column in enumerate(columns):
+        if j not in known:
+            _refuse_own_codes(model, names[j], column, table)
+        if j in coded and isinstance(column, Categorical):
+            column = _numbers_among(column)
         rows[:, j] = _numbers(model, names[j], column, known.get(j))
     return rows
 
@@ -100,6 +105,12 @@ def _known_categories(model, columns) -> dict:
 def _numbers(model, name: str, column, known: Sequence[Any] | None):
     if isinstance(column, Categorical):
         return _codes(model, name, column, known)
+    if (
+        known is not None
+        and not isinstance(column, Labels)
+        and model.source["library"] == "xgboost"
+    ):
+        return _all_missing(name, column, known)
     if isinstance(column, Labels):
         if known is None:
             raise InvalidInputError(
@@ -111,6 +122,49 @@ def _numbers(model, name: str, column, known: Sequence[Any] | None):
         codes = np.array([-1 if value is None else code[value] for value in values], dtype=np.int64)
         return _codes(model, name, Categorical(codes, found), known)
     return column
+
+
+def _numbers_among(column: Categorical) -> np.ndarray:
+    """The values of a column whose categories were numbers in training: texts are none of them,
+    even those that read as numbers.
+    """
+    kinds = (int, float, np.number, np.bool_)
+    values = [float(v) if isinstance(v, kinds) else np.nan for v in column.categories]
+    return np.array([*values, np.nan], dtype=np.float64)[np.asarray(column.codes)]
+
+
+def _refuse_own_codes(model, name: str, column, table: Table) -> None:
+    """XGBoost before 3.1 stores no categories and takes a frame's own codes: pandas has them in
+    the order of the values, arrow and polars as they come. XGBoost takes categories of neither.
+    """
+    if not isinstance(column, Categorical) or isinstance(table, PandasTable):
+        return
+    source = model.source
+    if source["library"] != "xgboost" or not source["version"]:
+        return
+    if tuple(map(int, source["version"].split(".")[:2])) < (3, 1):
+        raise InvalidInputError(
+            f"column {name!r} is categorical, but files of XGBoost {source['version']} store no "
+            "categories to match; give a pandas frame with the training's categories, or the "
+            "training's codes as numbers"
+        )
+
+
+def _all_missing(name: str, column, known: Sequence[Any]):
+    """Plain numbers where the training had categories: values or codes, which nobody can tell.
+
+    XGBoost's inplace_predict refuses them; its DMatrix takes them for codes, silently.
+    """
+    column = np.asarray(column)
+    if column.dtype.kind == "f" and np.isnan(column).all():
+        return column
+    if not len(column):
+        return column
+    raise InvalidInputError(
+        f"column {name!r} holds plain numbers, but was categorical in training, with "
+        f"{listed(known)}; make it categorical, so that values are matched (in pandas by "
+        "astype('category')), or give the training's codes in an array instead of a frame"
+    )
 
 
 def _is_missing(value) -> bool:

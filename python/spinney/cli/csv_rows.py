@@ -57,6 +57,12 @@ def _read_start(path, delimiter, model, reading):
 
 def read_csv(path, model, progress, reading, step):
     """The chunks of a .csv or .tsv file, of up to `step` rows where pyarrow does not choose."""
+    if model.categories:
+        raise UserError(
+            f"{path}: the model was trained on categorical columns, and a text file does not say "
+            "whether its numbers are their values or codes; give a Parquet file with categorical "
+            "columns, or the training's codes as a .npy file"
+        )
     try:
         delimiter = "\t" if path.lower().endswith(".tsv") else ","
         start = _read_start(path, delimiter, model, reading)

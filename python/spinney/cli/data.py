@@ -15,6 +15,8 @@ from spinney.cli.batches import from_batch, one_line
 from spinney.cli.columns import choose_columns
 from spinney.cli.csv_rows import read_csv
 from spinney.cli.errors import UserError
+from spinney.frames import to_rows
+from spinney.tables import adopt
 
 CHUNK_VALUES = 4_000_000  # values in a chunk, so that one takes at most 32 MB
 
@@ -126,11 +128,19 @@ def _read_parquet(path, model, progress, reading):
             total, done = file.metadata.num_rows, 0
             size = os.path.getsize(path)
             for batch in file.iter_batches(chunk_rows(len(kept)), columns=kept):
-                yield from_batch(batch.select(kept))
+                yield _in_order(model, batch.select(kept))
                 done += batch.num_rows
                 progress(size * done // max(1, total), size)
     except pyarrow.ArrowInvalid as error:
         raise UserError(f"{path}: not a Parquet file ({one_line(error)})") from None
+
+
+def _in_order(model, batch):
+    """The rows of a batch whose columns were chosen in the model's order."""
+    if not model.categories:
+        return from_batch(batch)
+    names = model.feature_names or batch.schema.names  # by position they are called otherwise
+    return to_rows(model, adopt(batch.rename_columns(list(names))))
 
 
 def _index_names(pandas_metadata):
