@@ -163,9 +163,10 @@ def test_xgboost(kind, as_booster, tmp_path):
     # Matched by value where XGBoost refuses another type of the same numbers, or a category that no
     # row holds.
     by_value = ["more", "objects", "dictionary", "enum", "as float64", "as int32", "as bool"]
-    by_value += {"str": ["plain", "arrow", "polars", "plain arrow"], "int8": ["other order", "fewer"]}.get(
-        kind, []
-    )
+    by_value += {
+        "str": ["plain", "arrow", "polars", "plain arrow"],
+        "int8": ["other order", "fewer"],
+    }.get(kind, [])
     assert_same_or_refused(model, fitted.predict, frame, kind, by_value)
     plain = frame.assign(c=frame["c"].to_numpy())
     with pytest.raises(spinney.InvalidInputError, match=r"'c'.*(categorical|not trained)"):

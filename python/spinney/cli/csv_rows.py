@@ -60,8 +60,8 @@ def read_csv(path, model, progress, reading, step):
     if model.categories:
         raise UserError(
             f"{path}: the model was trained on categorical columns, and a text file does not say "
-            "whether its numbers are their values or codes; give a Parquet file with categorical "
-            "columns, or the training's codes as a .npy file"
+            "whether its numbers are their values or codes; give the training's codes as a .npy "
+            "file, or categories that are texts in a Parquet file"
         )
     try:
         delimiter = "\t" if path.lower().endswith(".tsv") else ","
