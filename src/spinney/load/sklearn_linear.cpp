@@ -68,7 +68,8 @@ Result<Description> describe_sklearn_linear(const Record& record, DescribeContex
   // numpy adds an array of float64 in float64, but a number in the type of the array beside it.
   const NdArray* const intercepts = intercept->array();
   linear.wide_intercept = linear.arithmetic == NumberType::kFloat32 && intercepts &&
-                          !intercepts->shape.empty() && intercepts->dtype == "<f8";
+                          !intercepts->shape.empty() && intercepts->dtype.kind == 'f' &&
+                          intercepts->dtype.item_size == sizeof(double);
   output.value_type = linear.score_type();
   if (record.find("classes_")) {
     SPINNEY_TRY(read_output(record, linear.n_outputs, output));
