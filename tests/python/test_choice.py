@@ -1,6 +1,7 @@
 """spinney.load's keywords that choose among a model's answers; what files mean without them."""
 
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -370,3 +371,15 @@ def test_strict_where_a_wrapper_makes_a_dmatrix():
             continue
         assert form == "csr"
         assert_same(model.predict(rows, strict=True), wanted)
+
+
+def test_artifacts_of_the_version_before():
+    """They hold neither the rule nor the number of the file's trees."""
+    folder = Path(__file__).parent.parent / "fuzz" / "corpus" / "artifact"
+    for name in ("forest", "linear", "ensemble", "quantized_forest"):
+        model = spinney.load(folder / f"{name}.spinney")
+        assert model.info()["trees_rule"] == "all"
+        assert model.info()["n_trees_in_file"] == model.n_trees
+        x = np.zeros((2, model.n_features))
+        again = spinney.Model.from_bytes(model.to_bytes())
+        np.testing.assert_array_equal(again.predict(x), model.predict(x))
