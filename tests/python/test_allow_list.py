@@ -218,13 +218,82 @@ def test_a_state_plants_no_function_that_pickle_calls():
 
 
 def test_a_state_sets_slots_alone():
-    slots = b"N" + state(__class__=named("numpy", "ndarray")) + b"\x86b"
+    slots = b"N" + state(requests=named("numpy", "ndarray")) + b"\x86b"
     assert "no slot" in refused(
         made("sklearn.utils._metadata_requests", "MethodMetadataRequest") + slots
     )
     assert "did not make" in refused(named("numpy", "mean") + state(a=1) + b"b")
     assert "did not make" in refused(named("numpy", "log1p") + state(a=1) + b"b")
     assert "did not make" in refused(named("pandas", "NA") + state(a=1) + b"b")
+
+
+def test_a_state_has_no_class_to_call(canary):
+    """A transformer calls whatever function its state holds, with arguments that it holds too."""
+    pytest.importorskip("sklearn")
+    transformer = ("sklearn.preprocessing._function_transformer", "FunctionTransformer")
+    vectorizer = named("sklearn.feature_extraction.text", "CountVectorizer")
+    held = state(func=vectorizer, kw_args={"input": "filename"}, validate=False)
+    model = load(file(made(*transformer, held)))
+    with pytest.raises(TypeError, match="not callable"):
+        model.transform([[str(canary)]])
+    kept = called("collections", "defaultdict", vectorizer)
+    assert "a class to call" in refused(kept)
+    own = made(*transformer, state(func=named("numpy", "log1p")))
+    assert load(file(own)).func is np.log1p
+
+
+def test_a_state_names_no_method_but_those_that_answer():
+    """Stacking calls methods by name: save_model of a Booster, to_csv of a frame."""
+    ensemble = pytest.importorskip("sklearn.ensemble")
+    model = ensemble.StackingClassifier([])
+    for wrong in ("save_model", ["predict", "to_csv"], [np.str_("to_pickle")], [["fit"]]):
+        model.stack_method_ = wrong
+        with pytest.raises(pickle.UnpicklingError, match="no method that answers"):
+            load(pickle.dumps(model), ["sklearn.*"])
+    model.stack_method_ = ["predict_proba", "decision_function"]
+    assert load(pickle.dumps(model), ["sklearn.*"]).stack_method_ == model.stack_method_
+
+
+def test_a_frame_is_no_estimator():
+    """Its transform runs any method of its own that it is given the name of."""
+    pandas = pytest.importorskip("pandas")
+    pipeline = pytest.importorskip("sklearn.pipeline")
+    compose = pytest.importorskip("sklearn.compose")
+    frame = pandas.DataFrame({"a": [1.0]})
+    for wrong in (
+        pipeline.Pipeline([("a", frame)]),
+        pipeline.Pipeline([("a", frame["a"])]),
+        pipeline.FeatureUnion(np.array([("a", frame)], dtype=object)),
+    ):
+        with pytest.raises(pickle.UnpicklingError, match="in a model's place"):
+            load(pickle.dumps(wrong), ["sklearn.*", "pandas.*"])
+    model = made("sklearn.pipeline", "Pipeline", state(steps=b"]\x94"))  # filled later on
+    late = (
+        b"(" + model + b"h\x00" + pickletools.optimize(pickle.dumps(frame, 2))[2:-1] + b"a" + b"t"
+    )
+    assert "in a model's place" in refused(late)
+    mask = pandas.Series([True])
+    honest = compose.ColumnTransformer([("a", "passthrough", mask)])
+    got = load(pickle.dumps(honest), ["sklearn.*", "pandas.*"])
+    assert got.transformers[0][2].equals(mask)
+
+
+def test_a_state_has_no_addresses():
+    """numpy reads and writes memory where an object's __array_interface__ says."""
+    interface = {"data": (0x4141, False), "typestr": "|u1", "shape": (8,), "version": 3}
+    lie = text("__array_interface__") + value(interface)
+    assert "of its own" in refused(made("sklearn.svm._classes", "SVC", b"}" + lie + b"s"))
+    assert "of its own" in refused(made("sklearn.utils._bunch", "Bunch") + lie + b"s")
+    assert "of its own" in refused(made("sklearn.utils._bunch", "Bunch") + b"(" + lie + b"u")
+    assert "of its own" in refused(made("sklearn.utils._bunch", "Bunch", b"N}" + lie + b"s\x86"))
+    assert load(file(b"}" + text("__main__") + b"Ns")) == {"__main__": None}  # a mere key
+
+
+def test_compiled_classes_are_made_of_classes():
+    planted = made("sklearn.svm._classes", "SVC", state(x=1))
+    assert "makes an object of a" in refused(
+        named("sklearn.neighbors._kd_tree", "newObj") + b"(" + planted + b"tR"
+    )
 
 
 def test_a_distribution_runs_scipy_s_text_alone(canary):

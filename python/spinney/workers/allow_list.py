@@ -59,6 +59,17 @@ _HOOKS = (
 ).split()
 
 
+class Made:
+    """What a file gets for a class that it may only make without arguments.
+
+    It stands for the class where pickle makes objects. In a state it stands for nothing, so that no
+    model calls the class later, with arguments that lie in the file.
+    """
+
+    def __init__(self, cls):
+        self.cls = cls
+
+
 class Forbidden(pickle.UnpicklingError):
     """The file names something that the list does not have. `name` is it."""
 
@@ -120,7 +131,8 @@ class AllowList:
         self._packages = [entry[:-2] for entry in entries if entry.endswith(".*")]
         self._exact = [entry for entry in entries if not entry.endswith(".*")]
         self._objects = None
-        self._permits = {}  # by id: (what find_class gave, what may be done to it)
+        self._permits = {}  # by id: (what a name led to, what may be done to it)
+        self._made = {}  # by id of a class: what the file gets for it
         roots = {entry.split(".")[0] for entry in entries}
         roots |= {need for root in roots for need in permitted.NEEDS.get(root, ())}
         self._lists = [permitted.DATA]
@@ -130,13 +142,15 @@ class AllowList:
 
     def resolve(self, module, name):
         """The class or function of that name. Raises Forbidden, having called nothing for it."""
-        found, permit = self._find(module, name)
-        self.grant(found, permit)
-        return found
+        return self.grant(*self._find(module, name))
 
     def grant(self, found, permit):
-        """Note what may be done to an object; what was permitted before stays so."""
-        self._permits[id(found)] = found, max(permit, self.permit(found) or VALUE)
+        """Note what may be done to an object, and give what the file gets for it."""
+        permit = max(permit, self.permit(found) or VALUE)
+        self._permits[id(found)] = found, permit
+        if permit != EMPTY:
+            return found
+        return self._made.setdefault(id(found), Made(found))
 
     def permit(self, found):
         """What may be done to an object that a name led to; None for any other object."""
@@ -195,7 +209,7 @@ class TrustAll:
     """The list of a caller who said trusted=True: any name, for anything."""
 
     def grant(self, found, permit):
-        pass
+        return found
 
     def resolve(self, module, name):
         return attribute(importlib.import_module(module), name)

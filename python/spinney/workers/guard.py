@@ -9,11 +9,11 @@ import types
 import numpy as np
 
 if __package__:
-    from spinney.workers.allow_list import CALL, EMPTY
-    from spinney.workers.reconstruct import check_state, refuse
+    from spinney.workers.allow_list import CALL, EMPTY, Made
+    from spinney.workers.reconstruct import STAND_INS, check_state, check_whole, is_checked, refuse
 else:  # in a worker process, which has the modules of this folder without their package
-    from _spinney_worker_allow_list import CALL, EMPTY
-    from _spinney_worker_reconstruct import check_state, refuse
+    from _spinney_worker_allow_list import CALL, EMPTY, Made
+    from _spinney_worker_reconstruct import STAND_INS, check_state, check_whole, is_checked, refuse
 
 
 class Guard:
@@ -37,21 +37,31 @@ class Guard:
     load_long_binget = _with_dtypes("load_long_binget")
     load_dup = _with_dtypes("load_dup")
 
+    def load(self):
+        whole = super().load()
+        for target in self._built:
+            check_whole(target)
+        return whole
+
     def load_reduce(self):
-        self._may_call(self.stack[-2])
+        function, arguments = self.stack[-2:]
+        self._may_call(function)
+        if isinstance(arguments, tuple) and arguments and isinstance(arguments[0], Made):
+            if not _makes(function):
+                refuse(f"it gives {_name(function)} a class to call")
+            self.stack[-1] = (arguments[0].cls, *arguments[1:])
         super().load_reduce()
 
     def load_newobj(self):
-        self._may_make(self.stack[-2], self.stack[-1])
+        self.stack[-2] = self._may_make(self.stack[-2], self.stack[-1])
         super().load_newobj()
 
     def load_newobj_ex(self):
-        self._may_make(self.stack[-3], self.stack[-2] or self.stack[-1])
+        self.stack[-3] = self._may_make(self.stack[-3], self.stack[-2] or self.stack[-1])
         super().load_newobj_ex()
 
     def _instantiate(self, cls, arguments):
-        self._may_make(cls, arguments)
-        super()._instantiate(cls, arguments)
+        super()._instantiate(self._may_make(cls, arguments), arguments)
 
     def _may_call(self, function):
         if self._allow.permit(function) != CALL:
@@ -60,9 +70,12 @@ class Guard:
                 "if it may"
             )
 
-    def _may_make(self, cls, arguments):
+    def _may_make(self, given, arguments):
+        """The class that is made, if it may be."""
+        cls = given.cls if isinstance(given, Made) else given
         if arguments or self._allow.permit(cls) != EMPTY:
             self._may_call(cls)
+        return cls
 
     def load_append(self):
         self._may_fill(self.stack[-2], (list, collections.deque))
@@ -73,12 +86,17 @@ class Guard:
         super().load_appends()
 
     def load_setitem(self):
-        self._may_fill(self.stack[-3], dict)
+        self._may_set(self.stack[-3], self.stack[-2:-1])
         super().load_setitem()
 
     def load_setitems(self):
-        self._may_fill(self.metastack[-1][-1], dict)
+        self._may_set(self.metastack[-1][-1], self.stack[::2])
         super().load_setitems()
+
+    def _may_set(self, target, keys):
+        self._may_fill(target, dict)
+        if type(target) is not dict:  # one whose items may be attributes as well
+            _check_keys(target, keys)
 
     def load_additems(self):
         self._may_fill(self.metastack[-1][-1], set)
@@ -95,6 +113,8 @@ class Guard:
             raise pickle.UnpicklingError(f"it changes {target!r:.200}, which it did not make")
         _check_hooks(target, state)
         check_state(target, state)
+        if is_checked(target):
+            self._built.append(target)
         is_dtype = isinstance(target, np.dtype)
         if is_dtype:
             if target is np.dtype(target.str) or id(target) in self._dtypes_in_use:
@@ -138,6 +158,9 @@ def _check_hooks(target, state):
     """Refuse a state that would be given by what an earlier state put into the object, or that sets
     what is no slot of it."""
     kind = type(target)
+    for part in state if isinstance(state, tuple) else (state,):
+        if type(part) is dict:
+            _check_keys(target, part)
     own = getattr(target, "__dict__", None) or {}
     has_hook = hasattr(kind, "__setstate__")
     if "__setstate__" in own or (not has_hook and hasattr(target, "__setstate__")):
@@ -154,6 +177,21 @@ def _check_hooks(target, state):
             refuse(f"it sets {name!r:.100} of a {kind.__name__}, which is no slot of it")
 
 
+def _check_keys(target, keys):
+    """Refuse names by which Python and numpy find what an object can do: numpy takes an address in
+    memory from the __array_interface__ of whatever has one."""
+    for key in keys:
+        special = isinstance(key, str) and key.startswith("__") and key.endswith("__")
+        if special and key not in ("__doc__", "__name__"):
+            refuse(f"it gives a {type(target).__name__} a {key:.100} of its own")
+
+
+def _makes(function):
+    """Whether it is one that takes a class to make an object of."""
+    name = getattr(function, "__name__", "")
+    return function in STAND_INS.values() or name.startswith("__pyx_unpickle_")
+
+
 def _name(function):
     name = getattr(function, "__qualname__", None)
     return f"{function.__module__}.{name}" if name else f"a {type(function).__name__}"
@@ -164,6 +202,7 @@ def guarded(base):
 
     def make(self, allow, *args, **kwargs):
         self._allow = allow
+        self._built = []
         self._dtypes_in_use = {}  # by id, and held so that no other gets it
         base.__init__(self, *args, **kwargs)
 

@@ -10,6 +10,8 @@ import importlib
 import pickle
 import sys
 
+import numpy as np
+
 if __package__:
     from spinney.workers.permitted import UFUNC_MODULES
 else:  # in a worker process, which has the modules of this folder without their package
@@ -17,6 +19,15 @@ else:  # in a worker process, which has the modules of this folder without their
 
 _BASES = (object, dict, list, set, frozenset, tuple, str, bytes, bytearray, int, float, complex)
 _BOUND = {"_ppf_single", "_cdf_single", "_nonzero", "_entropy", "_mom0_sc", "_mom1_sc", "_ppf"}
+
+
+_METHOD_NAMES = set(
+    "stack_method stack_method_ response_method _response_method chain_method chain_method_".split()
+)
+_COLUMNS = {"transformers", "transformers_", "_columns", "kw_args", "inv_kw_args"}
+_METHODS = set(
+    "auto predict predict_proba predict_log_proba decision_function transform score_samples".split()
+)
 
 
 def refuse(what):
@@ -30,6 +41,13 @@ def _reconstructor(cls, base, state):
     return copyreg._reconstructor(cls, base, state)
 
 
+def _new(cls):
+    """What makes scikit-learn's compiled classes: it calls the __new__ of whatever it is given."""
+    if not isinstance(cls, type):
+        refuse(f"it makes an object of a {type(cls).__name__}")
+    return cls.__new__(cls)
+
+
 def _encode(text, encoding="utf-8", errors="strict"):
     """_codecs.encode, which looks for modules by the encoding's name: bytes come as latin1."""
     if encoding not in ("latin1", "latin-1", "utf-8"):
@@ -39,8 +57,6 @@ def _encode(text, encoding="utf-8", errors="strict"):
 
 def _ufunc(module, name):
     """numpy's, which imports any module and takes anything from it."""
-    import numpy as np
-
     found = None
     if module in UFUNC_MODULES and isinstance(name, str):
         found = getattr(importlib.import_module(module), name, None)
@@ -48,11 +64,9 @@ def _ufunc(module, name):
 
 
 def _masked(subtype, baseclass, shape, dtype):
-    from numpy import ma, ndarray
-
-    if subtype is not ma.MaskedArray or baseclass is not ndarray:
+    if subtype is not np.ma.MaskedArray or baseclass is not np.ndarray:
         refuse(f"it makes a masked array of {subtype!r:.100}")
-    return ma.core._mareconstruct(subtype, baseclass, shape, dtype)
+    return np.ma.core._mareconstruct(subtype, baseclass, shape, dtype)
 
 
 def _bit_generator(kind="MT19937"):
@@ -109,6 +123,10 @@ STAND_INS = {
     ("numpy.random._pickle", "__generator_ctor"): _generator_by("Generator"),
     ("numpy.random._pickle", "__randomstate_ctor"): _generator_by("RandomState"),
     ("builtins", "getattr"): _method,
+    ("sklearn.neighbors._kd_tree", "newObj"): _new,
+    ("sklearn.neighbors._ball_tree", "newObj"): _new,
+    ("sklearn.neighbors._dist_metrics", "newObj"): _new,
+    ("sklearn.metrics._dist_metrics", "newObj"): _new,
     **{
         (module, name): _index_by(module, name)
         for module, name in (
@@ -131,6 +149,48 @@ def check_state(target, state):
         given = state.get("input", "content") if isinstance(state, dict) else None
         if type(given) is not str or given != "content":
             refuse(f"a {kind.__name__} with input={given!r:.40} opens the files that rows name")
+
+
+def is_checked(target):
+    """Whether check_whole has something to say of an object when all of the file is read."""
+    return type(target).__module__.startswith("sklearn.") and hasattr(target, "__dict__")
+
+
+def check_whole(target):
+    """Refuse an object of scikit-learn that would run more than the methods of models.
+
+    A file may fill what a state holds until its end, so this is looked at then.
+    """
+    kind, state = type(target), vars(target)
+    for name in _METHOD_NAMES & state.keys():
+        _check_methods(kind, name, state[name])
+    _check_frames(kind, state)
+
+
+def _check_frames(kind, state):
+    """A frame has transform and query as estimators and trees do, and these run what they are
+    given: it may only choose columns, or be an argument of a function."""
+    frames = sys.modules.get("pandas.core.generic")
+    if frames is None:
+        return
+    held = [(each, 0) for name, each in state.items() if name not in _COLUMNS]
+    while held:
+        each, depth = held.pop()
+        if isinstance(each, frames.NDFrame):
+            refuse(f"a {kind.__name__} holds a {type(each).__name__} in a model's place")
+        if depth < 4 and isinstance(each, (list, tuple, dict)):
+            held += [
+                (one, depth + 1) for one in (each.values() if isinstance(each, dict) else each)
+            ]
+        elif depth < 4 and isinstance(each, np.ndarray) and each.dtype.hasobject:
+            held += [(one, depth + 1) for one in each.ravel().tolist()]
+
+
+def _check_methods(kind, name, given):
+    """scikit-learn calls methods whose names lie in a state: those that answer, and no others."""
+    for each in given if type(given) in (list, tuple) else (given,):
+        if each is not None and (type(each) is not str or each not in _METHODS):
+            refuse(f"{name} of a {kind.__name__} is {each!r:.40}, which is no method that answers")
 
 
 def _check_distribution(kind, state):

@@ -9,7 +9,6 @@ import ctypes
 import fcntl
 import importlib.util
 import os
-import platform
 import stat
 import struct
 import sys
@@ -76,7 +75,7 @@ def _own_paths():
 
 
 def _filter_calls():
-    machine = platform.machine()
+    machine = os.uname().machine
     if machine not in syscall_filter.ARCHITECTURES or struct.calcsize("P") != 8:
         raise OSError(f"no list of system calls is kept for {machine}")
     code = syscall_filter.packed(syscall_filter.program(machine, os.getpid()))

@@ -70,7 +70,7 @@ class _Collect:
         )
 
     def grant(self, found, permit):
-        self.allow.grant(found, permit)
+        return self.allow.grant(found, permit)
 
     def may_fill(self, target, base):
         return True
@@ -179,10 +179,9 @@ def _load_joblib(data, allow):
     class Unpickler(base if trusted else guarded(base)):
         def find_class(self, module, name):
             found = allow.resolve(*_renamed(module, name))
-            if found is not numpy_pickle.NumpyArrayWrapper:
+            if getattr(found, "cls", found) is not numpy_pickle.NumpyArrayWrapper:
                 return found
-            allow.grant(ArrayWrapper, EMPTY)
-            return ArrayWrapper
+            return allow.grant(ArrayWrapper, EMPTY)
 
         def persistent_load(self, pid):
             raise pickle.UnpicklingError("it refers to objects outside the file")
