@@ -318,6 +318,8 @@ def test_text_vectorizers_open_no_files():
         for wrong in ("filename", "file"):
             with pytest.raises(pickle.UnpicklingError, match="opens the files"):
                 load(pickle.dumps(kind(input=wrong)), ["sklearn.*"])
+            name = f"{kind.__module__}.{kind.__name__}"
+            assert load(pickle.dumps(kind(input=wrong)), [name]).input == wrong
         assert load(pickle.dumps(kind()), ["sklearn.*"]).input == "content"
 
 
@@ -342,7 +344,8 @@ def test_joblib_s_arrays_are_read_from_the_file_itself(canary):
 
 @pytest.mark.parametrize(
     "entry",
-    "torch.* tensorflow.* keras.* dask.* pyarrow.* polars.* requests.* matplotlib.* logging.* "
+    "spinney.* torch.* tensorflow.* keras.* dask.* pyarrow.* polars.* requests.* matplotlib.* "
+    "logging.* "
     "pathlib.* functools.* http.* sqlite3.* zipfile.* numba.* collections.* email.* "
     "urllib.request.*".split(),
 )

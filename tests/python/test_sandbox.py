@@ -290,6 +290,13 @@ def test_threads_of_numerical_libraries_work(here, capfd):
     assert "serial" not in told and "Operation not permitted" not in told
 
 
+def test_cores_are_counted_without_a_program(here, capfd):
+    joblib = pytest.importorskip("joblib")
+    with WorkerModel(pickle.dumps(sandbox_deeds.Cores()), trusted=True) as model:
+        assert model.predict(ALL[:1])[0] == joblib.cpu_count(only_physical_cores=True)
+    assert "physical cores" not in capfd.readouterr().err
+
+
 def test_processes_of_joblib_are_refused_with_the_reason(here):
     pytest.importorskip("joblib")
     model = WorkerModel(pickle.dumps(sandbox_deeds.Loky()), trusted=True)

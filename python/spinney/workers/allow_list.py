@@ -47,8 +47,8 @@ _ACTING = set(
     "flask fsspec gevent google h5py httpx ibis IPython jax jinja2 keras kubernetes langchain "
     "matplotlib mlflow netCDF4 nltk notebook numba onnxruntime paramiko pexpect PIL plotly "
     "polars psutil pyarrow pymongo pyspark pytest ray redis requests s3fs scrapy selenium sh "
-    "skorch spacy sqlalchemy tables tensorflow torch tornado transformers twisted urllib3 vaex "
-    "werkzeug xarray yaml zarr zmq".split()
+    "skorch spacy spinney sqlalchemy tables tensorflow torch tornado transformers twisted "
+    "urllib3 vaex werkzeug xarray yaml zarr zmq".split()
 )
 _NOT_FOR_MODELS = set("__main__ conftest estimator_checks setup test tests _testing".split())
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")

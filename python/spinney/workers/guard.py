@@ -112,7 +112,7 @@ class Guard:
         if isinstance(target, _SHARED) or self._allow.permit(target) is not None:
             raise pickle.UnpicklingError(f"it changes {target!r:.200}, which it did not make")
         _check_hooks(target, state)
-        check_state(target, state)
+        check_state(target, state, self._allow.permit(type(target)) == CALL)
         if is_checked(target):
             self._built.append(target)
         is_dtype = isinstance(target, np.dtype)

@@ -138,14 +138,17 @@ STAND_INS = {
 }
 
 
-def check_state(target, state):
-    """Refuse states with which an object of a permitted class would do more than hold them."""
+def check_state(target, state, named):
+    """Refuse states with which an object of a permitted class would do more than hold them.
+
+    named: the user named the class itself, and may have wanted what it can do.
+    """
     kind = type(target)
     distributions = sys.modules.get("scipy.stats._distn_infrastructure")
     if distributions is not None and isinstance(target, distributions.rv_generic):
         _check_distribution(kind, state)
     text = sys.modules.get("sklearn.feature_extraction.text")
-    if text is not None and isinstance(target, text._VectorizerMixin):
+    if not named and text is not None and isinstance(target, text._VectorizerMixin):
         given = state.get("input", "content") if isinstance(state, dict) else None
         if type(given) is not str or given != "content":
             refuse(f"a {kind.__name__} with input={given!r:.40} opens the files that rows name")

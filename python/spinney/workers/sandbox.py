@@ -7,6 +7,7 @@ may lack either.
 import contextlib
 import ctypes
 import fcntl
+import glob
 import importlib.util
 import os
 import stat
@@ -125,3 +126,21 @@ def prefer_threads():
     parallel = sys.modules.get("joblib.parallel")
     if parallel is not None:
         parallel.DEFAULT_BACKEND = "threading"
+    counts = sys.modules.get("joblib.externals.loky.backend.context")
+    if counts is not None and getattr(counts, "physical_cores_cache", 0) is None:
+        counts.physical_cores_cache = _cores() or None  # it would start a program to count them
+
+
+def _cores():
+    """How many cores the processors have that are running."""
+    found = set()
+    for path in glob.glob("/sys/devices/system/cpu/cpu[0-9]*/topology"):
+        with contextlib.suppress(OSError):
+            names = [os.path.join(path, name) for name in ("physical_package_id", "core_id")]
+            found.add(tuple(_text(name) for name in names))
+    return len(found)
+
+
+def _text(path):
+    with open(path) as file:
+        return file.read().strip()
