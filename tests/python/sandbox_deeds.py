@@ -276,7 +276,8 @@ class Harmless(Deeds):
 
     def predict(self, x):
         deeds = (self.threads, self.pair, self.own_signal, self.own_files, self.late_import)
-        return np.array([deed() for deed in (*deeds, self.run_code)], dtype=object)[: len(x)]
+        deeds = (*deeds, self.run_code, self.library)
+        return np.array([deed() for deed in deeds], dtype=object)[: len(x)]
 
     def threads(self):
         done = []
@@ -314,70 +315,11 @@ class Harmless(Deeds):
         compare = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int)(lambda x: x + 1)
         return compare(4)
 
+    def library(self):
+        """For which ctypes starts a program."""
+        from ctypes import util
 
-class Pins:
-    """Puts its parent onto one processor."""
-
-    n_features_in_ = 1
-
-    def __init__(self, parent):
-        self.parent = parent
-
-    def predict(self, x):
-        os.sched_setaffinity(self.parent, {min(os.sched_getaffinity(self.parent))})
-        return x[:, 0]
-
-
-class Reads:
-    """Gives what stands in a file."""
-
-    n_features_in_ = 1
-
-    def __init__(self, path):
-        self.path = str(path)
-
-    def predict(self, x):
-        with open(self.path) as file:
-            return np.array([file.read()] * len(x), dtype=object)
-
-
-class Cores:
-    """Says how many cores joblib counts, for which it would start a program."""
-
-    n_features_in_ = 1
-
-    def __setstate__(self, state):
-        import joblib  # as scikit-learn's classes do
-
-        self.joblib = joblib
-
-    def __getstate__(self):
-        return {"joblib": None}
-
-    def predict(self, x):
-        return np.full(len(x), self.joblib.cpu_count(only_physical_cores=True))
-
-
-class Loky:
-    """Asks joblib for processes."""
-
-    n_features_in_ = 1
-
-    def predict(self, x):
-        from joblib import Parallel, delayed
-
-        return np.array(Parallel(n_jobs=2, backend="loky")(delayed(abs)(i) for i in x[:, 0]))
-
-
-class Writes:
-    """Writes over what it printed on: the end of a log is all that it may reach."""
-
-    n_features_in_ = 1
-
-    def predict(self, x):
-        os.lseek(2, 0, os.SEEK_SET)
-        os.write(2, b"written by the model\n")
-        return x[:, 0]
+        return str(util.find_library("m")).startswith("libm.")
 
 
 NAMES = [name[3:] for name in vars(Deeds) if name.startswith("do_")] + list(_NUMBERS)

@@ -14,8 +14,9 @@ TEXT = np.array(["red green blue", "green blue grey", "blue grey pink"] * 10, dt
 def fitted_estimators():
     """{name: (estimator, method, rows)} of all that can be fitted on one of a few data sets."""
     from sklearn.utils import all_estimators
+    from threadpoolctl import threadpool_limits
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")
         found = {}
         for name, kind in all_estimators():

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import sandbox_deeds
+import sandbox_models
 import sklearn_estimators
 import spinney
 from spinney.exceptions import InvalidInputError, PythonModelError, WorkerStartError
@@ -174,7 +175,7 @@ def test_what_models_need_works(here):
     ) as model:
         if not _has("scipy"):
             pytest.skip("imports scipy late")
-        assert model.predict(ALL[:6]).tolist() == [4, "x", 1, 5, 2.0, 5]
+        assert model.predict(ALL[:7]).tolist() == [4, "x", 1, 5, 2.0, 5, True]
 
 
 def _has(name):
@@ -187,7 +188,7 @@ def test_the_parent_is_not_pinned(here):
     before = os.sched_getaffinity(0)
     if len(before) < 2:
         pytest.skip("one processor")
-    with WorkerModel(pickle.dumps(sandbox_deeds.Pins(os.getpid())), trusted=True) as model:
+    with WorkerModel(pickle.dumps(sandbox_models.Pins(os.getpid())), trusted=True) as model:
         model.predict(ALL[:1])
     assert os.sched_getaffinity(0) == before
 
@@ -195,7 +196,7 @@ def test_the_parent_is_not_pinned(here):
 def test_files_are_read_where_that_is_permitted(here, tmp_path):
     path = tmp_path / "words"
     path.write_text("hello")
-    data = pickle.dumps(sandbox_deeds.Reads(path))
+    data = pickle.dumps(sandbox_models.Reads(path))
     with WorkerModel(data, trusted=True, readable=[tmp_path]) as model:
         assert model.predict(ALL[:1]).tolist() == ["hello"]
     if here["landlock"]:
@@ -208,10 +209,10 @@ def test_it_prints_to_the_end_of_a_log_alone(here, tmp_path):
     log = tmp_path / "log"
     script = """
         import pickle, sys
-        import numpy, sandbox_deeds
+        import numpy, sandbox_models
         from spinney.workers import WorkerModel
         print("the first line", file=sys.stderr, flush=True)
-        with WorkerModel(pickle.dumps(sandbox_deeds.Writes()), trusted=True) as model:
+        with WorkerModel(pickle.dumps(sandbox_models.Writes()), trusted=True) as model:
             model.predict(numpy.zeros((1, 1)))
         print("the last line", file=sys.stderr, flush=True)
     """
@@ -260,7 +261,7 @@ def test_every_estimator_of_scikit_learn_runs_in_the_sandbox(here):
     data = pickle.dumps(models)
     own = pickle.loads(data).predict(np.arange(float(len(found))).reshape(-1, 1))
     allowed = ["sklearn.*", "pandas.*", "test_sandbox.Many"]
-    with WorkerModel(data, allowed_classes=allowed, batch_timeout_s=300) as model:
+    with WorkerModel(data, allowed_classes=allowed, batch_timeout_s=300, num_threads=1) as model:
         got = model.predict(np.arange(float(len(found))).reshape(-1, 1))
     assert [name for name, a, b in zip(found, own, got) if a != b] == []
 
@@ -292,14 +293,14 @@ def test_threads_of_numerical_libraries_work(here, capfd):
 
 def test_cores_are_counted_without_a_program(here, capfd):
     joblib = pytest.importorskip("joblib")
-    with WorkerModel(pickle.dumps(sandbox_deeds.Cores()), trusted=True) as model:
+    with WorkerModel(pickle.dumps(sandbox_models.Cores()), trusted=True) as model:
         assert model.predict(ALL[:1])[0] == joblib.cpu_count(only_physical_cores=True)
     assert "physical cores" not in capfd.readouterr().err
 
 
 def test_processes_of_joblib_are_refused_with_the_reason(here):
     pytest.importorskip("joblib")
-    model = WorkerModel(pickle.dumps(sandbox_deeds.Loky()), trusted=True)
+    model = WorkerModel(pickle.dumps(sandbox_models.Loky()), trusted=True)
     with model, pytest.raises(PythonModelError, match="sandbox lets it start no process"):
         model.predict(ALL[:4])
 
@@ -308,9 +309,9 @@ def test_processes_of_joblib_are_refused_with_the_reason(here):
 
 
 def test_the_sandbox_is_turned_off_only_by_who_trusts():
-    data = pickle.dumps(sandbox_deeds.Loky())
+    data = pickle.dumps(sandbox_models.Loky())
     with pytest.raises(InvalidInputError, match="trusted=True"):
-        WorkerModel(data, allowed_classes=["sandbox_deeds.Loky"], sandbox=False)
+        WorkerModel(data, allowed_classes=["sandbox_models.Loky"], sandbox=False)
     with pytest.raises(InvalidInputError, match="sandbox"):
         WorkerModel(data, trusted=True, sandbox="maybe")
     with pytest.raises(InvalidInputError, match="readable"):
@@ -324,7 +325,9 @@ def test_the_sandbox_is_turned_off_only_by_who_trusts():
 
 
 def test_info_says_what_stands(here):
-    with WorkerModel(pickle.dumps(sandbox_deeds.Loky()), trusted=True, sandbox="required") as model:
+    with WorkerModel(
+        pickle.dumps(sandbox_models.Loky()), trusted=True, sandbox="required"
+    ) as model:
         info = model.info()
         assert info["sandbox"] == here
         status = Path(f"/proc/{info['pid']}/status").read_text()
@@ -340,7 +343,7 @@ def test_where_none_can_be_had_it_says_so_once():
         pytest.skip("has no filter to begin with")
     script = """
         import os, pickle, warnings
-        import numpy, sandbox_deeds
+        import numpy, sandbox_models
         from spinney.workers import WorkerModel, landlock, sandbox, syscall_filter as calls
         refuse = [(0x20, 0, 0, 0)]
         for number in (sandbox._SECCOMP[os.uname().machine], 444, 445, 446):
@@ -348,7 +351,7 @@ def test_where_none_can_be_had_it_says_so_once():
         calls.program = lambda *_: [*refuse, (6, 0, 0, calls.ALLOW)]
         landlock.checked(landlock.call("prctl", 38, 1, 0, 0, 0))
         sandbox._filter_calls()
-        data = pickle.dumps(sandbox_deeds.Reads("/proc/self/status"))
+        data = pickle.dumps(sandbox_models.Reads("/proc/self/status"))
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             for _ in range(2):

@@ -30,7 +30,8 @@ _LOCKS = "_multiprocessing_helpers"  # the module of joblib that tries them
 _SYSTEM = (
     "/lib /lib32 /lib64 /usr/lib /usr/lib32 /usr/lib64 /usr/local/lib /usr/share /nix/store "
     "/etc/ld.so.cache /etc/ld.so.preload /etc/ld.so.conf /etc/ld.so.conf.d /etc/localtime "
-    "/etc/timezone /etc/mime.types /etc/os-release /dev/null /dev/zero /dev/random /dev/urandom "
+    "/etc/timezone /etc/mime.types /etc/os-release /etc/ssl/openssl.cnf /etc/pki/tls/openssl.cnf "
+    "/etc/crypto-policies /dev/null /dev/zero /dev/random /dev/urandom "
     "/proc/self /proc/cpuinfo /proc/meminfo /proc/stat /proc/loadavg /proc/filesystems "
     "/proc/sys/vm /proc/sys/kernel/osrelease /sys/devices/system /sys/fs/cgroup"
 ).split()
@@ -58,6 +59,7 @@ def raise_walls(readable=()):
     try:
         _filter_calls()
         walls["seccomp"] = True
+        find_libraries_by_folder()
     except OSError as error:
         walls["missing"].append(f"seccomp: {error}")
     return walls
@@ -116,6 +118,24 @@ def check_locks_of_joblib():
             spec = importlib.util.spec_from_file_location(f"joblib.{_LOCKS}", path)
             sys.modules[spec.name] = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(sys.modules[spec.name])
+
+
+def find_libraries_by_folder():
+    """ctypes asks programs where a library is; here it looks into the system's folders."""
+    from ctypes import util
+
+    if hasattr(util, "_findSoname_ldconfig"):
+        util._findSoname_ldconfig = _library
+        util._findLib_gcc = util._findLib_ld = lambda name: None
+
+
+def _library(name):
+    own = f"/lib/{os.uname().machine}-linux-gnu"
+    for folder in (own, "/lib64", "/usr/lib64", f"/usr{own}", "/lib", "/usr/lib", "/usr/local/lib"):
+        found = glob.glob(f"{folder}/lib{glob.escape(name)}.so.*")
+        if found:
+            return os.path.basename(min(found, key=len))
+    return None
 
 
 def prefer_threads():
