@@ -4,9 +4,14 @@
 #include <bit>
 #include <cmath>
 #include <functional>
+#include <optional>
 #include <vector>
 
+#include "spinney/base/checked_size.h"
+
 namespace spinney::prepare {
+
+constexpr uint64_t kCountMax = uint64_t{1} << 53;
 
 void Frequencies::add(double value, uint64_t times) {
   counts_[std::bit_cast<uint64_t>(value + 0.0)] += times;  // -0 is 0
@@ -51,9 +56,15 @@ double Frequencies::mode() const {
 }
 
 Status Frequencies::restore(std::unordered_map<uint64_t, uint64_t> counts, uint64_t error) {
-  for (const auto& entry : counts)
+  std::optional<size_t> sum = 0;
+  for (const auto& entry : counts) {
     if (!std::isfinite(std::bit_cast<double>(entry.first)) || entry.second == 0)
       return corrupt("a table of frequencies holds a value that is not finite or never occurs");
+    sum = checked_sum(sum.value_or(kSizeMax), entry.second);
+  }
+  // As many values as are ever counted; sums of tables that are merged then wrap never.
+  if (!sum || *sum > kCountMax || error > kCountMax)
+    return corrupt("a table of frequencies counts more values than there can have been");
   counts_ = std::move(counts);
   error_ = error;
   if (counts_.size() > 2 * capacity_) prune();

@@ -101,8 +101,9 @@ Status QuantileSketch::restore(std::vector<std::vector<double>> levels, uint64_t
                                uint64_t moves, uint64_t rank_error) {
   if (levels.empty() || levels.size() > kLevelsMax)
     return corrupt("a quantile sketch has " + std::to_string(levels.size()) + " levels");
-  if (count > uint64_t{1} << 53)
-    return corrupt("a quantile sketch counts " + std::to_string(count) + " values");
+  if (count > uint64_t{1} << 53 || rank_error > uint64_t{1} << 53)
+    return corrupt("a quantile sketch counts " + std::to_string(count) +
+                   " values, with an error of " + std::to_string(rank_error));
   uint64_t sum = 0;
   for (size_t level = 0; level < levels.size(); ++level) {
     if (levels[level].size() > (count - sum) >> level)

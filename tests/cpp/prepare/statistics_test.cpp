@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -126,6 +127,22 @@ TEST(QuantileSketch, IsExactWhileSmallAndWithinItsBoundsBeyond) {
     EXPECT_LE(static_cast<double>(sketch.rank_error_max()) / static_cast<double>(values.size()),
               0.2);
   }
+}
+
+TEST(QuantileSketch, ErrorsThatWouldWrapAreNoErrors) {
+  QuantileSketch sketch(256, 1024);
+  EXPECT_TRUE(sketch.restore({{1, 2}}, 2, 0, 1).ok());
+  EXPECT_FALSE(sketch.restore({{1, 2}}, 2, 0, UINT64_MAX - 1).ok());
+}
+
+TEST(Frequencies, CountsThatWouldWrapAreNoCounts) {
+  const auto one = std::bit_cast<uint64_t>(1.0), two = std::bit_cast<uint64_t>(2.0);
+  Frequencies frequencies(16);
+  EXPECT_TRUE(frequencies.restore({{one, 3}, {two, 4}}, 1).ok());
+  EXPECT_EQ(frequencies.mode(), 2.0);
+  EXPECT_FALSE(frequencies.restore({{one, UINT64_MAX - 1}, {two, 4}}, 0).ok());  // 2 in 64 bits
+  EXPECT_FALSE(frequencies.restore({{one, 3}}, UINT64_MAX - 1).ok());
+  EXPECT_EQ(frequencies.mode(), 2.0);
 }
 
 TEST(QuantileSketch, PartsCanBeJoined) {
