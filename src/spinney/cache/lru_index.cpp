@@ -3,6 +3,8 @@
 #include <bit>
 #include <new>
 
+#include "spinney/base/seeded_hash.h"
+
 namespace spinney::cache {
 namespace {
 
@@ -12,6 +14,7 @@ constexpr size_t kChainsMin = 16;
 
 LruIndex::LruIndex()
     : chains_(kChainsMin, nullptr),
+      odd_(random_seed() | 1),
       shift_(64 - static_cast<unsigned>(std::countr_zero(kChainsMin))) {}
 
 void LruIndex::link_newest(LruEntry* entry) {

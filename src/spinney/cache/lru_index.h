@@ -36,12 +36,15 @@ class LruIndex {
   size_t size() const { return size_; }
 
  private:
-  size_t spread(uint64_t hash) const { return (hash * 0x9E3779B97F4A7C15u) >> shift_; }
+  // Multiplying by a random odd number spreads any hashes that were chosen without knowing it
+  // (Dietzfelbinger and others, 1997): objects' own hashes, of integers say, are no secret.
+  size_t spread(uint64_t hash) const { return (hash * odd_) >> shift_; }
   void link_newest(LruEntry* entry);
   void unlink_use(LruEntry* entry);
   void grow();
 
   std::vector<LruEntry*> chains_;  // a power of two of them
+  uint64_t odd_;
   unsigned shift_;
   size_t size_ = 0;
   LruEntry *most_recent_ = nullptr, *least_recent_ = nullptr;

@@ -8,10 +8,8 @@
 #include <cstring>
 #include <mutex>
 #include <new>
-#include <random>
 #include <string>
 
-#include "spinney/base/at_load.h"
 #include "spinney/base/wipe.h"
 #include "spinney/cache/lru_index.h"
 
@@ -29,21 +27,6 @@ int64_t expiry(int64_t now_ns, int64_t ttl_ns) {
 
 uint64_t hash_bytes(Bytes key, uint64_t seed) {
   return XXH3_64bits_withSeed(key.data(), key.size(), seed);
-}
-
-uint64_t random_seed() {
-  static const uint64_t seed = [] {
-    try {
-      std::random_device device;
-      return uint64_t{device()} << 32 | device();
-    } catch (...) {  // no source of randomness: an address is better than nothing
-      return reinterpret_cast<uint64_t>(&kExactEntries);
-    }
-  }();
-  return seed;
-}
-namespace {
-const AtLoad kSeed{&random_seed};
 }
 
 // The key's bytes, then the value's, follow the entry.

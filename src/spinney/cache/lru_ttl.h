@@ -21,6 +21,7 @@
 
 #include "spinney/base/clock.h"
 #include "spinney/base/result.h"
+#include "spinney/base/seeded_hash.h"
 
 namespace spinney::cache {
 
@@ -29,7 +30,7 @@ using HashFunction = uint64_t (*)(Bytes key, uint64_t seed);
 
 // XXH3, seeded at random per process, so that no caller can make keys collide.
 uint64_t hash_bytes(Bytes key, uint64_t seed);
-uint64_t random_seed();
+using spinney::random_seed;
 
 struct LruTtlOptions {
   size_t entries_max = 1000;

@@ -55,7 +55,7 @@ double Frequencies::mode() const {
   return best;
 }
 
-Status Frequencies::restore(std::unordered_map<uint64_t, uint64_t> counts, uint64_t error) {
+Status Frequencies::restore(Counts counts, uint64_t error) {
   std::optional<size_t> sum = 0;
   for (const auto& entry : counts) {
     if (!std::isfinite(std::bit_cast<double>(entry.first)) || entry.second == 0)

@@ -9,11 +9,14 @@
 #include <unordered_map>
 
 #include "spinney/base/result.h"
+#include "spinney/base/seeded_hash.h"
 
 namespace spinney::prepare {
 
 class Frequencies {
  public:
+  // By the value's bits, which whoever gives the values chooses.
+  using Counts = std::unordered_map<uint64_t, uint64_t, SeededHash>;
   explicit Frequencies(size_t capacity) : capacity_(capacity) {}
 
   void add(double value, uint64_t times = 1);
@@ -23,15 +26,15 @@ class Frequencies {
   // The smallest of the most frequent values. There must be one.
   double mode() const;
 
-  const std::unordered_map<uint64_t, uint64_t>& counts() const { return counts_; }
+  const Counts& counts() const { return counts_; }
   // An error if a value is not a finite number.
-  Status restore(std::unordered_map<uint64_t, uint64_t> counts, uint64_t error);
+  Status restore(Counts counts, uint64_t error);
 
  private:
   void prune();
 
   size_t capacity_;
-  std::unordered_map<uint64_t, uint64_t> counts_;  // by the value's bits
+  Counts counts_;
   uint64_t error_ = 0;
 };
 

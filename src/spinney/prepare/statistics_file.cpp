@@ -2,7 +2,6 @@
 #include <cmath>
 #include <map>
 #include <string>
-#include <unordered_map>
 
 #include "spinney/prepare/bytes.h"
 #include "spinney/prepare/serialize.h"
@@ -72,7 +71,7 @@ void read_frequencies(ByteReader& reader, Frequencies& frequencies) {
   if (reader.ok() && values.size() != times.size())
     reader.fail("a table of frequencies has values without counts");
   if (!reader.ok()) return;
-  std::unordered_map<uint64_t, uint64_t> counts;
+  Frequencies::Counts counts;
   for (size_t i = 0; i < values.size(); ++i) counts[values[i]] = times[i];
   const Status status = frequencies.restore(std::move(counts), error);
   if (!status.ok()) reader.fail(status.error().message);

@@ -1,33 +1,19 @@
 #include "spinney/queue/flights.h"
 
 #include <cstring>
-#include <random>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "spinney/base/at_load.h"
+#include "spinney/base/seeded_hash.h"
 
 namespace spinney::queue {
 
 using request::Node;
 
-namespace {
-
-uint64_t seed() {
-  static const uint64_t made = [] {
-    std::random_device device;
-    return (static_cast<uint64_t>(device()) << 32) | device();
-  }();
-  return made;
-}
-const AtLoad kSeed{&seed};
-
-}  // namespace
-
 uint64_t hash_of(const Rows& rows, AnswerKind kind) noexcept {
   const size_t bytes = rows.count * static_cast<size_t>(rows.row_stride);
-  return XXH3_64bits_withSeed(rows.data, bytes, seed() + static_cast<uint64_t>(kind));
+  return XXH3_64bits_withSeed(rows.data, bytes, random_seed() + static_cast<uint64_t>(kind));
 }
 
 Node* Flights::find(const Node* node) const noexcept {

@@ -1,18 +1,30 @@
 #include "spinney/rank/threshold_set.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <limits>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 namespace spinney::rank {
 
+size_t ThresholdSet::home(double threshold) const {
+  return XXH3_64bits_withSeed(&threshold, sizeof threshold, seed_) & (slots_.size() - 1);
+}
+
 size_t ThresholdSet::find_slot(double threshold) const {
-  const uint64_t hash = std::bit_cast<uint64_t>(threshold) * 0x9E3779B97F4A7C15u;
   const size_t mask = slots_.size() - 1;
-  size_t slot = static_cast<size_t>(hash >> 32) & mask;
+  size_t slot = home(threshold);
   while (!std::isnan(slots_[slot]) && slots_[slot] != threshold) slot = (slot + 1) & mask;
   return slot;
+}
+
+size_t ThresholdSet::displacement() const {
+  size_t total = 0;
+  for (size_t slot = 0; slot < slots_.size(); ++slot)
+    if (!std::isnan(slots_[slot])) total += (slot - home(slots_[slot])) & (slots_.size() - 1);
+  return total;
 }
 
 void ThresholdSet::grow() {

@@ -50,6 +50,13 @@ Columns::Columns(const Forest& forest) : forest_(forest) {
   }
 }
 
+size_t Columns::fullest_bucket() const {
+  size_t fullest = 0;
+  for (size_t b = 0; b < numbers_.bucket_count(); ++b)
+    fullest = std::max(fullest, numbers_.bucket_size(b));
+  return fullest;
+}
+
 template <typename Key>
 Key Columns::last_left(const Node& split) const {
   if (split.is_categorical()) return kCategoryLeft;

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "spinney/base/seeded_hash.h"
 #include "spinney/model/forest.h"
 #include "spinney/model/rows.h"
 
@@ -38,6 +39,8 @@ class Columns {
   // Columns that cost a test of a category set, or other rules than a missing NaN.
   size_t special_count() const { return columns_.size() - first_special_; }
   size_t bytes() const { return columns_.capacity() * sizeof(Column); }
+  // The most columns that finding one compares.
+  size_t fullest_bucket() const;
   // Forgets which column a split reads, which only building a layout needs.
   void finish() { numbers_ = {}; }
 
@@ -54,10 +57,8 @@ class Columns {
     uint64_t set = 0;
     bool operator==(const Identity&) const = default;
   };
-  struct IdentityHash {
-    size_t operator()(const Identity& id) const {
-      return (id.feature_and_rule * 0x9E3779B97F4A7C15u) ^ (id.set * 0xC2B2AE3D27D4EB4Fu);
-    }
+  struct IdentityHash {  // the file says which features and sets there are
+    size_t operator()(const Identity& id) const { return seeded_hash(&id, sizeof id); }
   };
   static Identity identity(const Node& split);
   template <typename Key, typename Real>
