@@ -1,30 +1,57 @@
 #include "binding/labels.h"
 
 #include <cstring>
+#include <string>
 #include <type_traits>
 
+#include "binding/errors.h"
 #include "binding/numpy_api.h"
+#include "spinney/model/label_type.h"
 
 namespace spinney::binding {
 namespace {
 
-PyObject* python_value(int64_t value, bool is_bool) {
-  return is_bool ? PyBool_FromLong(value != 0) : PyLong_FromLongLong(value);
+PyObject* python_value(int64_t value, LabelKind kind) {
+  return kind == LabelKind::kBool ? PyBool_FromLong(value != 0) : PyLong_FromLongLong(value);
 }
-PyObject* python_value(double value, bool) { return PyFloat_FromDouble(value); }
-PyObject* python_value(const std::string& value, bool) {
-  return PyUnicode_DecodeUTF8(value.data(), static_cast<Py_ssize_t>(value.size()), "replace");
+PyObject* python_value(double value, LabelKind) { return PyFloat_FromDouble(value); }
+PyObject* python_value(const std::string& value, LabelKind kind) {
+  const auto size = static_cast<Py_ssize_t>(value.size());
+  if (kind == LabelKind::kBytes) return PyBytes_FromStringAndSize(value.data(), size);
+  return PyUnicode_DecodeUTF8(value.data(), size, "replace");
+}
+
+// The plain dtype that a label's type stands for, in the byte order of the file: numbers, texts and
+// bytes hold no references, and objects are known as such where they are copied.
+PyArray_Descr* descr_of(const LabelType& type) {
+  if (type.kind == LabelKind::kObject) return PyArray_DescrFromType(NPY_OBJECT);
+  if (type.kind == LabelKind::kBool) return PyArray_DescrFromType(NPY_BOOL);
+  constexpr const char* kLetters = "biufUS";
+  std::string name(1, type.big_endian ? '>' : '<');
+  name.push_back(kLetters[static_cast<size_t>(type.kind)]);
+  name.append(std::to_string(type.size));
+  PyObject* text = PyUnicode_FromString(name.c_str());
+  PyArray_Descr* descr = nullptr;
+  if (text && !PyArray_DescrConverter(text, &descr)) descr = nullptr;
+  Py_XDECREF(text);
+  return descr;
 }
 
 }  // namespace
 
 PyObject* make_label_array(const Labels& labels) {
+  // make_description() has checked it; what reaches numpy must not depend on who called that.
+  const Result<LabelType> type = parse_label_type(labels.dtype);
+  if (!type.ok()) {
+    raise(type.error());
+    return nullptr;
+  }
   PyObject* list = PyList_New(static_cast<Py_ssize_t>(labels.size()));
   if (!list) return nullptr;
   const bool filled = std::visit(
       [&](const auto& values) {
         for (size_t i = 0; i < values.size(); ++i) {
-          PyObject* value = python_value(values[i], labels.is_bool);
+          PyObject* value = python_value(values[i], type->kind);
           if (!value) return false;
           PyList_SET_ITEM(list, static_cast<Py_ssize_t>(i), value);
         }
@@ -33,11 +60,9 @@ PyObject* make_label_array(const Labels& labels) {
       labels.values);
   PyObject* array = nullptr;
   if (filled) {
-    PyObject* text = PyUnicode_FromString(labels.is_bool ? "?" : labels.dtype.c_str());
-    PyArray_Descr* descr = nullptr;
-    if (text && PyArray_DescrConverter(text, &descr))
+    PyArray_Descr* descr = descr_of(*type);
+    if (descr)
       array = PyArray_FromAny(list, descr, 1, 1, NPY_ARRAY_CARRAY | NPY_ARRAY_FORCECAST, nullptr);
-    Py_XDECREF(text);
   }
   Py_DECREF(list);
   // A model never changes: predict reads this very array, which classes_ shows.

@@ -99,8 +99,11 @@ Result<Model> load_named(std::span<const char> bytes, load::Format format, const
                          const std::optional<std::string>& source_format,
                          const load::Choice& choice) {
   SPINNEY_ASSIGN(Description description, load::load_bytes(bytes, format, name, choice));
-  if (source_format) description.source.format = *source_format;
-  return Model::make(std::make_shared<const Description>(std::move(description)));
+  if (!source_format) return Model::make(std::make_shared<const Description>(description));
+  DescriptionParts parts = description.parts();
+  parts.source.format = *source_format;
+  SPINNEY_ASSIGN(Description renamed, make_description(std::move(parts)));
+  return Model::make(std::make_shared<const Description>(std::move(renamed)));
 }
 
 Bound from_bytes(nb::bytes data, const std::optional<std::string>& format, const std::string& name,

@@ -32,9 +32,10 @@ Status leaves_of(const Forest& forest, const Rows& rows, int32_t* leaves) {
 Result<std::shared_ptr<const plan::Plan>> make_matrix_plan(const Description& model) {
   const auto* forest = std::get_if<Forest>(&model.scorer);
   if (!forest || forest->matrix_leaf_values.empty()) return std::shared_ptr<const plan::Plan>();
-  Description other = model;
-  auto& leaves = std::get<Forest>(other.scorer);
+  DescriptionParts parts = model.parts();
+  auto& leaves = std::get<Forest>(parts.scorer);
   leaves.leaf_values = std::exchange(leaves.matrix_leaf_values, {});
+  SPINNEY_ASSIGN(Description other, make_description(std::move(parts)));
   return plan::make_near_plan(std::make_shared<const Description>(std::move(other)));
 }
 
@@ -63,7 +64,8 @@ Result<Model> Model::make(std::shared_ptr<const Description> description) {
   SPINNEY_ASSIGN(auto matrix_plan, make_matrix_plan(*description));
   Model made(std::move(description), std::move(plan));
   made.matrix_plan_ = std::move(matrix_plan);
-  if (auto wide = promoted(*made.description_)) {
+  SPINNEY_ASSIGN(auto wide, promoted(*made.description_));
+  if (wide) {
     SPINNEY_ASSIGN(Model other, make(std::move(wide)));
     made.wide_ = std::make_shared<const Model>(std::move(other));
   }

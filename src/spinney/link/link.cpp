@@ -228,18 +228,6 @@ void with_type(NumberType type, const void* p, Function&& function) {
 
 }  // namespace
 
-size_t value_columns(const Output& output, size_t n_raw) {
-  if (output.link.kind == LinkKind::kXgbMultiArgmax) return 1;
-  if (output.link.kind == LinkKind::kSammeProba && n_raw == 1) return 2;
-  return n_raw;
-}
-
-size_t probability_columns(const Output& output, size_t n_raw) {
-  const size_t columns = value_columns(output, n_raw);
-  if (columns == 1 && output.labels.size() == 1 && output.labels[0].size() == 2) return 2;
-  return columns;
-}
-
 void apply(const Output& output, NumberType score_type, const void* scores, size_t rows,
            size_t n_raw, void* values) {
   with_type(score_type, scores, [&](const auto* typed) {

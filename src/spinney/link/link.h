@@ -5,19 +5,13 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "spinney/base/result.h"
 #include "spinney/model/output.h"
 
 namespace spinney::link {
 
-// Columns of values that the link makes of n_raw scores.
-size_t value_columns(const Output& output, size_t n_raw);
-// Columns of predict_proba.
-size_t probability_columns(const Output& output, size_t n_raw);
-
-// Whether decisions stay within n_raw scores and the labels; kCorrupt, saying how not. The
-// functions below check nothing.
-Status check(const Output& output, size_t n_raw);
+// model/output.h has them; make_description() has checked what the functions below do not.
+using spinney::probability_columns;
+using spinney::value_columns;
 
 // scores: rows x n_raw of score_type. values: rows x value_columns() of output.value_type.
 void apply(const Output& output, NumberType score_type, const void* scores, size_t rows,

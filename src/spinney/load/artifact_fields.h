@@ -1,4 +1,4 @@
-// Every field of a Description, in the order of the file, listed once for writer and reader.
+// Every field of a DescriptionParts, in the order of the file, listed once for writer and reader.
 //
 // An Archive is a function object over numbers, bools, strings, vectors and variants; over
 // SharedArray (which becomes a section of its own); and limited(e, last) over enumerations. The
@@ -143,7 +143,7 @@ void fields(Archive& archive, T& source) {
 }
 
 // All but the scorer, which comes before.
-template <typename Archive, Is<Description> T>
+template <typename Archive, Is<DescriptionParts> T>
 void fields(Archive& archive, T& model) {
   archive(model.output);
   archive(model.source);

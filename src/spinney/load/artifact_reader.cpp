@@ -93,15 +93,15 @@ Result<Sections> read_sections(std::shared_ptr<const void> owner, std::span<cons
   return sections;
 }
 
-// Fills a Description from the description section. The first thing found wrong is kept in
+// Fills DescriptionParts from the description section. The first thing found wrong is kept in
 // `status`; from then on nothing more is read.
 class Reader {
  public:
   explicit Reader(const Sections& sections)
       : sections_(sections), rest_(sections.of(0)), used_(sections.table.size()) {}
 
-  Result<Description> read(size_t depth) {
-    Description model;
+  Result<DescriptionParts> read(size_t depth) {
+    DescriptionParts model;
     uint8_t scorer = 0;
     (*this)(scorer);
     SharedArray<double> codes;
@@ -208,7 +208,7 @@ class Reader {
   }
   // Keeps made's value in the scorer, or its error.
   template <typename T>
-  void accept(Result<T> made, Description& model) {
+  void accept(Result<T> made, DescriptionParts& model) {
     if (made.ok())
       model.scorer = std::move(made).value();
     else if (status_.ok())
@@ -234,7 +234,7 @@ class Reader {
     return {};
   }
 
-  void read_forest(Description& model, SharedArray<double> codes) {
+  void read_forest(DescriptionParts& model, SharedArray<double> codes) {
     ForestSettings settings;
     Forest arrays;
     fields(*this, settings);
@@ -242,13 +242,13 @@ class Reader {
     if (model.quantization) arrays.leaf_values = std::move(codes);
     if (status_.ok()) accept(adopt_forest(settings, std::move(arrays)), model);
   }
-  void read_linear(Description& model, SharedArray<double> codes) {
+  void read_linear(DescriptionParts& model, SharedArray<double> codes) {
     Linear linear;
     fields(*this, linear);
     if (model.quantization) linear.weights = std::move(codes);
     if (status_.ok()) accept(make_linear(std::move(linear)), model);
   }
-  void read_ensemble(Description& model, size_t depth) {
+  void read_ensemble(DescriptionParts& model, size_t depth) {
     if (depth >= kEnsembleDepthMax)
       return fail("the artifact nests ensembles deeper than " + number(kEnsembleDepthMax));
     Ensemble ensemble;
@@ -258,8 +258,14 @@ class Reader {
     for (; n > 0 && status_.ok(); --n) {
       Member member;
       fields(*this, member);
-      auto inner = read(depth + 1);
-      if (!inner.ok()) return;  // status_ says why
+      auto parts = read(depth + 1);
+      if (!parts.ok()) return;  // status_ says why
+      auto inner = make_description(std::move(parts).value());
+      if (!inner.ok()) {
+        status_ = Error{inner.error().code, "ensemble member " + number(ensemble.members.size()) +
+                                                ": " + inner.error().message};
+        return;
+      }
       member.model = std::make_shared<const Description>(std::move(inner).value());
       ensemble.members.push_back(std::move(member));
     }
@@ -289,10 +295,10 @@ Result<Description> read_artifact(std::shared_ptr<const void> owner, std::span<c
   try {
     SPINNEY_ASSIGN(const Sections sections, read_sections(std::move(owner), bytes));
     Reader reader(sections);
-    SPINNEY_ASSIGN(Description model, reader.read(0));
+    SPINNEY_ASSIGN(DescriptionParts model, reader.read(0));
     if (!reader.at_end()) return corrupt("the artifact's description is longer than it should be");
     model.source.format = "spinney";
-    return model;
+    return make_description(std::move(model));
   } catch (const std::bad_alloc&) {
     return too_large("there is not enough memory to open the artifact");
   }

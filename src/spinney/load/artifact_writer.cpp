@@ -41,7 +41,7 @@ class Writer {
         write(*member.model);
       }
     }
-    fields(*this, model);
+    fields(*this, model.parts());
   }
 
   template <typename T>

@@ -4,6 +4,7 @@
 
 #include "spinney/load/array_values.h"
 #include "spinney/load/budget.h"
+#include "spinney/model/label_type.h"
 
 namespace spinney::load {
 namespace {
@@ -166,31 +167,33 @@ Result<std::vector<std::string>> to_texts(const Value& value, const std::string&
   return out;
 }
 
+// A list of plain Python numbers stands for an array of int64.
 Result<Labels> to_labels(const Value& value, const std::string& what) {
   Labels labels;
   SPINNEY_TRY(spend(what, 1, sizeof(Labels), 1));
   const NdArray* array = value.array();
-  if (array) labels.dtype = array->dtype.is_object() ? "O" : array->dtype.text;
-  const NumberReader reader = array ? NumberReader(array->dtype) : NumberReader();
-  if (array && (array->dtype.is_text() || array->objects)) {
-    if (array->objects && (array->objects->empty() || !to_text(array->objects->front())))
-      return unsupported(what +
-                         ": labels of mixed or unusual Python types; use int, float, bool "
-                         "or str labels");
-    SPINNEY_ASSIGN(labels.values, to_texts(value, what));
-    return labels;
-  }
-  if (array && reader.is_integer()) {
-    labels.is_bool = array->dtype.kind == 'b';
+  if (!array) {
+    if (!value.list()) return unsupported(what + " is " + value.what() + "; labels were expected");
     SPINNEY_ASSIGN(labels.values, to_integers(value, what));
     return labels;
   }
-  if (array && reader.is_number()) {
+  const Result<LabelType> type = parse_label_type(array->dtype.text);
+  if (!type.ok()) return Error{type.error().code, what + ": " + type.error().message};
+  labels.dtype = array->dtype.is_object() ? "O" : array->dtype.text;
+  labels.is_bool = type->kind == LabelKind::kBool;
+  const LabelKind kind = type->kind;
+  if (kind == LabelKind::kObject &&
+      (!array->objects || array->objects->empty() || !to_text(array->objects->front())))
+    return unsupported(what +
+                       ": labels of mixed or unusual Python types; use int, float, bool or str "
+                       "labels");
+  if (kind == LabelKind::kFloat) {
     SPINNEY_ASSIGN(labels.values, to_doubles(value, what));
-    return labels;
+  } else if (kind == LabelKind::kText || kind == LabelKind::kBytes || kind == LabelKind::kObject) {
+    SPINNEY_ASSIGN(labels.values, to_texts(value, what));
+  } else {
+    SPINNEY_ASSIGN(labels.values, to_integers(value, what));
   }
-  if (!value.list()) return unsupported(what + " is " + value.what() + "; labels were expected");
-  SPINNEY_ASSIGN(labels.values, to_integers(value, what));
   return labels;
 }
 
@@ -227,7 +230,7 @@ bool is_tested(std::optional<Version> version) {
 
 }  // namespace
 
-Status read_sklearn_source(const Record& record, Description& description) {
+Status read_sklearn_source(const Record& record, DescriptionParts& description) {
   description.source.library = "sklearn";
   description.source.kind = std::string(record.name);
   const auto text = version_of(record);
@@ -248,7 +251,8 @@ bool written_before(const Record& record, int major, int minor) {
   return version && (version->major < major || (version->major == major && version->minor < minor));
 }
 
-Status read_feature_names(const Record& record, uint32_t n_features, Description& description) {
+Status read_feature_names(const Record& record, uint32_t n_features,
+                          DescriptionParts& description) {
   const Value* names = optional_attribute(record, "feature_names_in_");
   if (!names) return {};
   SPINNEY_ASSIGN(description.feature_names, to_texts(*names, place(record, "feature_names_in_")));
@@ -259,7 +263,8 @@ Status read_feature_names(const Record& record, uint32_t n_features, Description
   return {};
 }
 
-Status read_sklearn_common(const Record& record, Description& description, uint32_t& n_features) {
+Status read_sklearn_common(const Record& record, DescriptionParts& description,
+                           uint32_t& n_features) {
   const bool modern = optional_attribute(record, "n_features_in_") != nullptr;
   SPINNEY_ASSIGN(n_features, count_attribute(record, modern ? "n_features_in_" : "n_features_"));
   SPINNEY_TRY(read_sklearn_source(record, description));

@@ -43,12 +43,13 @@ Result<Labels> to_labels(const Value& value, const std::string& what);
 std::string place(const Record& record, std::string_view attribute);
 
 // Library, class, and the version that wrote it, with a warning where that is beyond those tested.
-Status read_sklearn_source(const Record& record, Description& description);
+Status read_sklearn_source(const Record& record, DescriptionParts& description);
 // Whether the record says that scikit-learn before major.minor wrote it.
 bool written_before(const Record& record, int major, int minor);
 // feature_names_in_, if there.
-Status read_feature_names(const Record& record, uint32_t n_features, Description& description);
+Status read_feature_names(const Record& record, uint32_t n_features, DescriptionParts& description);
 // Both of these and the number of features: n_features_in_, or n_features_ before 1.0.
-Status read_sklearn_common(const Record& record, Description& description, uint32_t& n_features);
+Status read_sklearn_common(const Record& record, DescriptionParts& description,
+                           uint32_t& n_features);
 
 }  // namespace spinney::load

@@ -130,17 +130,17 @@ Result<Description> describe_pickle(const Pickle& pickle, const Choice& choice) 
   DescribeContext context;
   SPINNEY_TRY(check_choice(pickle.root, choice));
   context.choice = choice;
-  SPINNEY_ASSIGN(Description description, describe_estimator(pickle.root, context));
+  SPINNEY_ASSIGN(DescriptionParts description, describe_estimator(pickle.root, context));
   if (description.source.format.empty())
     description.source.format = pickle.is_joblib ? "joblib" : "pickle";
-  return description;
+  return make_description(std::move(description));
 } catch (const std::bad_alloc&) {
   return too_large("the model needs more memory than there is");
 } catch (const std::length_error&) {
   return too_large("the model declares a size beyond what memory can hold");
 }
 
-Result<Description> describe_estimator(const Value& value, DescribeContext& context) {
+Result<DescriptionParts> describe_estimator(const Value& value, DescribeContext& context) {
   const Record* record = value.record();
   if (!record)
     return unsupported("the file holds " + value.what() + ", not a fitted model. Save the " +

@@ -20,8 +20,8 @@ struct DescribeContext {
 
 Result<Description> describe_pickle(const Pickle& pickle, const Choice& choice = {});
 // For members of ensembles.
-Result<Description> describe_estimator(const Value& value, DescribeContext& context);
+Result<DescriptionParts> describe_estimator(const Value& value, DescribeContext& context);
 
-using Describer = Result<Description> (*)(const Record& record, DescribeContext& context);
+using Describer = Result<DescriptionParts> (*)(const Record& record, DescribeContext& context);
 
 }  // namespace spinney::load

@@ -24,7 +24,7 @@ bool has_own_objective(const Record& record) {
 
 // LGBMClassifier gives labels by the largest of its probabilities; with one score p of two classes
 // these are [1 - p, p], whatever the objective.
-Status make_classifier(const Record& record, Description& model) {
+Status make_classifier(const Record& record, DescriptionParts& model) {
   SPINNEY_ASSIGN(const Value* const classes, attribute(record, "_classes"));
   SPINNEY_ASSIGN(Labels labels, to_labels(*classes, place(record, "_classes")));
   const size_t columns = model.n_outputs() == 1 ? 2 : model.n_outputs();
@@ -52,7 +52,7 @@ Status check_early_stop(const Record& record) {
 
 }  // namespace
 
-Result<Description> describe_lightgbm_booster(const Record& record, DescribeContext& context) {
+Result<DescriptionParts> describe_lightgbm_booster(const Record& record, DescribeContext& context) {
   const Value* handle = optional_attribute(record, "_handle");  // LightGBM 4
   if (!handle) handle = optional_attribute(record, "handle");   // LightGBM 3
   if (!handle || !handle->string())
@@ -69,12 +69,12 @@ Result<Description> describe_lightgbm_booster(const Record& record, DescribeCont
   return model;
 }
 
-Result<Description> describe_lightgbm_wrapper(const Record& record, DescribeContext& context) {
+Result<DescriptionParts> describe_lightgbm_wrapper(const Record& record, DescribeContext& context) {
   if (!optional_attribute(record, "_Booster"))
     return unsupported(record.full_name() + " is not fitted yet");
   if (!context.choice.as_booster) SPINNEY_TRY(check_early_stop(record));
   SPINNEY_ASSIGN(const Record* const booster, record_attribute(record, "_Booster"));
-  SPINNEY_ASSIGN(Description model, describe_lightgbm_booster(*booster, context));
+  SPINNEY_ASSIGN(DescriptionParts model, describe_lightgbm_booster(*booster, context));
   if (context.choice.as_booster) return model;
   model.source.kind = record.name;
   model.output.labels.clear();

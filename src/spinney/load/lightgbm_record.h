@@ -7,8 +7,8 @@
 namespace spinney::load {
 
 // lightgbm.basic.Booster: stops at its best_iteration, as its predict() does.
-Result<Description> describe_lightgbm_booster(const Record& record, DescribeContext& context);
+Result<DescriptionParts> describe_lightgbm_booster(const Record& record, DescribeContext& context);
 // LGBMModel, LGBMRegressor, LGBMRanker, LGBMClassifier.
-Result<Description> describe_lightgbm_wrapper(const Record& record, DescribeContext& context);
+Result<DescriptionParts> describe_lightgbm_wrapper(const Record& record, DescribeContext& context);
 
 }  // namespace spinney::load

@@ -157,7 +157,7 @@ void keep_trees(ForestParts& parts, size_t first, size_t behind) {
   if (!parts.linear_leaves.empty()) cut(parts.linear_leaves, row, n_rows);
 }
 
-Status read_tail(Lines& lines, Description& model) {
+Status read_tail(Lines& lines, DescriptionParts& model) {
   constexpr std::string_view kCategories = "pandas_categorical:";
   while (!lines.done()) {
     const std::string_view line = lines.next();
@@ -170,7 +170,8 @@ Status read_tail(Lines& lines, Description& model) {
 
 }  // namespace
 
-Result<Description> read_text(std::string_view text, int64_t best_iteration, const Choice& choice) {
+Result<DescriptionParts> read_text(std::string_view text, int64_t best_iteration,
+                                   const Choice& choice) {
   SPINNEY_TRY(check_lightgbm_choice(choice));
   Lines lines(text);
   if (lines.next() != "tree")
@@ -179,7 +180,7 @@ Result<Description> read_text(std::string_view text, int64_t best_iteration, con
   SPINNEY_TRY(read_header(lines, header));
   SPINNEY_ASSIGN(const size_t n_outputs, count_outputs(header));
 
-  Description model;
+  DescriptionParts model;
   if (header.version != "v4" && header.version != "v3" && header.version != "v2")
     model.warnings.push_back("the file says version=" + quoted(header.version) +
                              "; versions v2 to v4 are known");
@@ -218,7 +219,9 @@ Result<Description> read_text(std::string_view text, int64_t best_iteration, con
 Result<Description> read_lightgbm_text(std::span<const char> bytes, const Choice& choice) {
   Budget budget(bytes.size());
   const BudgetInUse in_use(budget);
-  return lightgbm::read_text({bytes.data(), bytes.size()}, 0, choice);
+  SPINNEY_ASSIGN(DescriptionParts model,
+                 lightgbm::read_text({bytes.data(), bytes.size()}, 0, choice));
+  return make_description(std::move(model));
 }
 
 }  // namespace spinney::load

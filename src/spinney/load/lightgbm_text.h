@@ -12,6 +12,7 @@ namespace spinney::load::lightgbm {
 
 // best_iteration: a pickled Booster's, which predict() stops at unless the choice is another; none
 // if it is not positive, as LightGBM has it.
-Result<Description> read_text(std::string_view text, int64_t best_iteration, const Choice& choice);
+Result<DescriptionParts> read_text(std::string_view text, int64_t best_iteration,
+                                   const Choice& choice);
 
 }  // namespace spinney::load::lightgbm

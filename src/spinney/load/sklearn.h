@@ -6,30 +6,30 @@
 namespace spinney::load {
 
 // DecisionTree*, ExtraTree*: one tree; float32 inputs, `<=`.
-Result<Description> describe_sklearn_tree(const Record& record, DescribeContext& context);
+Result<DescriptionParts> describe_sklearn_tree(const Record& record, DescribeContext& context);
 // RandomForest*, ExtraTrees*: the mean of trees, in float64 and tree order.
-Result<Description> describe_sklearn_forest(const Record& record, DescribeContext& context);
+Result<DescriptionParts> describe_sklearn_forest(const Record& record, DescribeContext& context);
 // GradientBoosting*: scaled trees on top of a constant. Refused: an init estimator that is not one.
-Result<Description> describe_sklearn_boosting(const Record& record, DescribeContext& context);
+Result<DescriptionParts> describe_sklearn_boosting(const Record& record, DescribeContext& context);
 // HistGradientBoosting*: float64 inputs, `<=`, categories.
-Result<Description> describe_sklearn_histogram(const Record& record, DescribeContext& context);
+Result<DescriptionParts> describe_sklearn_histogram(const Record& record, DescribeContext& context);
 // Anything whose answer is its coef_ and intercept_, and logistic regression.
-Result<Description> describe_sklearn_linear(const Record& record, DescribeContext& context);
+Result<DescriptionParts> describe_sklearn_linear(const Record& record, DescribeContext& context);
 // IsolationForest: raw scores are sums of path lengths, values are score_samples.
-Result<Description> describe_sklearn_isolation(const Record& record, DescribeContext& context);
+Result<DescriptionParts> describe_sklearn_isolation(const Record& record, DescribeContext& context);
 // AdaBoost*, Bagging* and Voting* over anything native: over single decision trees one forest, else
 // an ensemble.
-Result<Description> describe_sklearn_adaboost_classifier(const Record& record,
-                                                         DescribeContext& context);
-Result<Description> describe_sklearn_adaboost_regressor(const Record& record,
-                                                        DescribeContext& context);
-Result<Description> describe_sklearn_bagging_classifier(const Record& record,
-                                                        DescribeContext& context);
-Result<Description> describe_sklearn_bagging_regressor(const Record& record,
-                                                       DescribeContext& context);
-Result<Description> describe_sklearn_voting_classifier(const Record& record,
-                                                       DescribeContext& context);
-Result<Description> describe_sklearn_voting_regressor(const Record& record,
-                                                      DescribeContext& context);
+Result<DescriptionParts> describe_sklearn_adaboost_classifier(const Record& record,
+                                                              DescribeContext& context);
+Result<DescriptionParts> describe_sklearn_adaboost_regressor(const Record& record,
+                                                             DescribeContext& context);
+Result<DescriptionParts> describe_sklearn_bagging_classifier(const Record& record,
+                                                             DescribeContext& context);
+Result<DescriptionParts> describe_sklearn_bagging_regressor(const Record& record,
+                                                            DescribeContext& context);
+Result<DescriptionParts> describe_sklearn_voting_classifier(const Record& record,
+                                                            DescribeContext& context);
+Result<DescriptionParts> describe_sklearn_voting_regressor(const Record& record,
+                                                           DescribeContext& context);
 
 }  // namespace spinney::load

@@ -65,7 +65,8 @@ Result<bool> is_real_valued(const Record& record) {
 }
 
 Status boost_trees(const Record& record, const std::vector<Member>& members,
-                   const std::vector<double>& weights, double total, Description& description) {
+                   const std::vector<double>& weights, double total,
+                   DescriptionParts& description) {
   const size_t n_classes = description.output.labels[0].size();
   ForestSettings settings;
   settings.n_features = members[0].model->n_features();
@@ -86,9 +87,9 @@ Status boost_trees(const Record& record, const std::vector<Member>& members,
 
 }  // namespace
 
-Result<Description> describe_sklearn_adaboost_classifier(const Record& record,
-                                                         DescribeContext& context) {
-  Description description;
+Result<DescriptionParts> describe_sklearn_adaboost_classifier(const Record& record,
+                                                              DescribeContext& context) {
+  DescriptionParts description;
   uint32_t n_features = 0;
   SPINNEY_TRY(read_sklearn_common(record, description, n_features));
   SPINNEY_ASSIGN(std::vector<Member> members, read_members(record, n_features, context));
@@ -130,9 +131,9 @@ Result<Description> describe_sklearn_adaboost_classifier(const Record& record,
   return description;
 }
 
-Result<Description> describe_sklearn_adaboost_regressor(const Record& record,
-                                                        DescribeContext& context) {
-  Description description;
+Result<DescriptionParts> describe_sklearn_adaboost_regressor(const Record& record,
+                                                             DescribeContext& context) {
+  DescriptionParts description;
   uint32_t n_features = 0;
   SPINNEY_TRY(read_sklearn_common(record, description, n_features));
   SPINNEY_ASSIGN(std::vector<Member> members, read_members(record, n_features, context));

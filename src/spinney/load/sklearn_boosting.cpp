@@ -151,8 +151,9 @@ Status append_trees(const Record& record, const NdArray& estimators, double lear
 
 }  // namespace
 
-Result<Description> describe_sklearn_boosting(const Record& record, DescribeContext& /*context*/) {
-  Description description;
+Result<DescriptionParts> describe_sklearn_boosting(const Record& record,
+                                                   DescribeContext& /*context*/) {
+  DescriptionParts description;
   ForestParts parts;
   ForestSettings& s = parts.settings;
   SPINNEY_TRY(read_sklearn_common(record, description, s.n_features));

@@ -98,9 +98,9 @@ Status check_shape(const Record& record, const SklearnTree& tree, size_t index,
   return {};
 }
 
-Result<Description> describe(const Record& record, const std::vector<const Record*>& estimators,
-                             bool averaged) {
-  Description description;
+Result<DescriptionParts> describe(const Record& record,
+                                  const std::vector<const Record*>& estimators, bool averaged) {
+  DescriptionParts description;
   ForestParts parts;
   ForestSettings& s = parts.settings;
   SPINNEY_TRY(read_sklearn_common(record, description, s.n_features));
@@ -152,11 +152,12 @@ Result<Description> describe(const Record& record, const std::vector<const Recor
 
 }  // namespace
 
-Result<Description> describe_sklearn_tree(const Record& record, DescribeContext& /*context*/) {
+Result<DescriptionParts> describe_sklearn_tree(const Record& record, DescribeContext& /*context*/) {
   return describe(record, {&record}, false);
 }
 
-Result<Description> describe_sklearn_forest(const Record& record, DescribeContext& /*context*/) {
+Result<DescriptionParts> describe_sklearn_forest(const Record& record,
+                                                 DescribeContext& /*context*/) {
   SPINNEY_ASSIGN(const List* const members, list_attribute(record, "estimators_"));
   if (members->empty()) return corrupt(place(record, "estimators_") + " is empty");
   std::vector<const Record*> estimators;

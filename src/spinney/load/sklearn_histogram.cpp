@@ -207,8 +207,9 @@ Status read_output(const Record& record, size_t n_outputs, Output& output) {
 
 }  // namespace
 
-Result<Description> describe_sklearn_histogram(const Record& record, DescribeContext& /*context*/) {
-  Description description;
+Result<DescriptionParts> describe_sklearn_histogram(const Record& record,
+                                                    DescribeContext& /*context*/) {
+  DescriptionParts description;
   ForestParts parts;
   ForestSettings& s = parts.settings;
   SPINNEY_TRY(read_sklearn_common(record, description, s.n_features));

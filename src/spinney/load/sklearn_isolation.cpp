@@ -77,8 +77,9 @@ Status add_tree(const Record& record, const SklearnTree& tree, size_t t,
 
 }  // namespace
 
-Result<Description> describe_sklearn_isolation(const Record& record, DescribeContext& /*context*/) {
-  Description description;
+Result<DescriptionParts> describe_sklearn_isolation(const Record& record,
+                                                    DescribeContext& /*context*/) {
+  DescriptionParts description;
   ForestParts parts;
   ForestSettings& s = parts.settings;
   SPINNEY_TRY(read_sklearn_common(record, description, s.n_features));

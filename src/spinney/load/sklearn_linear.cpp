@@ -43,10 +43,11 @@ Status read_output(const Record& record, size_t n_outputs, Output& output) {
 
 }  // namespace
 
-Result<Description> describe_sklearn_linear(const Record& record, DescribeContext& /*context*/) {
+Result<DescriptionParts> describe_sklearn_linear(const Record& record,
+                                                 DescribeContext& /*context*/) {
   SPINNEY_ASSIGN(const NdArray* const coef, array_attribute(record, "coef_"));
   SPINNEY_ASSIGN(const Value* const intercept, attribute(record, "intercept_"));
-  Description description;
+  DescriptionParts description;
   Linear linear;
   SPINNEY_TRY(read_sklearn_source(record, description));
   const size_t rank = coef->shape.size();

@@ -84,7 +84,9 @@ Result<std::vector<Member>> read_members(const Record& record, uint32_t n_featur
   if (estimators->empty()) return corrupt(place(record, "estimators_") + " is empty");
   std::vector<Member> members;
   for (size_t m = 0; m < estimators->size(); ++m) {
-    auto inner = describe_estimator((*estimators)[m], context);
+    auto parts = describe_estimator((*estimators)[m], context);
+    auto inner = parts.ok() ? make_description(std::move(parts).value())
+                            : Result<Description>(parts.error());
     if (!inner.ok())
       return Error{inner.error().code, record.full_name() + ", member " + std::to_string(m) + ": " +
                                            inner.error().message};
@@ -171,7 +173,7 @@ NumberType common_type(std::span<const Member> members) {
   return all ? NumberType::kFloat32 : NumberType::kFloat64;
 }
 
-void inherit_refusals(std::span<const Member> members, Description& description) {
+void inherit_refusals(std::span<const Member> members, DescriptionParts& description) {
   for (const Member& member : members) {
     description.refuses_infinity = description.refuses_infinity || member.model->refuses_infinity;
     description.refuses_missing = description.refuses_missing || member.model->refuses_missing;

@@ -33,6 +33,6 @@ Result<Forest> join_trees(std::span<const Member> members, ForestSettings settin
 NumberType common_type(std::span<const Member> members);
 
 // What is missing or infinite for a member is so for all.
-void inherit_refusals(std::span<const Member> members, Description& description);
+void inherit_refusals(std::span<const Member> members, DescriptionParts& description);
 
 }  // namespace spinney::load

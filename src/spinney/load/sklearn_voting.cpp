@@ -27,7 +27,7 @@ bool have_probabilities(const std::vector<Member>& members) {
 
 // A Bagging of trees as one forest, whose sums and division are the library's own.
 Status bag_trees(const std::vector<Member>& members, ForestSettings settings, bool classifier,
-                 Description& description) {
+                 DescriptionParts& description) {
   settings.divisor = static_cast<double>(members.size());
   const uint32_t width = settings.n_outputs;
   for (const Member& member : members)
@@ -76,15 +76,15 @@ Result<Weights> read_weights(const Record& record, size_t n_members) {
 
 // Voting takes its number of features from its first member.
 Result<std::vector<Member>> start_voting(const Record& record, DescribeContext& context,
-                                         Description& description) {
+                                         DescriptionParts& description) {
   SPINNEY_TRY(read_sklearn_source(record, description));
   SPINNEY_ASSIGN(std::vector<Member> members, read_members(record, 0, context));
   SPINNEY_TRY(read_feature_names(record, members[0].model->n_features(), description));
   return members;
 }
 
-Result<Description> finish_voting(const Record& record, Combination combination,
-                                  std::vector<Member> members, Description description) {
+Result<DescriptionParts> finish_voting(const Record& record, Combination combination,
+                                       std::vector<Member> members, DescriptionParts description) {
   SPINNEY_ASSIGN(const Weights weights, read_weights(record, members.size()));
   Ensemble ensemble;
   ensemble.combination = combination;
@@ -104,9 +104,9 @@ Result<Description> finish_voting(const Record& record, Combination combination,
 
 }  // namespace
 
-Result<Description> describe_sklearn_bagging_classifier(const Record& record,
-                                                        DescribeContext& context) {
-  Description description;
+Result<DescriptionParts> describe_sklearn_bagging_classifier(const Record& record,
+                                                             DescribeContext& context) {
+  DescriptionParts description;
   uint32_t n_features = 0;
   SPINNEY_TRY(read_sklearn_common(record, description, n_features));
   SPINNEY_TRY(read_labels(record, description.output));
@@ -136,9 +136,9 @@ Result<Description> describe_sklearn_bagging_classifier(const Record& record,
   return description;
 }
 
-Result<Description> describe_sklearn_bagging_regressor(const Record& record,
-                                                       DescribeContext& context) {
-  Description description;
+Result<DescriptionParts> describe_sklearn_bagging_regressor(const Record& record,
+                                                            DescribeContext& context) {
+  DescriptionParts description;
   uint32_t n_features = 0;
   SPINNEY_TRY(read_sklearn_common(record, description, n_features));
   SPINNEY_ASSIGN(std::vector<Member> members, read_members(record, n_features, context));
@@ -164,9 +164,9 @@ Result<Description> describe_sklearn_bagging_regressor(const Record& record,
   return description;
 }
 
-Result<Description> describe_sklearn_voting_classifier(const Record& record,
-                                                       DescribeContext& context) {
-  Description description;
+Result<DescriptionParts> describe_sklearn_voting_classifier(const Record& record,
+                                                            DescribeContext& context) {
+  DescriptionParts description;
   SPINNEY_ASSIGN(std::vector<Member> members, start_voting(record, context, description));
   SPINNEY_TRY(read_labels(record, description.output));
   SPINNEY_TRY(place_classes(members, nullptr, description.output.labels[0].size()));
@@ -178,9 +178,9 @@ Result<Description> describe_sklearn_voting_classifier(const Record& record,
   return finish_voting(record, combination, std::move(members), std::move(description));
 }
 
-Result<Description> describe_sklearn_voting_regressor(const Record& record,
-                                                      DescribeContext& context) {
-  Description description;
+Result<DescriptionParts> describe_sklearn_voting_regressor(const Record& record,
+                                                           DescribeContext& context) {
+  DescriptionParts description;
   SPINNEY_ASSIGN(std::vector<Member> members, start_voting(record, context, description));
   description.output.objective = "mean";
   return finish_voting(record, Combination::kMeanValue, std::move(members), std::move(description));

@@ -29,14 +29,18 @@ Result<Description> guarded(size_t file_bytes, Read&& read) {
 Result<Description> read_xgboost_json(std::span<const char> bytes, const Choice& choice) {
   return guarded(bytes.size(), [&]() -> Result<Description> {
     SPINNEY_ASSIGN(const xgboost::Document document, xgboost::parse_json(bytes));
-    return xgboost::describe_file(document.root(), {"json", bytes.size(), choice, {}});
+    SPINNEY_ASSIGN(DescriptionParts model,
+                   xgboost::describe_file(document.root(), {"json", bytes.size(), choice, {}}));
+    return make_description(std::move(model));
   });
 }
 
 Result<Description> read_xgboost_ubjson(std::span<const char> bytes, const Choice& choice) {
   return guarded(bytes.size(), [&]() -> Result<Description> {
     SPINNEY_ASSIGN(const xgboost::Document document, xgboost::parse_ubjson(bytes));
-    return xgboost::describe_file(document.root(), {"ubj", bytes.size(), choice, {}});
+    SPINNEY_ASSIGN(DescriptionParts model,
+                   xgboost::describe_file(document.root(), {"ubj", bytes.size(), choice, {}}));
+    return make_description(std::move(model));
   });
 }
 

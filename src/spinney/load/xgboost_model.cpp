@@ -281,7 +281,7 @@ Status read_names(const Field& field, std::string_view key, int64_t n_features,
 
 }  // namespace
 
-Result<Description> describe_model(const Field& root, ModelOptions options) {
+Result<DescriptionParts> describe_model(const Field& root, ModelOptions options) {
   if (!root.find("learner") && root.find("tree_info"))
     return unsupported(
         "this is LightGBM's dump_model, which is meant to be looked at and lacks what predicting "
@@ -290,7 +290,7 @@ Result<Description> describe_model(const Field& root, ModelOptions options) {
   SPINNEY_TRY(check_xgboost_choice(options.choice));
   SPINNEY_ASSIGN(const Field field, root.at("learner", "the model"));
   SPINNEY_ASSIGN(const Learner learner, read_learner(root, field, options.bytes));
-  Description model;
+  DescriptionParts model;
   model.source = {"xgboost", learner.version.text(), options.format, "Booster"};
   if (learner.booster_name == "gbtree" || learner.booster_name == "dart") {
     SPINNEY_ASSIGN(Iterations iterations,
@@ -315,7 +315,7 @@ Result<Description> describe_model(const Field& root, ModelOptions options) {
   return model;
 }
 
-Result<Description> describe_file(const Field& root, ModelOptions options) {
+Result<DescriptionParts> describe_file(const Field& root, ModelOptions options) {
   const Field attribute = root.find("learner").find("attributes").find("scikit_learn");
   if (attribute && !options.choice.as_booster) {
     SPINNEY_ASSIGN(options.wrapper, read_saved_wrapper(attribute));

@@ -21,8 +21,8 @@ struct ModelOptions {
 
 // root: the object with "learner" and "version", as Booster.save_model writes it. The Description
 // is that of the wrapper, or of a Booster, which predicts the transformed values over all trees.
-Result<Description> describe_model(const Field& root, ModelOptions options);
+Result<DescriptionParts> describe_model(const Field& root, ModelOptions options);
 // The same of a file, which a wrapper has saved if it left its attribute there.
-Result<Description> describe_file(const Field& root, ModelOptions options);
+Result<DescriptionParts> describe_file(const Field& root, ModelOptions options);
 
 }  // namespace spinney::load::xgboost

@@ -27,8 +27,8 @@ int64_t parallel_trees(const xgboost::Field& config) {
 
 // The state of a Booster is what XGBoost serializes: {"Model": ..., "Config": ...} in UBJSON, or
 // JSON before 1.6.
-Result<Description> describe_handle(const Record& booster, xgboost::ModelOptions options,
-                                    const DescribeContext& context) {
+Result<DescriptionParts> describe_handle(const Record& booster, xgboost::ModelOptions options,
+                                         const DescribeContext& context) {
   SPINNEY_ASSIGN(const Value* handle, attribute(booster, "handle"));
   const auto bytes = handle->bytes();
   if (!bytes)
@@ -82,11 +82,11 @@ Result<xgboost::Wrapper> read_wrapper(const Record& record) {
 
 }  // namespace
 
-Result<Description> describe_xgboost_booster(const Record& record, DescribeContext& context) {
+Result<DescriptionParts> describe_xgboost_booster(const Record& record, DescribeContext& context) {
   return describe_handle(record, {}, context);
 }
 
-Result<Description> describe_xgboost_wrapper(const Record& record, DescribeContext& context) {
+Result<DescriptionParts> describe_xgboost_wrapper(const Record& record, DescribeContext& context) {
   const Value* booster = optional_attribute(record, "_Booster");
   if (!booster || !booster->record())
     return invalid_argument(record.full_name() + " is not fitted: it has no Booster yet");

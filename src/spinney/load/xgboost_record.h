@@ -7,8 +7,8 @@ namespace spinney::load {
 
 // XGBClassifier, XGBRegressor, XGBRanker, XGBRFClassifier, XGBRFRegressor: labels or values as the
 // wrapper's predict gives them, up to the best iteration, with its `missing=`.
-Result<Description> describe_xgboost_wrapper(const Record& record, DescribeContext& context);
+Result<DescriptionParts> describe_xgboost_wrapper(const Record& record, DescribeContext& context);
 // Booster: transformed values of all trees.
-Result<Description> describe_xgboost_booster(const Record& record, DescribeContext& context);
+Result<DescriptionParts> describe_xgboost_booster(const Record& record, DescribeContext& context);
 
 }  // namespace spinney::load

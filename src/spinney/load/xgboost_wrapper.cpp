@@ -18,7 +18,7 @@ Labels numbers_below(size_t n) {
 }
 
 // Each output is a label of its own, or not: what predict() gives are floats.
-void make_multi_label(Description& model) {
+void make_multi_label(DescriptionParts& model) {
   Labels labels;
   labels.values = std::vector<double>{0, 1};
   labels.dtype = "<f8";
@@ -37,7 +37,7 @@ Result<Labels> class_labels(const Wrapper& wrapper, size_t n_classes) {
 }
 
 // What XGBClassifier.predict makes of the Booster's values; see its source for the cases.
-Status make_classifier(const Wrapper& wrapper, Description& model) {
+Status make_classifier(const Wrapper& wrapper, DescriptionParts& model) {
   const size_t n_outputs = model.n_outputs();
   Output& output = model.output;
   // Several outputs of one class each are labels of their own to a Booster without classes.
@@ -77,7 +77,7 @@ Status make_classifier(const Wrapper& wrapper, Description& model) {
 
 }  // namespace
 
-Status dress_as_wrapper(const Wrapper& wrapper, Description& model) {
+Status dress_as_wrapper(const Wrapper& wrapper, DescriptionParts& model) {
   model.source.kind = wrapper.kind;
   if (wrapper.is_classifier()) return make_classifier(wrapper, model);
   model.output.has_probabilities = false;

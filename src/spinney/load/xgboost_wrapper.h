@@ -29,6 +29,6 @@ struct Wrapper {
 Result<Wrapper> read_saved_wrapper(const Field& attribute);
 
 // Makes the Description of a Booster that of the wrapper around it: its class and labels.
-Status dress_as_wrapper(const Wrapper& wrapper, Description& model);
+Status dress_as_wrapper(const Wrapper& wrapper, DescriptionParts& model);
 
 }  // namespace spinney::load::xgboost

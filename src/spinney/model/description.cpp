@@ -1,14 +1,39 @@
 #include "spinney/model/description.h"
 
+#include <algorithm>
+
 namespace spinney {
 
-uint32_t Description::n_features() const {
+Description::Description(std::shared_ptr<const DescriptionParts> parts)
+    : scorer(parts->scorer),
+      quantization(parts->quantization),
+      output(parts->output),
+      source(parts->source),
+      feature_names(parts->feature_names),
+      categories(parts->categories),
+      number_codes(parts->number_codes),
+      trees(parts->trees),
+      warnings(parts->warnings),
+      categories_by_position(parts->categories_by_position),
+      refuses_infinity(parts->refuses_infinity),
+      refuses_missing(parts->refuses_missing),
+      parts_(std::move(parts)),
+      n_features_(parts_->n_features()),
+      n_outputs_(parts_->n_outputs()),
+      score_type_(parts_->score_type()) {
+  const auto* ensemble = std::get_if<Ensemble>(&scorer);
+  if (!ensemble) return;
+  for (const Member& member : ensemble->members) depth_ = std::max(depth_, member.model->depth());
+  ++depth_;
+}
+
+uint32_t DescriptionParts::n_features() const {
   if (const auto* forest = std::get_if<Forest>(&scorer)) return forest->settings().n_features;
   if (const auto* linear = std::get_if<Linear>(&scorer)) return linear->n_features;
   return std::get<Ensemble>(scorer).n_features;
 }
 
-uint32_t Description::n_outputs() const {
+uint32_t DescriptionParts::n_outputs() const {
   if (const auto* forest = std::get_if<Forest>(&scorer)) return forest->settings().n_outputs;
   if (const auto* linear = std::get_if<Linear>(&scorer)) return linear->n_outputs;
   return std::get<Ensemble>(scorer).n_outputs;
@@ -33,7 +58,7 @@ size_t Description::bytes() const {
   return total;
 }
 
-NumberType Description::score_type() const {
+NumberType DescriptionParts::score_type() const {
   if (quantization) return quantization->score_type;
   if (const auto* forest = std::get_if<Forest>(&scorer)) return forest->settings().accumulator;
   if (const auto* linear = std::get_if<Linear>(&scorer)) return linear->score_type();

@@ -15,7 +15,7 @@
 
 namespace spinney {
 
-struct Description;
+class Description;
 
 // A member of an ensemble that is not one flat forest (Voting, Bagging or AdaBoost over anything).
 struct Member {
@@ -49,9 +49,11 @@ struct Ensemble {
   std::vector<Member> members;
 };
 
-// Checks that members exist, fit the columns and outputs, and nest no deeper than this limit.
+// Checks that members exist, fit the columns and outputs, answer what the ensemble combines, and
+// nest no deeper than this limit.
 inline constexpr size_t kEnsembleDepthMax = 16;
 Result<Ensemble> make_ensemble(Ensemble parts);
+Status check_ensemble(const Ensemble& ensemble);
 
 // Categories that a data frame's column had in training, in the order of their codes.
 struct ColumnCategories {
@@ -79,7 +81,8 @@ struct TreesUsed {
   std::string rule;  // what chose them, such as "best_iteration=12"; empty: nothing, all are used
 };
 
-struct Description {
+// What a reader fills in. make_description() checks all of it before anything is used.
+struct DescriptionParts {
   std::variant<Forest, Linear, Ensemble> scorer;
   std::optional<Quantization> quantization;  // of a scorer whose leaves or weights are codes
   Output output;
@@ -98,20 +101,59 @@ struct Description {
   bool refuses_missing = false;
 
   uint32_t n_features() const;
-  uint32_t n_outputs() const;  // raw scores per row
-  size_t n_trees() const;
-  size_t bytes() const;           // of the scorer's arrays, those of members included
+  uint32_t n_outputs() const;     // raw scores per row
   NumberType score_type() const;  // type of the raw scores
+};
+
+// A model that was checked as a whole. make_description() is the only way to one, and nothing of it
+// can be changed, so that plans, links and bindings check nothing. Copies share what is described.
+class Description {
+ public:
+  const DescriptionParts& parts() const { return *parts_; }
+  const std::variant<Forest, Linear, Ensemble>& scorer;
+  const std::optional<Quantization>& quantization;
+  const Output& output;
+  const Source& source;
+  const std::vector<std::string>& feature_names;
+  const std::vector<ColumnCategories>& categories;
+  const std::vector<NumberCodes>& number_codes;
+  const TreesUsed& trees;
+  const std::vector<std::string>& warnings;
+  const bool categories_by_position;
+  const bool refuses_infinity;
+  const bool refuses_missing;
+
+  // Kept here because every call asks for them.
+  uint32_t n_features() const { return n_features_; }
+  uint32_t n_outputs() const { return n_outputs_; }
+  NumberType score_type() const { return score_type_; }
+  size_t n_trees() const;
+  size_t bytes() const;                    // of the scorer's arrays, those of members included
+  size_t depth() const { return depth_; }  // ensembles within ensembles; 0: the scorer is none
   // What the absent entries of sparse input mean: missing (NaN), else zero. kUnsupported for an
   // ensemble whose members disagree.
   Result<bool> absent_is_missing() const;
   // Whether sparse rows are summed up as they are stored: a linear model, or an ensemble with one.
   bool sums_stored_entries() const;
+
+ private:
+  friend Result<Description> make_description(DescriptionParts parts);
+  explicit Description(std::shared_ptr<const DescriptionParts> parts);
+  std::shared_ptr<const DescriptionParts> parts_;
+  uint32_t n_features_ = 0, n_outputs_ = 0;
+  NumberType score_type_ = NumberType::kFloat32;
+  size_t depth_ = 0;
 };
+
+// Validates everything above the trees and makes it a Description: the scorer was made by
+// make_forest(), make_linear() or make_ensemble(); labels fit their dtype, the scores and the
+// decision; the link's numbers are ones that a library writes; names, categories and codes belong
+// to features; a quantized scorer has its scales. The error names what is wrong.
+Result<Description> make_description(DescriptionParts parts);
 
 // The model that answers rows of float64 where this one answers rows of float32: scikit-learn's
 // linear models that were fitted on float32 compute in the wider of the two types. Shares the
 // model's arrays. Null where one model answers both.
-std::shared_ptr<const Description> promoted(const Description& model);
+Result<std::shared_ptr<const Description>> promoted(const Description& model);
 
 }  // namespace spinney

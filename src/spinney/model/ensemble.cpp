@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <string>
 
 #include "spinney/model/description.h"
@@ -20,25 +19,21 @@ size_t n_classes(const Ensemble& ensemble) {
   return ensemble.n_outputs;
 }
 
-size_t depth(const Description& model) {
-  const auto* ensemble = std::get_if<Ensemble>(&model.scorer);
-  if (!ensemble) return 0;
-  size_t deepest = 0;
-  for (const Member& member : ensemble->members) deepest = std::max(deepest, depth(*member.model));
-  return deepest + 1;
-}
-
 // The member's own classes or, for values, columns.
 Result<size_t> n_answers(const Ensemble& ensemble, const Description& model) {
   if (ensemble.combination == Combination::kMeanValue ||
       ensemble.combination == Combination::kWeightedMedian)
-    return size_t{model.n_outputs()};
+    return value_columns(model.output, model.n_outputs());
   if (ensemble.combination == Combination::kMeanProbability && !model.output.has_probabilities)
     return corrupt("it has no probabilities to take the mean of");
   if (votes(ensemble.combination) && model.output.decision == Decision::kValues)
     return corrupt("it predicts no classes to vote with");
   if (model.output.labels.size() != 1) return corrupt("it does not have one set of classes");
-  return model.output.labels[0].size();
+  const size_t classes = model.output.labels[0].size();
+  if (ensemble.combination == Combination::kMeanProbability &&
+      probability_columns(model.output, model.n_outputs()) != classes)
+    return corrupt("it does not have one probability for each of its classes");
+  return classes;
 }
 
 Status check_member(const Ensemble& ensemble, const Member& member) {
@@ -65,21 +60,28 @@ Status check_member(const Ensemble& ensemble, const Member& member) {
 
 }  // namespace
 
-Result<Ensemble> make_ensemble(Ensemble parts) {
-  if (parts.n_outputs == 0) return corrupt("the ensemble has no outputs");
-  if (parts.members.empty()) return corrupt("the ensemble has no members");
-  if (parts.combination > Combination::kWeightedMedian)
+Status check_ensemble(const Ensemble& ensemble) {
+  if (ensemble.n_outputs == 0) return corrupt("the ensemble has no outputs");
+  if (ensemble.members.empty()) return corrupt("the ensemble has no members");
+  if (ensemble.combination > Combination::kWeightedMedian)
     return corrupt("the ensemble combines its members in an unknown way");
-  if (parts.combination == Combination::kWeightedMedian && parts.n_outputs != 1)
-    return corrupt("a weighted median has one output, not " + std::to_string(parts.n_outputs));
-  for (size_t m = 0; m < parts.members.size(); ++m) {
-    const Status status = check_member(parts, parts.members[m]);
+  if (ensemble.arithmetic > NumberType::kFloat64)
+    return corrupt("the ensemble adds in an unknown type");
+  if (ensemble.combination == Combination::kWeightedMedian && ensemble.n_outputs != 1)
+    return corrupt("a weighted median has one output, not " + std::to_string(ensemble.n_outputs));
+  for (size_t m = 0; m < ensemble.members.size(); ++m) {
+    const Status status = check_member(ensemble, ensemble.members[m]);
     if (!status.ok())
-      return corrupt("ensemble member " + of(m, parts.members.size()) + ": " +
+      return corrupt("ensemble member " + of(m, ensemble.members.size()) + ": " +
                      status.error().message);
-    if (depth(*parts.members[m].model) >= kEnsembleDepthMax)
+    if (ensemble.members[m].model->depth() >= kEnsembleDepthMax)
       return too_large("ensembles nest deeper than " + std::to_string(kEnsembleDepthMax));
   }
+  return {};
+}
+
+Result<Ensemble> make_ensemble(Ensemble parts) {
+  SPINNEY_TRY(check_ensemble(parts));
   return parts;
 }
 

@@ -121,11 +121,33 @@ Status check_tree(const Forest& forest, size_t t, std::vector<uint8_t>& reached)
   return {};
 }
 
+Status check_reduction(const Forest& forest) {
+  const ForestSettings& s = forest.settings();
+  if (s.reduction > Reduction::kWeightedMedian)
+    return corrupt("the forest combines its trees in an unknown way");
+  if (s.reduction == Reduction::kSum) {
+    if (forest.tree_weights.empty()) return {};
+    return corrupt("the forest is a sum of its trees and holds weights for a median besides");
+  }
+  if (forest.n_trees() == 0)
+    return corrupt("the forest is a weighted median of no trees, which has no value");
+  if (forest.tree_weights.size() != forest.n_trees())
+    return corrupt(std::to_string(forest.tree_weights.size()) + " tree weights for " +
+                   std::to_string(forest.n_trees()) + " trees");
+  if (s.accumulator != NumberType::kFloat64 || s.n_outputs != 1)
+    return corrupt("a weighted median is one float64 score, not " + std::to_string(s.n_outputs) +
+                   " scores or float32");
+  return {};
+}
+
 }  // namespace
 
 Status Forest::validate() const {
   const ForestSettings& s = settings_;
   if (s.n_outputs == 0) return corrupt("the forest has no outputs");
+  if (s.input > NumberType::kFloat64 || s.accumulator > NumberType::kFloat64 ||
+      s.comparison > Comparison::kLessEqual)
+    return corrupt("the forest compares or adds in an unknown type or way");
   if (s.leaf_width != 1 && s.leaf_width != s.n_outputs)
     return corrupt("leaves hold " + std::to_string(s.leaf_width) + " values for " +
                    std::to_string(s.n_outputs) + " outputs");
@@ -145,13 +167,7 @@ Status Forest::validate() const {
     return corrupt("linear leaves do not match the leaf values");
   if (term_features.size() != term_weights.size())
     return corrupt("linear leaves' features and coefficients differ in number");
-  if (s.reduction == Reduction::kWeightedMedian && tree_weights.size() != n_trees())
-    return corrupt(std::to_string(tree_weights.size()) + " tree weights for " +
-                   std::to_string(n_trees()) + " trees");
-  if (s.reduction == Reduction::kWeightedMedian &&
-      (s.accumulator != NumberType::kFloat64 || s.n_outputs != 1))
-    return corrupt("a weighted median is one float64 score, not " + std::to_string(s.n_outputs) +
-                   " scores or float32");
+  SPINNEY_TRY(check_reduction(*this));
   for (const LinearLeaf& leaf : linear_leaves)
     if (leaf.first_term > term_features.size() ||
         leaf.term_count > term_features.size() - leaf.first_term)
@@ -206,7 +222,9 @@ Result<Forest> make_forest(ForestParts parts) {
 Result<Forest> adopt_forest(ForestSettings settings, Forest arrays) {
   arrays.settings_ = settings;
   if (arrays.tree_begin.empty()) return corrupt("the forest has no tree offsets");
+  arrays.checked_ = false;
   SPINNEY_TRY(arrays.validate());
+  arrays.checked_ = true;
   return arrays;
 }
 

@@ -136,6 +136,8 @@ class Forest {
   }
   size_t n_leaf_rows() const { return leaf_values.size() / settings_.leaf_width; }
   size_t bytes() const;
+  // Whether make_forest() or adopt_forest() made it.
+  bool is_checked() const { return checked_; }
 
   // Which way a value already rounded to settings().input goes. The definition of every kernel.
   bool goes_left(const Node& node, double value) const;
@@ -162,6 +164,7 @@ class Forest {
   friend Result<Forest> adopt_forest(ForestSettings settings, Forest arrays);
   Status validate() const;
   ForestSettings settings_;
+  bool checked_ = false;
 };
 
 // Validates parts and makes them a Forest. Refuses, naming the tree and node: array lengths that

@@ -4,7 +4,7 @@
 
 namespace spinney {
 
-Result<Linear> make_linear(Linear parts) {
+Status check_linear(const Linear& parts) {
   if (parts.n_outputs == 0) return corrupt("the linear model has no outputs");
   const uint64_t expected = uint64_t{parts.n_features} * parts.n_outputs;
   if (parts.weights.size() != expected)
@@ -14,6 +14,11 @@ Result<Linear> make_linear(Linear parts) {
   if (parts.bias.size() != parts.n_outputs)
     return corrupt("the linear model holds " + std::to_string(parts.bias.size()) +
                    " intercepts for " + std::to_string(parts.n_outputs) + " outputs");
+  return {};
+}
+
+Result<Linear> make_linear(Linear parts) {
+  SPINNEY_TRY(check_linear(parts));
   return parts;
 }
 

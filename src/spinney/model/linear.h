@@ -34,5 +34,6 @@ struct Linear {
 };
 
 Result<Linear> make_linear(Linear parts);
+Status check_linear(const Linear& linear);
 
 }  // namespace spinney

@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "spinney/base/result.h"
 #include "spinney/model/rows.h"
 
 namespace spinney {
@@ -67,7 +68,8 @@ enum class Decision : uint8_t {
 struct Labels {
   std::variant<std::vector<int64_t>, std::vector<double>, std::vector<std::string>> values;
   bool is_bool = false;
-  // numpy dtype of the labels, such as "<i8", "<i4", "<f4", "<U9"; strings may be "O".
+  // numpy dtype of the labels (label_type.h): integers and booleans are kept as int64_t, every
+  // float as double, texts, bytes and objects as strings.
   std::string dtype = "<i8";
   size_t size() const {
     return std::visit([](const auto& v) { return v.size(); }, values);
@@ -101,5 +103,22 @@ struct Output {
   // keep the second axis even for one column (an estimator fitted with 2-D y).
   bool keep_column_axis = false;
 };
+
+// Columns of values that the link makes of n_raw scores.
+inline size_t value_columns(const Output& output, size_t n_raw) {
+  if (output.link.kind == LinkKind::kXgbMultiArgmax) return 1;
+  if (output.link.kind == LinkKind::kSammeProba && n_raw == 1) return 2;
+  return n_raw;
+}
+// Columns of predict_proba.
+inline size_t probability_columns(const Output& output, size_t n_raw) {
+  const size_t columns = value_columns(output, n_raw);
+  if (columns == 1 && output.labels.size() == 1 && output.labels[0].size() == 2) return 2;
+  return columns;
+}
+
+// Whether decisions stay within n_raw scores and the labels, these fit their dtype, and the link's
+// numbers are such that a library writes; kCorrupt, kUnsupported or kTooLarge, saying how not.
+Status check_output(const Output& output, size_t n_raw);
 
 }  // namespace spinney

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "spinney/model/description.h"
 #include "spinney/model/stored_entries.h"
@@ -30,31 +31,47 @@ bool reads_cells(const Description& model) {
   return std::holds_alternative<Forest>(model.scorer);
 }
 
-std::shared_ptr<const Description> promoted(const Description& model) {
-  if (const auto* linear = std::get_if<Linear>(&model.scorer)) {
-    if (linear->arithmetic == NumberType::kFloat64 || linear->skip_missing) return nullptr;
-    auto wide = std::make_shared<Description>(model);
-    auto& sums = std::get<Linear>(wide->scorer);
-    sums.arithmetic = NumberType::kFloat64;
-    sums.wide_intercept = false;
-    wide->output.value_type = NumberType::kFloat64;
-    if (wide->quantization) wide->quantization->score_type = NumberType::kFloat64;
-    return wide;
-  }
+namespace {
+
+Result<std::shared_ptr<const Description>> shared(DescriptionParts parts) {
+  SPINNEY_ASSIGN(Description made, make_description(std::move(parts)));
+  return std::make_shared<const Description>(std::move(made));
+}
+
+Result<std::shared_ptr<const Description>> promoted_linear(const Description& model) {
+  const auto& linear = std::get<Linear>(model.scorer);
+  if (linear.arithmetic == NumberType::kFloat64 || linear.skip_missing)
+    return std::shared_ptr<const Description>();
+  DescriptionParts wide = model.parts();
+  auto& sums = std::get<Linear>(wide.scorer);
+  sums.arithmetic = NumberType::kFloat64;
+  sums.wide_intercept = false;
+  wide.output.value_type = NumberType::kFloat64;
+  if (wide.quantization) wide.quantization->score_type = NumberType::kFloat64;
+  return shared(std::move(wide));
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Description>> promoted(const Description& model) {
+  if (std::holds_alternative<Linear>(model.scorer)) return promoted_linear(model);
   const auto* ensemble = std::get_if<Ensemble>(&model.scorer);
-  if (!ensemble) return nullptr;
-  std::shared_ptr<Description> wide;
-  for (size_t m = 0; m < ensemble->members.size(); ++m) {
-    auto member = promoted(*ensemble->members[m].model);
-    if (!member) continue;
-    if (!wide) wide = std::make_shared<Description>(model);
-    std::get<Ensemble>(wide->scorer).members[m].model = std::move(member);
+  if (!ensemble) return std::shared_ptr<const Description>();
+  std::vector<Member> members = ensemble->members;
+  bool any = false;
+  for (Member& member : members) {
+    SPINNEY_ASSIGN(auto wide, promoted(*member.model));
+    if (!wide) continue;
+    member.model = std::move(wide);
+    any = true;
   }
-  if (!wide) return nullptr;
-  auto& sums = std::get<Ensemble>(wide->scorer);
-  if (wide->output.value_type == sums.arithmetic) wide->output.value_type = widest(sums);
+  if (!any) return std::shared_ptr<const Description>();
+  DescriptionParts wide = model.parts();
+  auto& sums = std::get<Ensemble>(wide.scorer);
+  sums.members = std::move(members);
+  if (wide.output.value_type == sums.arithmetic) wide.output.value_type = widest(sums);
   sums.arithmetic = widest(sums);
-  return wide;
+  return shared(std::move(wide));
 }
 
 }  // namespace spinney

@@ -65,6 +65,13 @@ Status check_quantization(const Quantization& quantization, size_t n_outputs) {
   if (!quantization.bounds.empty() && quantization.bounds.size() != n_outputs)
     return corrupt("the quantized model has " + std::to_string(quantization.bounds.size()) +
                    " error bounds for " + std::to_string(n_outputs) + " outputs");
+  for (size_t k = 0; k < n_outputs; ++k)
+    if (!std::isfinite(quantization.scales[k]) || !std::isfinite(quantization.offsets[k]))
+      return corrupt("the quantized model's output " + std::to_string(k) + " has the scale " +
+                     std::to_string(quantization.scales[k]) + " and the offset " +
+                     std::to_string(quantization.offsets[k]));
+  for (const double bound : quantization.bounds)
+    if (!(bound >= 0)) return corrupt("the quantized model has a negative error bound, or NaN");
   return {};
 }
 

@@ -39,7 +39,7 @@ struct Quantization {
 std::vector<char> pack_codes(CodeType type, std::span<const double> codes);
 Result<std::vector<double>> unpack_codes(CodeType type, std::span<const char> bytes);
 
-// kCorrupt unless there is one scale and offset an output.
+// kCorrupt unless there is one finite scale and offset an output, and bounds are none or as many.
 Status check_quantization(const Quantization& quantization, size_t n_outputs);
 
 }  // namespace spinney

@@ -168,20 +168,8 @@ class EnsemblePlan final : public Plan {
 Result<std::shared_ptr<const Plan>> make_ensemble_plan(std::shared_ptr<const Description> model) {
   const Ensemble& ensemble = std::get<Ensemble>(model->scorer);
   std::vector<std::shared_ptr<const Plan>> plans;
-  for (size_t m = 0; m < ensemble.members.size(); ++m) {
-    const auto& member = ensemble.members[m].model;
-    const bool values = ensemble.combination == Combination::kMeanValue ||
-                        ensemble.combination == Combination::kWeightedMedian;
-    if (values && link::value_columns(member->output, member->n_outputs()) != ensemble.n_outputs)
-      return corrupt("ensemble member " + std::to_string(m) +
-                     " does not predict one value for each of the ensemble's");
-    // make_ensemble() has seen that it has labels, and their number.
-    if (ensemble.combination == Combination::kMeanProbability &&
-        link::probability_columns(member->output, member->n_outputs()) !=
-            member->output.labels[0].size())
-      return corrupt("ensemble member " + std::to_string(m) +
-                     " does not have one probability for each of its classes");
-    SPINNEY_ASSIGN(auto plan, make_plan(member));
+  for (const Member& member : ensemble.members) {
+    SPINNEY_ASSIGN(auto plan, make_plan(member.model));
     plans.push_back(std::move(plan));
   }
   if (ensemble.arithmetic == NumberType::kFloat32)

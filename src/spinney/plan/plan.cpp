@@ -3,7 +3,6 @@
 #include <cmath>
 #include <string>
 
-#include "spinney/link/link.h"
 #include "spinney/plan/coded_plan.h"
 #include "spinney/plan/ensemble_plan.h"
 #include "spinney/plan/forest_plan.h"
@@ -29,13 +28,6 @@ std::shared_ptr<const Plan> with_scales(std::shared_ptr<const Plan> plan, Number
 }  // namespace
 
 Result<std::shared_ptr<const Plan>> make_plan(std::shared_ptr<const Description> model) {
-  SPINNEY_TRY(link::check(model->output, model->n_outputs()));
-  if (model->quantization)
-    SPINNEY_TRY(check_quantization(*model->quantization, model->n_outputs()));
-  for (const NumberCodes& codes : model->number_codes)
-    if (codes.feature >= model->n_features())
-      return corrupt("the model encodes column " + std::to_string(codes.feature) + " of " +
-                     std::to_string(model->n_features()));
   if (const auto* linear = std::get_if<Linear>(&model->scorer)) {
     SPINNEY_ASSIGN(auto plan, make_linear_plan(model));
     return with_missing(with_scales(std::move(plan), linear->score_type(), *model),

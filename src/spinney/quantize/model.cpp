@@ -242,7 +242,7 @@ Status check(const Description& model, CodeType type) {
 
 Result<Description> quantize_model(const Description& model, CodeType type) {
   SPINNEY_TRY(check(model, type));
-  Description coded = model;
+  DescriptionParts coded = model.parts();
   Quantization quantization;
   quantization.type = type;
   quantization.score_type = model.score_type();
@@ -252,7 +252,7 @@ Result<Description> quantize_model(const Description& model, CodeType type) {
     SPINNEY_ASSIGN(coded.scorer, code_linear(std::get<Linear>(model.scorer), type, quantization));
   }
   coded.quantization = std::move(quantization);
-  return coded;
+  return make_description(std::move(coded));
 }
 
 }  // namespace spinney::quantize

@@ -24,7 +24,7 @@ Model model_of(NumberType type, uint32_t outputs) {
   shape.name = "served";
   shape.input = shape.accumulator = type;
   shape.n_outputs = outputs;
-  Description description;
+  DescriptionParts description;
   description.scorer = testing::ForestMaker(shape, 7).make();
   Output& output = description.output;
   output.value_type = type;
@@ -34,7 +34,8 @@ Model model_of(NumberType type, uint32_t outputs) {
   labels.values = std::vector<int64_t>{10, 20, 30};
   output.labels.push_back(std::move(labels));
   output.link.kind = LinkKind::kPairwiseSoftmax;
-  return Model::make(std::make_shared<const Description>(description)).value();
+  return Model::make(std::make_shared<const Description>(make_description(description).value()))
+      .value();
 }
 
 std::vector<char> by_model(const Model& model, AnswerKind kind, const Rows& rows,

@@ -60,10 +60,10 @@ std::shared_ptr<const cpu::Topology> two_nodes() {
 }
 
 Model small_model() {
-  Description description;
+  DescriptionParts description;
   description.scorer = testing::ForestMaker({.name = "small"}, 1).make();
   description.output.value_type = NumberType::kFloat32;
-  const auto shared = std::make_shared<const Description>(description);
+  const auto shared = std::make_shared<const Description>(make_description(description).value());
   return Model::of(shared, plan::make_plan(shared).value());  // whatever nodes this machine has
 }
 

@@ -1,6 +1,7 @@
 // Artifacts whose checksums are right and whose contents are made to mislead: refused when they are
 // read or when a plan is made of them, or harmless.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -36,8 +37,8 @@ ForestParts stumps(uint32_t n_outputs, bool wide) {
   return parts;
 }
 
-Description classifier(uint32_t n_outputs) {
-  Description model;
+DescriptionParts classifier(uint32_t n_outputs) {
+  DescriptionParts model;
   model.scorer = make_forest(stumps(n_outputs, false)).value();
   model.output.decision = Decision::kArgmax;
   model.output.has_probabilities = true;
@@ -47,10 +48,10 @@ Description classifier(uint32_t n_outputs) {
   return model;
 }
 
-// What reading the model's artifact and planning it says.
-std::string verdict(const Description& model) {
-  const std::vector<char> bytes = artifact_bytes(model).value();
-  const auto made = Model::from_bytes(std::span<const char>(bytes), Format::kSpinney);
+Description whole(DescriptionParts parts) { return make_description(std::move(parts)).value(); }
+
+std::string verdict(DescriptionParts parts) {
+  const auto made = make_description(std::move(parts));
   return made.ok() ? "accepted" : made.error().message;
 }
 
@@ -76,7 +77,7 @@ TEST(HostileArtifact, TheModelThatTheseChangeIsAccepted) {
 }
 
 TEST(HostileArtifact, ProbabilitiesAreAsManyAsTheLabelsThatCutThemUp) {
-  Description model = classifier(3);
+  DescriptionParts model = classifier(3);
   model.output.decision = Decision::kValues;
   Labels many;
   many.values = std::vector<int64_t>(1000, 1);
@@ -91,7 +92,7 @@ TEST(HostileArtifact, ProbabilitiesAreAsManyAsTheLabelsThatCutThemUp) {
 }
 
 TEST(HostileArtifact, MembersHaveAProbabilityForEachOfTheirClasses) {
-  Description inner = classifier(3);
+  DescriptionParts inner = classifier(3);
   // Its labels are right for the scores it decides by, but it has one value only.
   inner.output.link.kind = LinkKind::kXgbMultiArgmax;
   inner.output.decision_on_raw = true;
@@ -99,10 +100,10 @@ TEST(HostileArtifact, MembersHaveAProbabilityForEachOfTheirClasses) {
   ensemble.combination = Combination::kMeanProbability;
   ensemble.n_features = 2;
   ensemble.n_outputs = 3;
-  ensemble.members = {{std::make_shared<Description>(inner), {}, {}, 1}};
-  Description model = classifier(3);
-  model.scorer = make_ensemble(std::move(ensemble)).value();
-  EXPECT_NE(verdict(model).find("member 0 does not have one probability for each"),
+  ensemble.members = {{std::make_shared<Description>(whole(inner)), {}, {}, 1}};
+  const auto made = make_ensemble(std::move(ensemble));
+  ASSERT_FALSE(made.ok());
+  EXPECT_NE(made.error().message.find("member 0 of 1: it does not have one probability for each"),
             std::string::npos);
 }
 
@@ -117,16 +118,16 @@ TEST(HostileArtifact, WideLeavesHaveARowEach) {
 }
 
 TEST(HostileArtifact, KernelsDoNotPadWideLeaves) {
-  Description model;
+  DescriptionParts model;
   model.scorer = make_forest(stumps(1500, true)).value();
-  const auto made = Model::make(std::make_shared<Description>(std::move(model)));
+  const auto made = Model::make(std::make_shared<Description>(whole(std::move(model))));
   ASSERT_TRUE(made.ok()) << made.error().message;
   // Room for 64 leaves a tree would be 576 MB.
   EXPECT_LT(made->plan().bytes(), size_t{100} << 20);
 }
 
 TEST(HostileArtifact, ASectionIsOneArray) {
-  const Description model = classifier(3);
+  const Description model = whole(classifier(3));
   std::vector<char> bytes = artifact_bytes(model).value();
   ArtifactSection description;
   std::memcpy(&description, bytes.data() + sizeof(ArtifactHeader), sizeof description);
@@ -145,7 +146,7 @@ TEST(HostileArtifact, ASectionIsOneArray) {
 
 // Any byte of any section; what is accepted must be harmless to run.
 TEST(HostileArtifact, EveryByteMayLie) {
-  const std::vector<char> good = artifact_bytes(classifier(3)).value();
+  const std::vector<char> good = artifact_bytes(whole(classifier(3))).value();
   const float x[] = {0.25f, 0.75f, -1, 1e30f};
   size_t accepted = 0;
   for (size_t i = sizeof(ArtifactHeader); i < good.size(); ++i)
@@ -178,7 +179,7 @@ TEST(HostileArtifact, EveryByteMayLie) {
 
 TEST(HostileArtifact, SmallFilesAreNotMapped) {
   const std::string path = testing::TempDir() + "spinney_small.spinney";
-  ASSERT_TRUE(write_artifact(classifier(3), path).ok());
+  ASSERT_TRUE(write_artifact(whole(classifier(3)), path).ok());
   const auto model = load_file(path);
   ASSERT_TRUE(model.ok());
   std::ofstream(path, std::ios::trunc).close();  // would end the process if it were mapped

@@ -9,33 +9,41 @@ namespace spinney {
 namespace {
 
 // A regressor or binary classifier whose raw score is w * x[0].
-std::shared_ptr<Description> scaled(double w, bool classifier) {
+std::shared_ptr<const Description> scaled(double w, bool classifier) {
   Linear linear;
   linear.n_features = 1;
   linear.weights = std::vector<double>{w};
   linear.bias = std::vector<double>{0};
-  auto model = std::make_shared<Description>();
-  model->scorer = make_linear(std::move(linear)).value();
-  model->output.value_type = NumberType::kFloat64;
+  DescriptionParts model;
+  model.scorer = make_linear(std::move(linear)).value();
+  model.output.value_type = NumberType::kFloat64;
   if (classifier) {
-    model->output.labels.push_back({std::vector<int64_t>{0, 1}, false, "<i8"});
-    model->output.link.kind = LinkKind::kExpit;
-    model->output.has_probabilities = true;
-    model->output.decision = Decision::kThreshold;
-    model->output.decision_on_raw = true;
-    model->output.threshold = 0;
+    model.output.labels.push_back({std::vector<int64_t>{0, 1}, false, "<i8"});
+    model.output.link.kind = LinkKind::kExpit;
+    model.output.has_probabilities = true;
+    model.output.decision = Decision::kThreshold;
+    model.output.decision_on_raw = true;
+    model.output.threshold = 0;
   }
-  return model;
+  return std::make_shared<const Description>(make_description(std::move(model)).value());
 }
 
 double expit(double x) { return 1.0 / (1.0 + std::exp(-x)); }
 
 Model model_of(Ensemble ensemble) {
-  Description description;
+  DescriptionParts parts;
+  const bool values = ensemble.combination == Combination::kMeanValue ||
+                      ensemble.combination == Combination::kWeightedMedian;
+  const bool one_score = ensemble.combination == Combination::kSamme && ensemble.n_outputs == 1;
+  if (!values)  // its classes have names, though its values are looked at
+    parts.output.labels.push_back(
+        {std::vector<int64_t>(one_score ? 2 : ensemble.n_outputs, 0), false, "<i8"});
   auto made = make_ensemble(std::move(ensemble));
   EXPECT_TRUE(made.ok()) << made.error().message;
-  description.scorer = std::move(made).value();
-  return Model::make(std::make_shared<const Description>(std::move(description))).value();
+  parts.scorer = std::move(made).value();
+  const auto description = make_description(std::move(parts));
+  EXPECT_TRUE(description.ok()) << description.error().message;
+  return Model::make(std::make_shared<const Description>(*description)).value();
 }
 
 std::vector<double> raw(const Model& model, std::vector<double> x) {
@@ -151,7 +159,7 @@ TEST(Ensemble, NamesTheMemberThatDoesNotFit) {
 }
 
 TEST(Ensemble, RefusesToNestWithoutEnd) {
-  std::shared_ptr<Description> inner = scaled(1, false);
+  std::shared_ptr<const Description> inner = scaled(1, false);
   std::string last = "accepted";
   for (size_t depth = 0; depth <= kEnsembleDepthMax && last == "accepted"; ++depth) {
     Ensemble ensemble;
@@ -159,8 +167,11 @@ TEST(Ensemble, RefusesToNestWithoutEnd) {
     ensemble.n_features = 1;
     ensemble.members = {{inner, {}, {}, 1}};
     last = refusal(ensemble);
-    inner = std::make_shared<Description>();
-    inner->scorer = ensemble;
+    DescriptionParts parts;
+    parts.output.value_type = NumberType::kFloat64;
+    parts.scorer = ensemble;
+    auto made = make_description(std::move(parts));
+    if (made.ok()) inner = std::make_shared<const Description>(*made);
   }
   EXPECT_NE(last.find("nest deeper"), std::string::npos);
 }

@@ -38,9 +38,9 @@ std::shared_ptr<const Description> stumps(size_t n_trees) {
     parts.leaf_values.push_back(normal(random));
     parts.leaf_values.push_back(normal(random));
   }
-  auto model = std::make_shared<Description>();
-  model->scorer = *make_forest(std::move(parts));
-  return model;
+  DescriptionParts model;
+  model.scorer = *make_forest(std::move(parts));
+  return std::make_shared<const Description>(make_description(std::move(model)).value());
 }
 
 std::vector<float> table(size_t rows) {

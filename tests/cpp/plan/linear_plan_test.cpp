@@ -37,9 +37,10 @@ Case random_case(size_t features, size_t outputs, size_t rows, uint32_t seed) {
 Model model_of(Linear linear) {
   auto made = make_linear(std::move(linear));
   EXPECT_TRUE(made.ok());
-  Description description;
+  DescriptionParts description;
   description.scorer = std::move(made).value();
-  auto model = Model::make(std::make_shared<const Description>(std::move(description)));
+  auto model = Model::make(
+      std::make_shared<const Description>(make_description(std::move(description)).value()));
   EXPECT_TRUE(model.ok());
   return std::move(model).value();
 }

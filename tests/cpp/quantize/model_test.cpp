@@ -28,10 +28,10 @@ std::vector<ForestShape> shapes() {
 }
 
 Description described(const ForestShape& shape, uint64_t seed) {
-  Description model;
+  DescriptionParts model;
   model.scorer = ForestMaker(shape, seed).make();
   model.output.value_type = shape.accumulator;
-  return model;
+  return make_description(std::move(model)).value();
 }
 
 std::vector<float> random_rows(size_t n, size_t width) {
@@ -99,8 +99,8 @@ TEST(QuantizeModel, IsTheSameInBlocksRowByRowAndFromItsFile) {
 
 // The forest with its leaves times a factor, rounded to what the accumulator holds.
 Description scaled(const ForestShape& shape, double factor, double divisor) {
-  Description model = described(shape, 6);
-  const Forest& forest = std::get<Forest>(model.scorer);
+  DescriptionParts model = described(shape, 6).parts();
+  const Forest forest = std::get<Forest>(model.scorer);
   ForestParts parts;
   const auto copy = [](auto& to, const auto& from) { to.assign(from.begin(), from.end()); };
   parts.settings = forest.settings();
@@ -117,7 +117,7 @@ Description scaled(const ForestShape& shape, double factor, double divisor) {
         shape.accumulator == NumberType::kFloat32 ? static_cast<float>(value) : value);
   }
   model.scorer = *make_forest(std::move(parts));
-  return model;
+  return make_description(std::move(model)).value();
 }
 
 TEST(QuantizeModel, TheBoundHoldsForTheSmallestNumbersAndAverages) {
@@ -153,8 +153,12 @@ TEST(QuantizeModel, LinearWeightsAsCodesAndHalves) {
   linear.n_features = 3;
   linear.weights = std::vector<double>{0.1, -2.5, 1e-9};
   linear.bias = std::vector<double>{7};
-  Description model;
-  model.scorer = linear;
+  const auto described_as = [](const Linear& scorer) {
+    DescriptionParts parts;
+    parts.scorer = scorer;
+    return make_description(std::move(parts)).value();
+  };
+  const Description model = described_as(linear);
   for (const CodeType type : {CodeType::kInt8, CodeType::kFloat16}) {
     const auto coded = quantize::quantize_model(model, type);
     ASSERT_TRUE(coded.ok());
@@ -169,8 +173,7 @@ TEST(QuantizeModel, LinearWeightsAsCodesAndHalves) {
   }
   EXPECT_FALSE(quantize::quantize_model(model, CodeType::kInt16).ok());
   linear.weights = std::vector<double>{1e6, 0, 0};
-  model.scorer = linear;
-  EXPECT_FALSE(quantize::quantize_model(model, CodeType::kFloat16).ok());
+  EXPECT_FALSE(quantize::quantize_model(described_as(linear), CodeType::kFloat16).ok());
 }
 
 }  // namespace
