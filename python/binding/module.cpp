@@ -88,11 +88,12 @@ using Iterations = std::optional<std::pair<int64_t, int64_t>>;
 using Count = std::optional<int64_t>;
 
 Bound load_file(nb::handle path, const std::optional<std::string>& format, bool as_booster,
-                const Iterations& iteration_range, Count start_iteration, Count num_iteration) {
-  const load::Format kind = format_of(format);
-  const load::Choice choice{as_booster, iteration_range, start_iteration, num_iteration};
+                const Iterations& iteration_range, Count start_iteration, Count num_iteration,
+                bool copy) {
+  const load::LoadOptions options{
+      format_of(format), copy, {as_booster, iteration_range, start_iteration, num_iteration}};
   const std::string name = path_of(path);
-  return bind([&] { return Model::load(name, kind, choice); });
+  return bind([&] { return Model::load(name, options); });
 }
 
 Result<Model> load_named(std::span<const char> bytes, load::Format format, const std::string& name,
@@ -151,9 +152,11 @@ NB_MODULE(_core, m) {
                          "spinney.load makes one.")
       .def_static("load", &load_file, "path"_a, "format"_a = nb::none(), nb::kw_only(),
                   "as_booster"_a = false, "iteration_range"_a = nb::none(),
-                  "start_iteration"_a = nb::none(), "num_iteration"_a = nb::none(),
+                  "start_iteration"_a = nb::none(), "num_iteration"_a = nb::none(), "copy"_a = true,
                   "The model in a file. format: json, ubj, text, pickle, joblib or spinney; None "
-                  "tells by the content. The other keywords are spinney.load's.")
+                  "tells by the content. copy=False maps a .spinney file instead of copying it: "
+                  "processes share the pages of its leaf values, and nobody may truncate it. The "
+                  "other keywords are spinney.load's.")
       .def_static("from_bytes", &from_bytes, "data"_a, "format"_a = nb::none(), nb::kw_only(),
                   "name"_a = "model", "source_format"_a = nb::none(), "as_booster"_a = false,
                   "iteration_range"_a = nb::none(), "start_iteration"_a = nb::none(),
@@ -203,7 +206,8 @@ NB_MODULE(_core, m) {
       .def_prop_ro("_sums_stored_entries",
                    [](const BoundModel& b) { return b.model.description().sums_stored_entries(); })
       .def("save", &save, "path"_a,
-           "Writes one .spinney file, by way of a temporary name beside it. load maps it.")
+           "Writes one .spinney file, by way of a temporary name beside it: a process that has "
+           "loaded or mapped the file that was there keeps it.")
       .def("info", &info, "Everything known of the model, as a dict.")
       .def("__repr__", [](const BoundModel& b) { return text(repr(b)); })
       .def("to_bytes", &to_bytes, "The bytes of a .spinney file, which from_bytes takes.")

@@ -28,6 +28,7 @@ class Model:
         iteration_range: tuple[int, int] | None = None,
         start_iteration: int | None = None,
         num_iteration: int | None = None,
+        copy: bool = True,
     ) -> Model: ...
     @staticmethod
     def from_bytes(

@@ -24,6 +24,7 @@ def load(
     iteration_range=None,
     start_iteration=None,
     num_iteration=None,
+    copy=True,
 ):
     """Load a model from a file, or take a fitted object as it is.
 
@@ -51,6 +52,13 @@ def load(
         the best iteration, where there is one and start_iteration is not positive.
         info() says which trees are used, of how many (n_trees, n_trees_in_file, trees_rule).
 
+    copy: True reads the file into this process's own memory; whatever happens to it afterwards, the
+        model stays what was checked. False maps a .spinney file, so that processes share the pages
+        of its leaf values: replace such a file by renaming another over it, as Model.save does. If
+        it is truncated in place, the process ends (SIGBUS); if its bytes are changed, answers are
+        wrong, but nothing outside the model is read. Other sources have nothing to map and refuse
+        copy=False.
+
     Pickles are read as data first: nothing in them is imported or run, and the training library
     need not be installed.
 
@@ -60,7 +68,11 @@ def load(
     choice = _choice(as_booster, iteration_range, start_iteration, num_iteration)
     try:
         if isinstance(source, (str, os.PathLike)):
-            return Model.load(os.fspath(source), format, **choice)
+            return Model.load(os.fspath(source), format, copy=copy, **choice)
+        if not copy:
+            raise InvalidInputError(
+                f"copy=False maps a .spinney file, but source is a {type(source).__name__} object"
+            )
         return _load_object(source, format, choice)
     except ForbiddenClassError:
         raise

@@ -47,9 +47,12 @@ bool sums_entries_alone(const Description& model) {
 
 }  // namespace
 
-Result<Model> Model::load(const std::string& path, load::Format format,
-                          const load::Choice& choice) {
-  SPINNEY_ASSIGN(Description description, load::load_file(path, format, choice));
+Result<Model> Model::load(const std::string& path, load::Format format) {
+  return load(path, load::LoadOptions{format, true, {}});
+}
+
+Result<Model> Model::load(const std::string& path, const load::LoadOptions& options) {
+  SPINNEY_ASSIGN(Description description, load::load_file(path, options));
   return make(std::make_shared<const Description>(std::move(description)));
 }
 

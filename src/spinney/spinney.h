@@ -31,9 +31,8 @@ struct PredictOptions {
 // Immutable and cheap to copy; every member may be called from any number of threads at once.
 class Model {
  public:
-  // choice: which answers are meant where the file can give several.
-  static Result<Model> load(const std::string& path, load::Format format = load::Format::kGuess,
-                            const load::Choice& choice = {});
+  static Result<Model> load(const std::string& path, load::Format format = load::Format::kGuess);
+  static Result<Model> load(const std::string& path, const load::LoadOptions& options);
   static Result<Model> from_bytes(std::span<const char> bytes,
                                   load::Format format = load::Format::kGuess,
                                   const load::Choice& choice = {});

@@ -52,6 +52,7 @@ class Loads:
         iteration_range=None,
         start_iteration=None,
         num_iteration=None,
+        copy=True,
     ) -> bool:
         """Load a model file (or fitted object, or function) and serve it. True if it worked.
 
@@ -66,6 +67,7 @@ class Loads:
             is kept beside; without a version the one loaded last is meant.
         trusted, allowed_classes, in_process: as in spinney.load; None takes the configuration's.
         worker_options: as in spinney.load, for a model that lives in a worker process.
+        copy: as in spinney.load. False maps a .spinney file, which then must not be truncated.
         idempotent: of a model that runs in Python: that it may be asked again about the same rows.
             Then a batch that fails is divided and asked again, so that only the rows at fault fail;
             otherwise all requests of that batch do. Native models need no saying.
@@ -102,6 +104,7 @@ class Loads:
                 "iteration_range": iteration_range,
                 "start_iteration": start_iteration,
                 "num_iteration": num_iteration,
+                "copy": copy,
             }
             served = ServedModel(model_path, wanted, self.config, permissions, calibration)
             served.idempotent = bool(idempotent)

@@ -216,6 +216,8 @@ def _load(source, wanted, permissions):
         chosen = [name for name in _CHOICES if permissions.get(name) not in (None, False)]
         if chosen:
             raise InvalidInputError(f"{chosen[0]} goes with a model, but the model is a function")
+        if not permissions["copy"]:
+            raise InvalidInputError("copy=False maps a .spinney file, but the model is a function")
         from spinney.workers import CallableModel  # most programs never need it
 
         return CallableModel(source)

@@ -1,11 +1,11 @@
-// The .spinney file: a Description as one file that is mapped rather than parsed.
+// The .spinney file: a Description as one file that is checked rather than parsed.
 //
 //   header (64 bytes) | section table | description | arrays ...
 //
 // Little-endian, whatever CPU wrote it. Sections start on 64-byte lines, one after the other, and
 // what lies between them is zero. The arrays of a forest or linear model are stored as they lie in
-// memory, so that a mapped file needs no copy of them and processes share its pages. Data only:
-// reading one runs nothing.
+// memory, so that they need no conversion and a mapped file's processes share their pages. Data
+// only: reading one runs nothing.
 //
 // The header and table carry one XXH3 checksum and every section another; all are verified when a
 // file is opened (several gigabytes a second), and the forests inside go through adopt_forest(),
@@ -60,8 +60,11 @@ uint64_t artifact_checksum(std::span<const char> bytes, uint64_t seed = 0);
 bool is_artifact(std::span<const char> bytes);
 
 // The description held in bytes, whose arrays go on pointing into them and share owner. bytes must
-// start on a 64-byte line.
-Result<Description> read_artifact(std::shared_ptr<const void> owner, std::span<const char> bytes);
+// start on a 64-byte line. may_change: others can write to them, as to a mapped file; then only
+// leaf values, weights and other numbers that are added up stay there, and all that kernels look
+// something up by is copied before it is checked.
+Result<Description> read_artifact(std::shared_ptr<const void> owner, std::span<const char> bytes,
+                                  bool may_change = false);
 // The same of bytes that go away: copies them once.
 Result<Description> read_artifact(std::span<const char> bytes);
 

@@ -15,15 +15,7 @@
 namespace spinney::load {
 namespace {
 
-// The file's bytes in memory of their own.
-Result<MappedFile> copy_file(const OpenFile& file, const std::string& path) {
-  const size_t room = (file.size + kArtifactAlignment) / kArtifactAlignment * kArtifactAlignment;
-  auto* data = static_cast<char*>(std::aligned_alloc(kArtifactAlignment, room));
-  if (!data) return too_large(path + " does not fit in memory");
-  std::shared_ptr<const void> owner(data, &std::free);
-  SPINNEY_ASSIGN(const size_t got, read_into(file, {data, file.size}, path));
-  return MappedFile{std::move(owner), {data, got}};
-}
+constexpr size_t kHugePage = size_t{2} << 20;
 
 bool write_all(int file, std::span<const char> bytes) {
   while (!bytes.empty()) {
@@ -45,10 +37,24 @@ void sync_folder_of(const std::string& path) {
 
 }  // namespace
 
+Result<MappedFile> copy_file(const std::string& path) {
+  SPINNEY_ASSIGN(const OpenFile file, open_to_read(path));
+  if (file.is_pipe) return Error{Code::kIo, path + " is a pipe, which is not read in place"};
+  // Large pages, where there are any, make room for a large file several times faster.
+  const size_t line = file.size >= kHugePage ? kHugePage : kArtifactAlignment;
+  const size_t room = (file.size + line) / line * line;
+  auto* data = static_cast<char*>(std::aligned_alloc(line, room));
+  if (!data) return too_large(path + " does not fit in memory");
+  std::shared_ptr<const void> owner(data, &std::free);
+  if (line == kHugePage) (void)::madvise(data, room, MADV_HUGEPAGE);
+  SPINNEY_ASSIGN(const size_t got, read_into(file, {data, file.size}, path));
+  return MappedFile{std::move(owner), {data, got}};
+}
+
 Result<MappedFile> map_file(const std::string& path) {
   SPINNEY_ASSIGN(const OpenFile file, open_to_read(path));
   if (file.is_pipe) return Error{Code::kIo, path + " is a pipe, which cannot be mapped"};
-  if (file.size <= kCopyBytesMax) return copy_file(file, path);
+  if (file.size == 0) return MappedFile{};
   void* data = ::mmap(nullptr, file.size, PROT_READ, MAP_SHARED, file.descriptor.get(), 0);
   if (data == MAP_FAILED) return io_error("map", path);
   std::shared_ptr<const void> owner(

@@ -1,5 +1,5 @@
-// How an artifact lies on disk: mapped to be read, replaced in one step that other processes see
-// entirely or not at all.
+// How an artifact lies on disk: copied or mapped to be read, replaced in one step that other
+// processes see entirely or not at all.
 #pragma once
 
 #include <memory>
@@ -16,14 +16,14 @@ struct MappedFile {
   std::span<const char> bytes;
 };
 
-// Files up to this size are copied instead of mapped: that takes a millisecond or two, and whatever
-// happens to the file afterwards, the model stays what was verified.
-inline constexpr size_t kCopyBytesMax = size_t{8} << 20;
+// A regular file's bytes in memory of this process's own: whatever happens to the file afterwards,
+// they stay what was read.
+Result<MappedFile> copy_file(const std::string& path);
 
-// A regular file. A larger one is mapped read-only, so that processes share its pages and unread
-// ones cost nothing. It must then not be truncated or written in place while it is mapped (a read
-// beyond its new end ends the process, as with any mapping); replacing it by renaming another over
-// it, as replace_file() does, is safe at any time.
+// A regular file, mapped read-only, so that processes share its pages and unread ones cost nothing.
+// It must then not be truncated while it is mapped (a read beyond its new end ends the process, as
+// with any mapping), and its bytes change if it is written in place; replacing it by renaming
+// another over it, as replace_file() does, is safe at any time.
 Result<MappedFile> map_file(const std::string& path);
 
 // Whether path is a regular file that begins as an artifact does; an error if it cannot be opened.

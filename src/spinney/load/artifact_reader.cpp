@@ -17,6 +17,7 @@ std::string number(uint64_t n) { return std::to_string(n); }
 struct Sections {
   std::shared_ptr<const void> owner;
   std::span<const char> bytes;
+  bool may_change = false;
   std::vector<ArtifactSection> table;
   uint32_t version = kArtifactVersion;
 
@@ -71,7 +72,8 @@ Status check_section(const Sections& sections, size_t i, uint64_t& end) {
   return {};
 }
 
-Result<Sections> read_sections(std::shared_ptr<const void> owner, std::span<const char> bytes) {
+Result<Sections> read_sections(std::shared_ptr<const void> owner, std::span<const char> bytes,
+                               bool may_change) {
   SPINNEY_ASSIGN(ArtifactHeader header, read_header(bytes));
   const size_t front = sizeof header + size_t{header.section_count} * sizeof(ArtifactSection);
   const uint64_t expected = header.checksum;
@@ -82,7 +84,7 @@ Result<Sections> read_sections(std::shared_ptr<const void> owner, std::span<cons
     return corrupt(
         "the artifact's header does not have the checksum that it was written with: "
         "the file is damaged; convert the model again");
-  Sections sections{std::move(owner), bytes, {}, header.version};
+  Sections sections{std::move(owner), bytes, may_change, {}, header.version};
   sections.table.resize(header.section_count);
   std::memcpy(sections.table.data(), copy.data() + sizeof header, front - sizeof header);
   uint64_t end = front;
@@ -97,8 +99,10 @@ Result<Sections> read_sections(std::shared_ptr<const void> owner, std::span<cons
 // `status`; from then on nothing more is read.
 class Reader {
  public:
-  explicit Reader(const Sections& sections)
-      : sections_(sections), rest_(sections.of(0)), used_(sections.table.size()) {}
+  explicit Reader(const Sections& sections) : sections_(sections), used_(sections.table.size()) {
+    description_ = section<char>(0);
+    rest_ = description_.span();
+  }
 
   Result<DescriptionParts> read(size_t depth) {
     DescriptionParts model;
@@ -173,9 +177,7 @@ class Reader {
     // Arrays that share a section would be checked and laid out over and over.
     if (used_[i]) return fail("section " + number(i) + " of the artifact is named twice");
     used_[i] = true;
-    const auto bytes = sections_.of(i);
-    array = SharedArray<T>(sections_.owner,
-                           {reinterpret_cast<const T*>(bytes.data()), bytes.size() / sizeof(T)});
+    array = section<T>(i);
   }
   template <typename Enum>
   void limited(Enum& value, Enum last) {
@@ -188,6 +190,22 @@ class Reader {
   }
 
  private:
+  // Where the bytes lie or, if others may change them, a copy that is verified once more: children,
+  // features and sets are looked up by, and must stay what was checked. Floating-point numbers are
+  // only added up, so that they may stay where they are.
+  template <typename T>
+  SharedArray<T> section(size_t i) {
+    const auto bytes = sections_.of(i);
+    const std::span<const T> items(reinterpret_cast<const T*>(bytes.data()),
+                                   bytes.size() / sizeof(T));
+    if (!sections_.may_change || std::is_same_v<T, double>) return {sections_.owner, items};
+    SharedArray<T> copy(std::vector<T>(items.begin(), items.end()));
+    const auto copied = std::as_bytes(copy.span());
+    if (artifact_checksum({reinterpret_cast<const char*>(copied.data()), copied.size()}) !=
+        sections_.table[i].checksum)
+      fail("section " + number(i) + " of the artifact was changed while it was read");
+    return copy;
+  }
   void fail(std::string message) {
     if (status_.ok()) status_ = corrupt(std::move(message));
   }
@@ -273,8 +291,9 @@ class Reader {
   }
 
   const Sections& sections_;
-  std::span<const char> rest_;
-  std::vector<bool> used_;  // per section: an array is it
+  SharedArray<char> description_;
+  std::span<const char> rest_;  // what of it is still to be read
+  std::vector<bool> used_;      // per section: an array is it
   Status status_;
 };
 
@@ -289,11 +308,12 @@ bool is_artifact(std::span<const char> bytes) {
          std::memcmp(bytes.data(), kArtifactMagic, sizeof kArtifactMagic) == 0;
 }
 
-Result<Description> read_artifact(std::shared_ptr<const void> owner, std::span<const char> bytes) {
+Result<Description> read_artifact(std::shared_ptr<const void> owner, std::span<const char> bytes,
+                                  bool may_change) {
   if (reinterpret_cast<uintptr_t>(bytes.data()) % kArtifactAlignment != 0)
     return invalid_argument("an artifact must lie on a 64-byte line to be read in place");
   try {
-    SPINNEY_ASSIGN(const Sections sections, read_sections(std::move(owner), bytes));
+    SPINNEY_ASSIGN(const Sections sections, read_sections(std::move(owner), bytes, may_change));
     Reader reader(sections);
     SPINNEY_ASSIGN(DescriptionParts model, reader.read(0));
     if (!reader.at_end()) return corrupt("the artifact's description is longer than it should be");

@@ -47,19 +47,28 @@ Result<Description> named(Result<Description> model, const std::string& name) {
 
 }  // namespace
 
-// A large artifact is mapped, so that its arrays stay where they are and processes share them;
-// files of other formats are copied, since they are read once and may be cut short meanwhile.
-Result<Description> load_file(const std::string& path, Format format, const Choice& choice) {
+// Files are copied, since they may be cut short or overwritten meanwhile; only an artifact can be
+// used where it lies.
+Result<Description> load_file(const std::string& path, const LoadOptions& options) {
+  const Format format = options.format;
   if (format == Format::kGuess || format == Format::kSpinney) {
     SPINNEY_ASSIGN(const bool artifact, starts_as_artifact(path));
     if (artifact) {
-      SPINNEY_TRY(refuse_choice(choice, kConverted));
-      SPINNEY_ASSIGN(const MappedFile file, map_file(path));
-      return named(read_artifact(file.owner, file.bytes), path);
+      SPINNEY_TRY(refuse_choice(options.choice, kConverted));
+      SPINNEY_ASSIGN(const MappedFile file, options.copy ? copy_file(path) : map_file(path));
+      return named(read_artifact(file.owner, file.bytes, !options.copy), path);
     }
   }
+  if (!options.copy)
+    return invalid_argument(path +
+                            " is not a .spinney file, and only such a file can be mapped: leave "
+                            "out copy=false, or save the model with Model.save first");
   SPINNEY_ASSIGN(const FileBytes file, read_file(path));
-  return load_bytes(file.span(), format, path, choice);
+  return load_bytes(file.span(), format, path, options.choice);
+}
+
+Result<Description> load_file(const std::string& path, Format format) {
+  return load_file(path, LoadOptions{format, true, {}});
 }
 
 Result<Description> load_bytes(std::span<const char> bytes, Format format, const std::string& name,

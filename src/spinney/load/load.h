@@ -19,8 +19,18 @@ enum class Format {
   kSpinney,
 };
 
-Result<Description> load_file(const std::string& path, Format format = Format::kGuess,
-                              const Choice& choice = {});
+struct LoadOptions {
+  Format format = Format::kGuess;
+  // false: a .spinney file is mapped instead of copied, so that processes share the pages of its
+  // leaf values; it must then not be truncated as long as the model lives, and what is written to
+  // it in place changes the model's answers. Other formats are refused.
+  bool copy = true;
+  // Which answers are meant where the file can give several.
+  Choice choice = {};
+};
+
+Result<Description> load_file(const std::string& path, const LoadOptions& options);
+Result<Description> load_file(const std::string& path, Format format = Format::kGuess);
 // The same from memory. `name` stands in error messages.
 Result<Description> load_bytes(std::span<const char> bytes, Format format = Format::kGuess,
                                const std::string& name = "model", const Choice& choice = {});

@@ -361,7 +361,7 @@ TEST_F(ArtifactFile, SavedModelsAnswerTheSame) {
 
 TEST_F(ArtifactFile, IsMappedAndOutlivesItsName) {
   ASSERT_TRUE(write_artifact(forest_model(), path_).ok());
-  const auto model = load_file(path_);
+  const auto model = load_file(path_, LoadOptions{Format::kGuess, false});
   ASSERT_TRUE(model.ok()) << model.error().message;
   ASSERT_TRUE(write_artifact(linear_model(), path_).ok());  // replaced beneath the mapping
   const auto& forest = std::get<Forest>(model->scorer);

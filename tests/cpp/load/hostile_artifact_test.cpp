@@ -177,14 +177,92 @@ TEST(HostileArtifact, EveryByteMayLie) {
   EXPECT_GT(accepted, 100u);
 }
 
-TEST(HostileArtifact, SmallFilesAreNotMapped) {
-  const std::string path = testing::TempDir() + "spinney_small.spinney";
-  ASSERT_TRUE(write_artifact(whole(classifier(3)), path).ok());
-  const auto model = load_file(path);
-  ASSERT_TRUE(model.ok());
-  std::ofstream(path, std::ios::trunc).close();  // would end the process if it were mapped
-  EXPECT_EQ(std::get<Forest>(model->scorer).nodes[4].leaf_number(), 1);
-  std::remove(path.c_str());
+class HostileFile : public testing::Test {
+ protected:
+  void SetUp() override {
+    path_ = testing::TempDir() + "spinney_hostile_" + std::to_string(::getpid());
+    ASSERT_TRUE(write_artifact(whole(classifier(3)), path_).ok());
+  }
+  void TearDown() override { std::remove(path_.c_str()); }
+
+  // Every byte behind the header and table, in place.
+  void overwrite(char value) {
+    std::fstream file(path_, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekg(0, std::ios::end);
+    const auto size = static_cast<size_t>(file.tellg());
+    file.seekp(sizeof(ArtifactHeader));
+    const std::string bytes(size - sizeof(ArtifactHeader), value);
+    file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  }
+  Result<Model> load(bool copy) { return Model::load(path_, LoadOptions{Format::kGuess, copy}); }
+
+  std::string path_;
+};
+
+std::vector<float> scores_of(const Model& model) {
+  const float x[] = {0.25f, 0.75f, -1, 1e30f};
+  std::vector<float> scores(2 * model.n_outputs());
+  EXPECT_TRUE(model.predict_raw(dense_rows(x, 2, 2), scores.data()).ok());
+  std::vector<int32_t> leaves(2 * model.description().n_trees());
+  EXPECT_TRUE(model.predict_leaf(dense_rows(x, 2, 2), leaves.data()).ok());
+  EXPECT_EQ(leaves, (std::vector<int32_t>{1, 1, 1, 1, 1, 1}));
+  return scores;
+}
+
+TEST_F(HostileFile, ACopyStaysWhatItWas) {
+  const auto model = load(true);
+  ASSERT_TRUE(model.ok()) << model.error().message;
+  const std::vector<float> before = scores_of(*model);
+  overwrite(0x7f);
+  EXPECT_EQ(scores_of(*model), before);
+  std::ofstream(path_, std::ios::trunc).close();  // would end the process if it were mapped
+  EXPECT_EQ(scores_of(*model), before);
+  EXPECT_TRUE(model->to_bytes().ok());
+}
+
+// Children, features and sets were copied; only values are those of the file.
+TEST_F(HostileFile, AMappingThatChangesLeadsNowhereElse) {
+  const auto model = load(false);
+  ASSERT_TRUE(model.ok()) << model.error().message;
+  const Forest before = std::get<Forest>(model->description().scorer);
+  const std::vector<Node> nodes(before.nodes.begin(), before.nodes.end());
+  EXPECT_EQ(before.leaf_values[0], 0.25);
+  for (const char value : {'\x7f', '\xff', '\x00'}) {
+    overwrite(value);
+    EXPECT_NE(before.leaf_values[0], 0.25) << "it was not mapped";
+    EXPECT_EQ(std::memcmp(before.nodes.data(), nodes.data(), nodes.size() * sizeof(Node)), 0);
+    (void)scores_of(*model);
+    EXPECT_TRUE(model->to_bytes().ok());
+  }
+}
+
+TEST_F(HostileFile, AMappingThatIsReplacedStaysWhatItWas) {
+  const auto model = load(false);
+  ASSERT_TRUE(model.ok()) << model.error().message;
+  const std::vector<float> before = scores_of(*model);
+  ASSERT_TRUE(write_artifact(whole(classifier(5)), path_).ok());
+  EXPECT_EQ(scores_of(*model), before);
+  EXPECT_EQ(load(false)->n_outputs(), 5u);
+}
+
+TEST_F(HostileFile, ErrorsNameTheFile) {
+  ASSERT_EQ(::truncate(path_.c_str(), 100), 0);
+  for (const bool copy : {true, false}) {
+    const auto model = load(copy);
+    ASSERT_FALSE(model.ok());
+    EXPECT_EQ(model.error().message.find(path_ + ": the artifact is cut short"), 0u);
+  }
+  const auto missing = load_file(path_ + "_none");
+  ASSERT_FALSE(missing.ok());
+  EXPECT_EQ(missing.error().code, Code::kNotFound);
+}
+
+TEST_F(HostileFile, OnlyAnArtifactIsMapped) {
+  std::ofstream(path_, std::ios::trunc) << "{}";
+  const auto model = load(false);
+  ASSERT_FALSE(model.ok());
+  EXPECT_EQ(model.error().code, Code::kInvalidArgument);
+  EXPECT_NE(model.error().message.find("is not a .spinney file"), std::string::npos);
 }
 
 // Another thread may change a caller's arrays between two blocks.
