@@ -243,3 +243,17 @@ def test_doubles_beyond_float32_are_infinity_to_xgboost(boosters, frame):
     rows = huge.to_numpy(dtype=np.float64)
     assert_same(model.predict(huge), model.predict(rows))
     assert_same(model.predict(pyarrow.Table.from_pandas(huge)), model.predict(rows))
+
+
+def test_names_that_a_model_repeats_tell_nothing_apart(frame, target):
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    two = frame[["age", "body mass"]]
+    fitted = linear_model.LinearRegression().fit(two, target)
+    expected = fitted.predict(two)
+    fitted.feature_names_in_ = np.array(["x", "x"], dtype=object)  # not all versions refuse it
+    model = spinney.load(fitted)
+    assert model.feature_names == ["x", "x"]
+    twice = two.set_axis(["x", "x"], axis=1)
+    assert np.allclose(model.predict(twice), expected)
+    with pytest.raises(spinney.InvalidInputError, match="several columns named 'x'"):
+        model.predict(twice.set_axis(["x", "y"], axis=1))
