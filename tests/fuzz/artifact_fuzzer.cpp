@@ -1,20 +1,39 @@
 // Any bytes read as a .spinney artifact: a model that can be planned or a clear error, never a
-// crash. The checksums are written anew after each mutation, so that the fuzzer gets past them.
+// crash. Mutations go to the contents of one section; the file is then laid out anew around them,
+// checksums and all, so that the fuzzer gets past those whatever it inserts or takes away. Files
+// that are no artifacts are mutated as they are and stamped where they can be.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <random>
 #include <span>
 #include <vector>
 
 #include "spinney/load/artifact.h"
 #include "spinney/spinney.h"
 
+extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t max_size);
+
 namespace {
 
 using spinney::load::ArtifactHeader;
 using spinney::load::ArtifactSection;
+
+// The table of a file whose sections lie within it; empty if they do not.
+std::vector<ArtifactSection> table_of(std::span<const char> bytes) {
+  ArtifactHeader header;
+  if (bytes.size() < sizeof header) return {};
+  std::memcpy(&header, bytes.data(), sizeof header);
+  if (header.section_count > (bytes.size() - sizeof header) / sizeof(ArtifactSection)) return {};
+  std::vector<ArtifactSection> table(header.section_count);
+  if (table.empty()) return {};
+  std::memcpy(table.data(), bytes.data() + sizeof header, table.size() * sizeof table[0]);
+  for (const ArtifactSection& section : table)
+    if (section.offset > bytes.size() || section.bytes > bytes.size() - section.offset) return {};
+  return table;
+}
 
 void stamp(std::vector<char>& bytes) {
   ArtifactHeader header;
@@ -39,6 +58,38 @@ void stamp(std::vector<char>& bytes) {
 }
 
 }  // namespace
+
+extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max_size,
+                                          unsigned seed) {
+  const std::span<const char> bytes(reinterpret_cast<const char*>(data), size);
+  std::vector<ArtifactSection> table = table_of(bytes);
+  std::minstd_rand random(seed);
+  if (table.empty() || random() % 16 == 0) return LLVMFuzzerMutate(data, size, max_size);
+  // The description says what everything else is: half of all mutations are its own.
+  const size_t chosen = random() % 2 == 0 ? 0 : random() % table.size();
+  constexpr size_t kGrowth = 64;
+  const size_t front = sizeof(ArtifactHeader) + table.size() * sizeof(ArtifactSection);
+  std::vector<char> out(bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(front));
+  for (size_t i = 0; i < table.size(); ++i) {
+    const auto from = bytes.begin() + static_cast<ptrdiff_t>(table[i].offset);
+    std::vector<char> contents(from, from + static_cast<ptrdiff_t>(table[i].bytes));
+    if (i == chosen) {
+      contents.resize(table[i].bytes + kGrowth);
+      contents.resize(LLVMFuzzerMutate(reinterpret_cast<uint8_t*>(contents.data()), table[i].bytes,
+                                       contents.size()));
+    }
+    constexpr size_t kLine = spinney::load::kArtifactAlignment;
+    out.resize((out.size() + kLine - 1) / kLine * kLine, 0);
+    table[i].offset = out.size();
+    table[i].bytes = contents.size();
+    out.insert(out.end(), contents.begin(), contents.end());
+  }
+  if (out.size() > max_size) return LLVMFuzzerMutate(data, size, max_size);
+  std::memcpy(out.data() + sizeof(ArtifactHeader), table.data(), table.size() * sizeof table[0]);
+  stamp(out);
+  std::memcpy(data, out.data(), out.size());
+  return out.size();
+}
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto* text = reinterpret_cast<const char*>(data);
@@ -65,5 +116,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!model->predict_values(rows, values.data()).ok()) std::abort();
   std::vector<int32_t> classes(model->target_columns());
   (void)model->predict_classes(rows, classes.data());
+  std::vector<double> probabilities(model->probability_columns());
+  (void)model->predict_proba(rows, probabilities.data());
+  std::vector<int32_t> leaves(model->description().n_trees());
+  (void)model->predict_leaf(rows, leaves.data());
   return 0;
 }
