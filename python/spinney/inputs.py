@@ -160,9 +160,10 @@ def _sparse(model, x):
         )
     if x.dtype.kind not in "biuf":
         raise InvalidInputError(f"expected numbers, but x is a sparse matrix of dtype {x.dtype}")
-    sparse_rows.check(x)
+    if x.format != "csr":  # those are looked at as they are read
+        sparse_rows.check(x)
     csr = _as_stored(x) if _reads_coo(model, x) else x.tocsr()
-    if model.source["library"] == "sklearn" and not csr.has_canonical_format:
+    if model.source["library"] == "sklearn" and not sparse_rows.is_canonical(csr):
         csr = _cells_given_twice(model, csr)
     native = csr.dtype in (np.float32, np.float64) and csr.dtype.isnative
     values = np.ascontiguousarray(csr.data, dtype=csr.dtype if native else _type_for(model, csr))

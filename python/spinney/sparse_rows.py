@@ -25,6 +25,15 @@ def check(x) -> None:
         _check_indices(x.col, x.shape[1])
 
 
+def is_canonical(csr) -> bool:
+    """Whether each cell has one entry, in order: scipy knows, or looks where offsets are sound."""
+    known = vars(csr)
+    if known.get("_has_canonical_format") and known.get("_has_sorted_indices", True):
+        return True
+    check(csr)
+    return csr.has_canonical_format
+
+
 def _check_offsets(x, count: int) -> None:
     begin, entries = x.indptr, min(len(x.indices), len(x.data))
     if begin.ndim != 1 or begin.dtype.kind != "i" or len(begin) != count + 1:

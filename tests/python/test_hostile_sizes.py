@@ -108,6 +108,22 @@ def test_sparse_rows_whose_offsets_lie(targets, kind):
         x = csr(np.array([0, 2, 4], kind), np.array([0, 1, column, 0], kind), values, (2, 2))
         with pytest.raises(REFUSED):
             targets.predict(x)
+    for make in ("csc", "coo", "bsr"):  # which scipy converts
+        x = csr(np.array([0, 2, 4], kind), np.array([0, 1, 0, 1], kind), values, (2, 2)).asformat(
+            make
+        )
+        expected = targets.predict(x)
+        for name in ("indptr", "indices") if make != "coo" else ("row", "col"):
+            sound = getattr(x, name)
+            most = np.iinfo(sound.dtype).max
+            for wrong in (most, -1, -most):
+                lies = sound.copy()
+                lies[-1] = wrong
+                setattr(x, name, lies)
+                with pytest.raises(REFUSED):
+                    targets.predict(x)
+            setattr(x, name, sound)
+        assert np.array_equal(targets.predict(x), expected)
     for wide in (2**31 - 1, 2**61 + 2, 2**62):
         x = csr(np.array([0, 2, 4], np.int64), np.zeros(4, np.int64), values, (2, 2))
         x._shape = (2, wide)
