@@ -266,6 +266,7 @@ def test_every_estimator_of_scikit_learn_runs_in_the_sandbox(here):
     assert [name for name, a, b in zip(found, own, got) if a != b] == []
 
 
+@pytest.mark.slow
 def test_threads_of_numerical_libraries_work(here, capfd):
     pytest.importorskip("sklearn")
     from sklearn.datasets import load_iris
