@@ -127,9 +127,12 @@ class Process:
             return None
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
-    def load(self, fd, trusted, allowed, timeout):
-        """Have the process unpickle the file of descriptor fd; what it tells of the object."""
-        deadline = time.monotonic() + timeout
+    def load(self, fd, trusted, allowed, timeout, spent=0.0):
+        """Have the process unpickle the file of descriptor fd; what it tells of the object.
+
+        spent: seconds of the timeout that its start has taken.
+        """
+        deadline = time.monotonic() + timeout - spent
         self._want("out", _ROOM)
         message = {"do": "load", "trusted": trusted, "allowed": allowed}
         message["threads"] = self._limits["num_threads"] if self._limits["threads_given"] else None

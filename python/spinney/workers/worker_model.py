@@ -148,7 +148,10 @@ class WorkerModel(PythonModel):
         try:
             self._walls = process.walls(self._load_timeout_s)
             self._check_walls()
-            facts = process.load(self._held.fd, self._trusted, self._allowed, self._load_timeout_s)
+            spent = time.perf_counter() - started
+            facts = process.load(
+                self._held.fd, self._trusted, self._allowed, self._load_timeout_s, spent
+            )
         except PythonModelError as error:
             self._held.end()
             raise WorkerStartError(
