@@ -17,14 +17,14 @@ namespace spinney::binding {
 struct Input {
   enum class Kind { kRows, kConverted, kSparse };
   Kind kind = Kind::kRows;
+  bool by_matrix = false;  // see PredictOptions::by_matrix
   size_t count = 0;
   size_t width = 0;
   Rows rows;                  // kRows
   PyObject* array = nullptr;  // kConverted: the array, borrowed
   NumberType converted_to = NumberType::kFloat64;
-  SparseRows sparse;       // kSparse
-  bool by_matrix = false;  // see PredictOptions::by_matrix
-  Owned kept;              // what the views above look into, if this call made it
+  SparseRows sparse;  // kSparse
+  Owned kept;         // what the views above look into, if this call made it
 
   NumberType type() const {
     if (kind == Kind::kConverted) return converted_to;

@@ -59,7 +59,7 @@ def _order(model, names: list[str], what: str) -> list[int] | None:
     if len(known) != len(wanted):
         repeated = sorted({name for name in wanted if wanted.count(name) > 1})
         raise InvalidInputError(
-            f"the model was trained on several columns named {_listed(repeated)}, which names do "
+            f"the model was trained on several columns named {listed(repeated)}, which names do "
             "not tell apart; give an array, or a frame with the model's very names in their order"
         )
     extra = [name for name in names if name not in known]

@@ -120,7 +120,11 @@ Error Model::wrong_shape(size_t count, size_t width) const {
 
 Status Model::check(const Rows& rows, const PredictOptions& options) const {
   SPINNEY_TRY(check_shape(rows.count, rows.width));
-  if (!options.strict) return {};
+  return options.strict ? check_values(rows, options) : Status();
+}
+
+// Apart, so that the checks of every call stay short.
+Status Model::check_values(const Rows& rows, const PredictOptions& options) const {
   const auto refused = find_refused(rows, refusals_of(*description_, options.by_matrix));
   if (!refused) return {};
   return invalid_argument("strict: row " + std::to_string(options.first_row + refused->row) +

@@ -47,6 +47,7 @@ ForestParts full_forest() {
   parts.tree_begin = {0, 3, 6};
   parts.tree_target = {0, 1};
   parts.leaf_values = {-1, 1, 0.25};
+  parts.matrix_leaf_values = {-1.5, 1.5, 0.125};
   parts.base = {0.5, -0.5};
   parts.category_sets = {{0, 1, 1, 0}};
   parts.category_words = {5};
@@ -76,6 +77,7 @@ DescriptionParts describe(std::variant<Forest, Linear, Ensemble> scorer) {
                       {1, std::vector<double>{0.5}},
                       {2, std::vector<std::string>{"x", "y"}}};
   model.categories_by_position = true;
+  model.trees = {9, "best_iteration=3"};
   model.warnings = {"written by an old version"};
   model.refuses_infinity = true;
   return model;
@@ -179,9 +181,12 @@ TEST(Artifact, EveryFieldComesBack) {
   EXPECT_EQ(std::get<std::vector<double>>(first.categories[1].values)[0], 0.5);
   EXPECT_EQ(first.feature_names, (std::vector<std::string>{"a", "", "c"}));
   EXPECT_EQ(first.warnings.size(), 1u);
+  EXPECT_EQ(first.trees.in_file, 9u);
+  EXPECT_EQ(first.trees.rule, "best_iteration=3");
   const auto& forest = std::get<Forest>(first.scorer);
   EXPECT_EQ(forest.settings().missing_value, -999);
   EXPECT_EQ(forest.settings().divisor, 2.5);
+  EXPECT_EQ(forest.matrix_leaf_values[2], 0.125);
   EXPECT_EQ(forest.nodes[3].missing, MissingRule::kZeroOrNan);
   EXPECT_EQ(forest.linear_leaves[1].first_term, 1u);
 }
@@ -199,7 +204,7 @@ TEST(Artifact, KnowsEveryField) {
   EXPECT_EQ(sizeof(Output), 120u);
   EXPECT_EQ(sizeof(Labels), 72u);
   EXPECT_EQ(sizeof(ForestSettings), 40u);
-  EXPECT_EQ(sizeof(Forest) - sizeof(ForestSettings), 360u);
+  EXPECT_EQ(sizeof(Forest) - sizeof(ForestSettings), 384u);
   EXPECT_EQ(sizeof(Linear), 96u);
   EXPECT_EQ(sizeof(Ensemble), 48u);
   EXPECT_EQ(sizeof(Member), 72u);
@@ -245,7 +250,7 @@ TEST(Artifact, SaysWhatIsWrongWithTheHeader) {
   EXPECT_NE(refusal(bytes).find("not a Spinney artifact"), std::string::npos);
   bytes = good;
   put<uint32_t>(bytes, offsetof(ArtifactHeader, version), kArtifactVersion + 1);
-  EXPECT_NE(refusal(bytes).find("format version 2 and this build reads version 1"),
+  EXPECT_NE(refusal(bytes).find("format version 3 and this build reads versions up to 2"),
             std::string::npos);
   bytes = good;
   put<uint32_t>(bytes, offsetof(ArtifactHeader, section_count), 0xffffffffu);
@@ -286,7 +291,10 @@ TEST(Artifact, RefusesSectionsThatOverlapOrLieOutside) {
 }
 
 TEST(Artifact, SkipsOptionalSectionsOfUnknownKind) {
-  const std::vector<char> good = bytes_of(forest_model());
+  // One array fewer, so that the table has room for another section before the next line.
+  Description model = forest_model();
+  std::get<Forest>(model.scorer).matrix_leaf_values = {};
+  const std::vector<char> good = bytes_of(model);
   ArtifactHeader header;
   std::memcpy(&header, good.data(), sizeof header);
   const size_t front = sizeof header + header.section_count * sizeof(ArtifactSection);
