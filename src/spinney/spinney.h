@@ -73,7 +73,7 @@ class Model {
   Status predict_leaf(const Rows& rows, int32_t* leaves, const PredictOptions& options = {}) const;
 
   // The same of sparse rows, whose absent entries mean what they mean to the training library.
-  // They are scored in dense blocks of a few megabytes.
+  // They are scored in dense blocks of a few megabytes; linear models read them as they are stored.
   Status predict_raw(const SparseRows& rows, void* scores,
                      const PredictOptions& options = {}) const;
   Status predict_values(const SparseRows& rows, void* values,

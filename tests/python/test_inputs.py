@@ -173,7 +173,7 @@ def test_sparse_rows_mean_what_they_mean_to_the_library(
 
 
 def test_sparse_cells_given_twice(lightgbm_booster, xgboost_booster, x):
-    """scikit-learn adds them up; to XGBoost and LightGBM the last one counts."""
+    """scikit-learn adds doubles up; to XGBoost and LightGBM the last one counts."""
     sparse = pytest.importorskip("scipy.sparse")
     ensemble = pytest.importorskip("sklearn.ensemble")
     rng = np.random.default_rng(6)

@@ -11,7 +11,7 @@ namespace {
 
 struct S {
   using V = double __attribute__((vector_size(16)));
-  using I = int64_t __attribute__((vector_size(16)));
+  using I = uint64_t __attribute__((vector_size(16)));
   static constexpr size_t kLanes = 2;
   static V zero() { return V{0, 0}; }
   static V set(double x) { return V{x, x}; }
@@ -38,7 +38,7 @@ struct S {
   static unsigned less(V a, V b) { return unsigned{a[0] < b[0]} | unsigned{a[1] < b[1]} << 1; }
   static unsigned equal(V a, V b) { return unsigned{a[0] == b[0]} | unsigned{a[1] == b[1]} << 1; }
   static V power_above(V a) {
-    constexpr int64_t kThree = int64_t{3} << 52;
+    constexpr uint64_t kThree = uint64_t{3} << 52;
     return std::bit_cast<V>((std::bit_cast<I>(a) & I{0x7ff0000000000000, 0x7ff0000000000000}) +
                             I{kThree, kThree});
   }
