@@ -12,6 +12,10 @@ namespace spinney::kernel {
 namespace {
 
 constexpr size_t kLine = 8;  // doubles
+// Shorter rows lie end to end: many outputs of few columns must not take many times their size.
+constexpr size_t kWorthPadding = 32;
+
+size_t padded(size_t n) { return n < kWorthPadding ? n : (n + kLine - 1) / kLine * kLine; }
 
 constexpr const Dots* kAll[] = {&avx512::kDots, &avx2::kDots, &scalar::kDots};
 
@@ -20,9 +24,9 @@ constexpr const Dots* kAll[] = {&avx512::kDots, &avx2::kDots, &scalar::kDots};
 DotWeights::DotWeights(std::span<const double> weights, size_t n_features, size_t n_outputs)
     : n_features_(n_features),
       n_outputs_(n_outputs),
-      padded_((n_features + kLine - 1) / kLine * kLine),
-      weights_(padded_ * n_outputs),
-      sizes_(padded_ * n_outputs) {
+      padded_(padded(n_features)),
+      weights_(padded_ * n_outputs + kLine),
+      sizes_(padded_ * n_outputs + kLine) {
   for (size_t k = 0; k < n_outputs; ++k)
     for (size_t j = 0; j < n_features; ++j) {
       weights_[k * padded_ + j] = weights[k * n_features + j];
@@ -31,7 +35,7 @@ DotWeights::DotWeights(std::span<const double> weights, size_t n_features, size_
   shares_bound_ = share_bound();
   // The proof is in the decision record: four partial sums or more of so many terms each, and the
   // additions that fold them; twice that, for what rounding does to the bound itself.
-  const auto n = static_cast<double>(padded_);
+  const auto n = static_cast<double>(n_features + kLine);
   const double roundings = n / 4 + 8;
   slack_ = roundings * n * 0x1p-105;
   float_slack_ = roundings * 0x1p-52;
@@ -40,10 +44,9 @@ DotWeights::DotWeights(std::span<const double> weights, size_t n_features, size_
 // A bound that is too large by the ratio of the sizes costs as many of the 53 bits to spare.
 bool DotWeights::share_bound() {
   constexpr double kLike = 0x1p-16;
-  std::vector<double> largest(padded_);
+  std::vector<double> largest(padded_ + kLine);
   for (size_t k = 0; k < n_outputs_; ++k)
-    for (size_t j = 0; j < padded_; ++j)
-      largest[j] = std::max(largest[j], sizes_[k * padded_ + j]);
+    for (size_t j = 0; j < padded_; ++j) largest[j] = std::max(largest[j], sizes_[k * padded_ + j]);
   const double all = std::accumulate(largest.begin(), largest.end(), 0.0);
   for (size_t k = 0; k < n_outputs_; ++k) {
     const auto own = sizes_.begin() + static_cast<ptrdiff_t>(k * padded_);

@@ -10,7 +10,8 @@
 
 namespace spinney::kernel {
 
-// Weights as the kernels read them: each output's on 64-byte lines of their own, zeros behind.
+// Weights as the kernels read them: whole vectors, whose lanes beyond the last column meet zeros of
+// the row and whatever lies there. Infinities there make NaN, of which the exact sum tells.
 class DotWeights {
  public:
   // n_outputs rows of n_features.

@@ -26,7 +26,7 @@ struct S {
   static constexpr size_t kLanes = 4;
   static V zero() { return _mm256_setzero_pd(); }
   static V set(double x) { return _mm256_set1_pd(x); }
-  static V load(const double* p) { return _mm256_load_pd(p); }
+  static V load(const double* p) { return _mm256_loadu_pd(p); }
   static V widen(const double* p) { return _mm256_loadu_pd(p); }
   static V widen(const float* p) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }
   static V widen_part(const double* p, size_t n) {

@@ -17,7 +17,7 @@ struct S {
   static __mmask8 first(size_t n) { return static_cast<__mmask8>((1u << n) - 1); }
   static V zero() { return _mm512_setzero_pd(); }
   static V set(double x) { return _mm512_set1_pd(x); }
-  static V load(const double* p) { return _mm512_load_pd(p); }
+  static V load(const double* p) { return _mm512_loadu_pd(p); }
   static V widen(const double* p) { return _mm512_loadu_pd(p); }
   static V widen(const float* p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
   static V widen_part(const double* p, size_t n) { return _mm512_maskz_loadu_pd(first(n), p); }
