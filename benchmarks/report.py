@@ -44,7 +44,7 @@ Other pages: the engine [under load](benchmarks/overload.md) beside fixed waits
 ([curves](benchmarks/arrivals.svg)), [ten minutes of load and reloads](benchmarks/soak.md), [what
 monitoring costs](benchmarks/monitoring.md), [batching a Python function](benchmarks/batching.md),
 [preprocessing](benchmarks/preprocessing.md), [quantization](benchmarks/quantization.md), [worker
-processes](benchmarks/workers.md).
+processes](benchmarks/workers.md), [linear models](decisions/exact-sums.md).
 
 `spinney bench MODEL` does the same for a model of yours.
 """
