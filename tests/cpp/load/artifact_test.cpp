@@ -289,9 +289,9 @@ TEST(Artifact, RefusesSectionsThatOverlapOrLieOutside) {
 }
 
 TEST(Artifact, SkipsOptionalSectionsOfUnknownKind) {
-  Description model = forest_model();
-  std::get<Forest>(model.scorer).matrix_leaf_values = {};  // leaves room for a section
-  const std::vector<char> good = bytes_of(model);
+  DescriptionParts parts = forest_model().parts();
+  std::get<Forest>(parts.scorer).matrix_leaf_values = {};  // leaves room for a section
+  const std::vector<char> good = bytes_of(make_description(std::move(parts)).value());
   ArtifactHeader header;
   std::memcpy(&header, good.data(), sizeof header);
   const size_t front = sizeof header + header.section_count * sizeof(ArtifactSection);

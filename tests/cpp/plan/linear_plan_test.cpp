@@ -34,13 +34,16 @@ Case random_case(size_t features, size_t outputs, size_t rows, uint32_t seed) {
   return made;
 }
 
+std::shared_ptr<const Description> described(DescriptionParts parts) {
+  return std::make_shared<const Description>(make_description(std::move(parts)).value());
+}
+
 Model model_of(Linear linear) {
   auto made = make_linear(std::move(linear));
   EXPECT_TRUE(made.ok());
   DescriptionParts description;
   description.scorer = std::move(made).value();
-  auto model = Model::make(
-      std::make_shared<const Description>(make_description(std::move(description)).value()));
+  auto model = Model::make(described(std::move(description)));
   EXPECT_TRUE(model.ok());
   return std::move(model).value();
 }
@@ -121,18 +124,18 @@ TEST(LinearPlan, MembersOfEnsemblesSeeTheirEntriesInOrder) {
   linear.n_features = 3;
   linear.weights = std::vector<double>{1, 1, 1};
   linear.bias = std::vector<double>{0};
-  Description member;
+  DescriptionParts member;
   member.output.value_type = NumberType::kFloat64;
   member.scorer = make_linear(linear).value();
   Ensemble ensemble;
   ensemble.combination = Combination::kMeanValue;
   ensemble.n_features = 2;
   // The columns the other way round, and one of them again.
-  ensemble.members.push_back({std::make_shared<const Description>(member), {1, 0, 1}, {}, 1});
-  Description whole;
+  ensemble.members.push_back({described(std::move(member)), {1, 0, 1}, {}, 1});
+  DescriptionParts whole;
   whole.output.value_type = NumberType::kFloat64;
   whole.scorer = make_ensemble(std::move(ensemble)).value();
-  const auto model = Model::make(std::make_shared<const Description>(std::move(whole)));
+  const auto model = Model::make(described(std::move(whole)));
   ASSERT_TRUE(model.ok());
   EXPECT_EQ(score_of(*model, StoredRow().rows()), 4);  // 3 + 3 + 1e20 - 1e20 + 2 + 2
 }
@@ -145,10 +148,10 @@ TEST(LinearPlan, DoublesMakeFloat32ArithmeticWide) {
   linear.bias = std::vector<double>{0};
   const double x[] = {1, 1e-9};
   const float narrow[] = {1, 1e-9f};
-  Description description;
+  DescriptionParts description;
   description.output.value_type = NumberType::kFloat32;
   description.scorer = make_linear(linear).value();
-  const auto model = Model::make(std::make_shared<const Description>(description));
+  const auto model = Model::make(described(std::move(description)));
   ASSERT_TRUE(model.ok());
   const Model& wide = model->for_rows(NumberType::kFloat64);
   EXPECT_EQ(&model->for_rows(NumberType::kFloat32), &*model);
