@@ -113,7 +113,7 @@ def test_only_an_artifact_can_be_mapped(large):
     [
         ("artifact/label_dtype.spinney", 'labels of dtype "O,O" are not read'),
         ("artifact/zero_trees_median.spinney", "a weighted median of no trees"),
-        ("pickle/text_object_dtype.pkl", 'classes_: labels of dtype "<U5,O" are not read'),
+        ("pickle/text_object_dtype.pkl", 'a dtype is "<U5,O"'),
     ],
 )
 def test_hostile_files_are_refused_by_name(name, error):
@@ -158,3 +158,18 @@ def test_object_labels_are_counted():
         assert sys.getrefcount(model.classes_[0]) == before[0] + (answer == "left one").sum()
         del answer
     assert [sys.getrefcount(label) for label in model.classes_] == before
+
+
+@pytest.mark.parametrize(
+    "name", ["ensemble", "forest", "linear", "quantized_forest", "quantized_linear"]
+)
+def test_files_of_version_1_open_and_answer_as_before(name, tmp_path):
+    old = CORPUS / "artifact" / f"{name}.spinney"
+    assert int.from_bytes(old.read_bytes()[8:12], "little") == 1
+    model = spinney.load(old)
+    rows = np.random.default_rng(0).normal(size=(50, model.n_features))
+    model.save(tmp_path / "now.spinney")
+    assert int.from_bytes((tmp_path / "now.spinney").read_bytes()[8:12], "little") == 2
+    again = spinney.load(tmp_path / "now.spinney")
+    assert model.predict_raw(rows).tobytes() == again.predict_raw(rows).tobytes()
+    assert np.isfinite(model.predict_raw(rows)).all()
