@@ -16,6 +16,20 @@ from spinney.rows import LISTS, has_labels, in_order, labelled
 from spinney.tables import adopt
 
 
+class Columns:
+    """What is asked here, and by spinney.frames, of a model: the answers of one that takes float64
+    and was trained on plain numbers. Models that are not the compiled core's derive from it.
+    """
+
+    categories: dict = {}  # noqa: RUF012
+    _cast_type = "float64"
+    _small_cast_type = "float64"
+    _number_coded = frozenset()
+    _sums_stored_entries = False
+    _reads_cells = True
+    _categories_by_position = False
+
+
 def prepare(model, x):
     """Rows of `model` as an exact numpy.ndarray, or (values, columns, row_begin, width, by_matrix)
     of a CSR matrix, or (array,) where by_matrix is true.

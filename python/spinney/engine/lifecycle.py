@@ -1,4 +1,6 @@
-"""What becomes of engines when the interpreter ends, when the process forks, in subinterpreters."""
+"""What becomes of engines: shut down, when the interpreter ends, when the process forks, and in
+subinterpreters.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +8,67 @@ import atexit
 import logging
 import os
 import weakref
+from threading import RLock
 
 from spinney._core import _refuse_newcomers, in_main_interpreter
-from spinney.exceptions import UnsupportedOptionError
+from spinney.configs import EngineState
+from spinney.exceptions import EngineShutDownError, UnsupportedOptionError
 
 _log = logging.getLogger("spinney.engine")
 _engines = weakref.WeakSet()
 _EXIT_SECONDS = 1.0
+_FOREVER = 1e10
+_SHUT_DOWN = "the engine is shut down"
+
+
+class Lifetime:
+    """How an InferenceEngine ends, and goes on in a forked child."""
+
+    def shutdown(self, timeout=5.0):
+        """Answer what is queued within timeout seconds, fail the rest, let go of the models.
+
+        timeout: None waits for as long as it takes. Later predictions fail. Safe from any thread,
+        and more than once.
+        """
+        seconds = _FOREVER if timeout is None else max(0.0, float(timeout))
+        with self._stop_lock:
+            with self.state_lock:
+                if self.state is EngineState.STOPPED:
+                    return
+                self.state = EngineState.STOPPING
+                self._why_not = _SHUT_DOWN
+                why = "the engine was stopped while the model was being loaded"
+                self._call_off_loads(EngineShutDownError(why))
+                models = list(self._named.values())
+                self._named = {}
+                self._forget_model()
+            self._parts.stop(seconds)
+            for versions in models:
+                for served in versions.values():
+                    served.close()
+            with self.state_lock:
+                self.state = EngineState.STOPPED
+
+    def _after_fork(self):
+        """In a forked child: locks of its own; the same models; threads once it is used."""
+        self.state_lock, self.inference_lock, self._stop_lock = RLock(), RLock(), RLock()
+        self._loading = []  # of the parent's other threads
+        self._parts = self._parts.in_forked_child(self)
+        if self.state is EngineState.LOADING:
+            self.state = EngineState.READY
+        elif self.state is EngineState.STOPPING:
+            self.state = EngineState.STOPPED
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.shutdown()
+
+    def __del__(self):
+        parts = self.__dict__.get("_parts")
+        if parts is not None and self.state is not EngineState.STOPPED:
+            parts.stop(0.0)
 
 
 def register(engine):

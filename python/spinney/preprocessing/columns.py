@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spinney.inputs import prepare
+from spinney.inputs import Columns, prepare
 from spinney.preprocessing.errors import InputValidationError, raised_as
 from spinney.rows import in_order, labelled
 from spinney.tables import adopt
@@ -12,17 +12,8 @@ from spinney.tables import adopt
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
-class _Columns:
-    """What spinney.inputs and spinney.frames ask of a model."""
-
-    _cast_type = "float64"
-    _small_cast_type = "float64"
-    _sums_stored_entries = False
-    _reads_cells = True
-    _categories_by_position = False
-
+class _Columns(Columns):
     def __init__(self, names, width):
-        self.categories = {}
         self.source = {"library": "sklearn"}
         self.feature_names = names or []
         self.n_features = len(self.feature_names) or width or None

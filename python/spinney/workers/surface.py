@@ -7,14 +7,14 @@ import time
 import numpy as np
 
 from spinney.exceptions import InvalidInputError, PythonModelError, UnsupportedModelError
-from spinney.inputs import prepare
+from spinney.inputs import Columns, prepare
 from spinney.workers.codec import Frame, Sparse, is_plain
 
 _LABEL_BYTES_MAX = 1 << 28
 _METHODS = ("predict", "predict_proba", "decision_function", "score_samples")
 
 
-class PythonModel:
+class PythonModel(Columns):
     """A model without a native path. It answers as spinney.Model does, at Python's speed.
 
     Attributes as of spinney.Model: n_features (None if the object does not say), n_outputs, n_trees
@@ -23,12 +23,6 @@ class PythonModel:
 
     n_trees = 0
     objective = ""
-    categories: dict = {}  # noqa: RUF012
-    _cast_type = "float64"
-    _small_cast_type = "float64"
-    _sums_stored_entries = False
-    _reads_cells = True
-    _categories_by_position = False
 
     def _adopt(self, facts):
         self.n_features = facts["n_features"]

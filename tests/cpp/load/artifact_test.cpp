@@ -337,14 +337,11 @@ TEST(Artifact, EveryByteOfTheDescriptionMayLie) {
 
 class ArtifactFile : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = std::filesystem::temp_directory_path() /
-              ("spinney_artifact_test_" + std::to_string(::getpid()));
-    std::filesystem::create_directory(folder_);
-    path_ = folder_ / "m.spinney";
-  }
+  void SetUp() override { std::filesystem::create_directory(folder_); }
   void TearDown() override { std::filesystem::remove_all(folder_); }
-  std::filesystem::path folder_, path_;
+  std::filesystem::path folder_ =
+      testing::TempDir() + "spinney_artifact_" + std::to_string(getpid());
+  std::filesystem::path path_ = folder_ / "m.spinney";
 };
 
 TEST_F(ArtifactFile, SavedModelsAnswerTheSame) {
