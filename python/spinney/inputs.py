@@ -233,7 +233,7 @@ def _cells_given_twice(model, csr):
         added = csr.copy()  # histogram boosting takes no sparse rows, but here
         added.sum_duplicates()
         return added
-    added = csr.astype(np.float32)
+    added = csr.copy().astype(np.float32)  # scipy before 1.11 adds up in the matrix that it is given
     added.sum_duplicates()
     if not model._sums_stored_entries:
         return added

@@ -183,7 +183,12 @@ def test_xgboost_s_categories(cities, target):
     expected = booster.predict(data)
     model = spinney.Model.from_bytes(bytes(booster.save_raw("ubj")))
     assert_same(model.predict(cities), expected)
-    assert_same(model.predict(pyarrow.Table.from_pandas(cities)), expected)
+    table = pyarrow.Table.from_pandas(cities)
+    if tuple(map(int, xgboost.__version__.split(".")[:2])) < (3, 1):
+        with pytest.raises(spinney.InvalidInputError, match="store no categories to match"):
+            model.predict(table)
+    else:
+        assert_same(model.predict(table), expected)
     codes = cities.assign(city=cities["city"].cat.codes, size=cities["size"].cat.codes)
     assert_same(model.predict(codes.to_numpy(dtype=np.float32)), expected)
 
