@@ -12,6 +12,7 @@ import numpy as np
 
 from spinney import sparse_rows
 from spinney.exceptions import InvalidInputError
+from spinney.masks import is_masked_array
 from spinney.rows import LISTS, has_labels, in_order, labelled
 from spinney.tables import adopt
 
@@ -40,7 +41,7 @@ def prepare(model, x):
     """
     if type(x) in (list, tuple) and not has_labels(x):
         return _array_like(model, np.asarray, x)
-    if isinstance(x, np.ma.MaskedArray):
+    if is_masked_array(x):
         return _masked(x)
     if isinstance(x, np.ndarray) and x.dtype.kind != "V":
         return np.asarray(x)
@@ -70,7 +71,7 @@ def one_row(model, x):
         if table is not None:
             return in_order(model, table) if table.single else None
         try:
-            array = _masked(x) if isinstance(x, np.ma.MaskedArray) else np.asarray(x)
+            array = _masked(x) if is_masked_array(x) else np.asarray(x)
         except Exception:  # rows of several lengths
             return None
     width = model.n_features
@@ -233,7 +234,7 @@ def _cells_given_twice(model, csr):
         added = csr.copy()  # histogram boosting takes no sparse rows, but here
         added.sum_duplicates()
         return added
-    added = csr.copy().astype(np.float32)  # scipy before 1.11 adds up in the matrix that it is given
+    added = csr.copy().astype(np.float32)  # scipy before 1.11 adds up in the one given
     added.sum_duplicates()
     if not model._sums_stored_entries:
         return added

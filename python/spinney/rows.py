@@ -15,6 +15,7 @@ import numpy as np
 
 from spinney.exceptions import InvalidInputError
 from spinney.frames import listed, to_rows
+from spinney.masks import is_masked_array, masked_array_type
 from spinney.tables import Labels, Table, adopt
 
 _FOREIGN = ("DataFrame", "Series", "DataArray")
@@ -80,7 +81,7 @@ def labelled(x) -> LabelledRows | Records | None:
     if isinstance(x, LISTS) and not hasattr(kind, "_fields"):
         return _several(x)
     if isinstance(x, np.ndarray):
-        fields = x.dtype.names and x.ndim == 1 and not isinstance(x, np.ma.MaskedArray)
+        fields = x.dtype.names and x.ndim == 1 and not is_masked_array(x)
         return Records(np.asarray(x)) if fields else None
     if kind in _PLAIN:
         return None
@@ -94,7 +95,8 @@ def has_labels(x: Sequence[Any]) -> bool:
     if _PLAIN.issuperset(map(type, x)):
         return False
     kinds = set(map(type, x)) - _PLAIN
-    return any(issubclass(kind, np.ma.MaskedArray) or _reader(kind) for kind in kinds)
+    masked = masked_array_type() or ()
+    return any(issubclass(kind, masked) or _reader(kind) for kind in kinds)
 
 
 def in_order(model, table) -> np.ndarray:

@@ -49,6 +49,7 @@ def test_the_examples_of_a_page(name, examples_min, tmp_path, monkeypatch):
         "inputs",
         "loading",
         "lru_ttl_cache",
+        "masks",
         "memory_pool",
         "metrics.monitor",
         "metrics.performance",

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 PREAMBLE = """
-import os, signal, threading, time, warnings
+import faulthandler, os, signal, sys, threading, time, traceback, warnings
 warnings.simplefilter("ignore")
 import numpy as np
 import spinney
@@ -25,16 +25,24 @@ def threads():
     return len(os.listdir("/proc/self/task"))
 
 def in_a_child(function):
+    # One that hangs or fails says where, and ends the whole program, whatever else runs in it.
     child = os.fork()
     if child == 0:
+        faulthandler.dump_traceback_later(40)
         signal.alarm(60)  # a lock that a thread of the parent held is found so
         code = 1
         try:
             function()
             code = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
+            sys.stderr.flush()
             os._exit(code)
-    assert os.waitpid(child, 0)[1] == 0, function.__name__
+    status = os.waitpid(child, 0)[1]
+    if status != 0:
+        print(function.__name__, "ended with", status, file=sys.stderr, flush=True)
+        os._exit(1)
 
 def total(rows):
     return rows.sum(axis=1)
@@ -153,7 +161,7 @@ def test_what_threads_of_the_parent_give_up_does_not_hang_a_child():
                 for future in futures[::3]: future.cancel()
                 for future in futures: future.exception() if not future.cancelled() else None
                 engine.get_performance_metrics()
-        working = [threading.Thread(target=work) for _ in range(2)]
+        working = [threading.Thread(target=work, daemon=True) for _ in range(2)]
         for thread in working: thread.start()
 
         def child():
@@ -166,7 +174,79 @@ def test_what_threads_of_the_parent_give_up_does_not_hang_a_child():
             time.sleep(0.002)
             in_a_child(child)
         stop = True
-        for thread in working: thread.join()
+        for thread in working: thread.join(60)
+        print("end")
+    """)
+    assert out == "end\n"
+
+
+MODEL = os.path.join(os.path.dirname(__file__), "../data/lightgbm/4.6.0_dart.txt")
+USES = f"""
+import asyncio
+from concurrent.futures import Future
+from spinney.batching import PredictionRequest
+def use():
+    engine = InferenceEngine({{"enable_request_deduplication": True}})
+    for model in (total, {MODEL!r}):
+        assert engine.load_model(model), engine.last_error
+        width = engine.model.n_features or 3
+        row = np.ones((1, width))
+        for x in (row, row.astype(int), row.tolist(), row[0], "text", [[None] * width]):
+            engine.predict(x)
+            future = engine.enqueue_prediction(x)
+            future.add_done_callback(lambda done: done.metadata)
+            future.exception(60), future.metadata, future.cancel()
+        assert engine.predict(row)[0] and engine.predict_batch([row, row.tolist()])[1][0]
+        async def one(): return await engine.predict_async(row)
+        assert len(asyncio.run(one())) == 1
+        assert engine.get_performance_metrics() and engine.validate_model()["valid"]
+        assert engine.get_prometheus_metrics() and engine.unload_model()
+    batcher = DynamicBatcher(total)
+    batcher.start()
+    request = PredictionRequest(1, rows, future=Future())
+    assert batcher.enqueue(request) and request.future.result(60).tolist() == [3.0, 3.0]
+    batcher.stop(), engine.shutdown()
+"""
+
+
+def test_what_an_engine_does_imports_nothing():
+    """A module that another thread imports during the fork is locked in the child for ever."""
+    out = run(
+        USES
+        + """
+before = set(sys.modules)
+use()
+print(sorted(name for name in set(sys.modules) - before if name.split(".")[0] != "asyncio"))
+"""
+    )
+    assert out == "[]\n"
+
+
+def test_a_child_forked_while_a_thread_imports_numpys_masked_arrays():
+    out = run("""
+        if "numpy.ma" in sys.modules:  # numpy 1 imports it itself
+            print("end")
+            sys.exit()
+        from importlib.machinery import SourceFileLoader
+        begun, go_on = threading.Event(), threading.Event()
+        run = SourceFileLoader.exec_module
+        def slowly(loader, module):  # under the module's lock
+            if module.__name__ == "numpy.ma":
+                begun.set()
+                go_on.wait(60)
+            return run(loader, module)
+        SourceFileLoader.exec_module = slowly
+        def load(): import numpy.ma
+        threading.Thread(target=load, daemon=True).start()
+        assert begun.wait(60)
+
+        def child():
+            assert engine.enqueue_prediction(rows).result(30).tolist() == [3.0, 3.0]
+            assert engine.predict([[1, 2, 3]])[1].tolist() == [6]
+            engine.shutdown()
+
+        in_a_child(child)
+        go_on.set()
         print("end")
     """)
     assert out == "end\n"

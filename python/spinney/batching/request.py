@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from spinney.exceptions import InvalidInputError, QueueFullError
+from spinney.masks import is_masked_array
 from spinney.rows import labelled
 from spinney.tables import adopt
 
@@ -132,7 +133,7 @@ def _settle_silently(future, how, value):
 
 
 def refuse_masks(array):
-    if isinstance(array, np.ma.MaskedArray):
+    if is_masked_array(array):
         raise InvalidInputError("masked arrays lose their masks when they are stacked; fill them")
 
 

@@ -8,6 +8,7 @@ from threading import local
 import numpy as np
 
 from spinney.exceptions import InvalidInputError
+from spinney.masks import is_masked_array
 
 FLOAT32 = np.dtype(np.float32)
 
@@ -27,7 +28,7 @@ class Floats:
         nobody else may keep. Memory that data lends (a Series, an array.array) is never ours.
         Masked values become NaN.
         """
-        if isinstance(data, np.ma.MaskedArray):
+        if is_masked_array(data):
             return _unmasked(data), True
         x = data if isinstance(data, np.ndarray) else _as_array(data)
         if x.dtype.kind not in "fiub":

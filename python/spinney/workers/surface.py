@@ -8,6 +8,7 @@ import numpy as np
 
 from spinney.exceptions import InvalidInputError, PythonModelError, UnsupportedModelError
 from spinney.inputs import Columns, prepare
+from spinney.masks import is_masked_array
 from spinney.workers.codec import Frame, Sparse, is_plain
 
 _LABEL_BYTES_MAX = 1 << 28
@@ -147,7 +148,7 @@ class _Inputs:
 
     @staticmethod
     def read(model, x):
-        if isinstance(x, np.ma.MaskedArray):
+        if is_masked_array(x):
             raise InvalidInputError("masked arrays have no meaning to a Python model; fill them")
         return prepare(model, x)
 
