@@ -28,7 +28,7 @@ def in_a_child(function):
     # One that hangs or fails says where, and ends the whole program, whatever else runs in it.
     child = os.fork()
     if child == 0:
-        faulthandler.dump_traceback_later(40)
+        faulthandler.register(signal.SIGALRM, chain=True)  # which ends it, too
         signal.alarm(60)  # a lock that a thread of the parent held is found so
         code = 1
         try:
