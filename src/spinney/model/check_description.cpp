@@ -40,8 +40,9 @@ Status check_codes_of(const DescriptionParts& parts) {
   const auto* forest = std::get_if<Forest>(&parts.scorer);
   if (std::holds_alternative<Ensemble>(parts.scorer))
     return corrupt("an ensemble of whole models has no codes of its own");
-  if (forest && (forest->settings().reduction != Reduction::kSum ||
-                 !forest->linear_leaves.empty() || quantization.type == CodeType::kFloat16))
+  if (forest &&
+      (forest->settings().reduction != Reduction::kSum || !forest->linear_leaves.empty() ||
+       !forest->matrix_leaf_values.empty() || quantization.type == CodeType::kFloat16))
     return corrupt("the quantized forest has leaves that are no sums of integer codes");
   if (!forest && quantization.type == CodeType::kInt16)
     return corrupt("the quantized linear model has weights of int16; int8 and float16 are known");

@@ -13,6 +13,10 @@ bool votes(Combination combination) {
   return combination == Combination::kMajorityVote || combination == Combination::kSamme;
 }
 
+bool combines_values(Combination combination) {
+  return combination == Combination::kMeanValue || combination == Combination::kWeightedMedian;
+}
+
 // Classes that a vote chooses among.
 size_t n_classes(const Ensemble& ensemble) {
   if (ensemble.combination == Combination::kSamme && ensemble.n_outputs == 1) return 2;
@@ -21,9 +25,7 @@ size_t n_classes(const Ensemble& ensemble) {
 
 // The member's own classes or, for values, columns.
 Result<size_t> n_answers(const Ensemble& ensemble, const Description& model) {
-  if (ensemble.combination == Combination::kMeanValue ||
-      ensemble.combination == Combination::kWeightedMedian)
-    return value_columns(model.output, model.n_outputs());
+  if (combines_values(ensemble.combination)) return value_columns(model.output, model.n_outputs());
   if (ensemble.combination == Combination::kMeanProbability && !model.output.has_probabilities)
     return corrupt("it has no probabilities to take the mean of");
   if (votes(ensemble.combination) && model.output.decision == Decision::kValues)
@@ -47,6 +49,10 @@ Status check_member(const Ensemble& ensemble, const Member& member) {
       return corrupt("it reads column " + of(feature, ensemble.n_features));
   SPINNEY_ASSIGN(const size_t answers, n_answers(ensemble, *member.model));
   const size_t wanted = n_classes(ensemble);
+  // A member's values are written side by side, as many as the ensemble has: none can be placed.
+  if (combines_values(ensemble.combination) && !member.classes.empty())
+    return corrupt("it places " + std::to_string(member.classes.size()) +
+                   " classes, and the ensemble combines values");
   if (member.classes.empty() && answers != wanted)
     return corrupt("it has " + std::to_string(answers) +
                    " classes or values where the ensemble has " + std::to_string(wanted));

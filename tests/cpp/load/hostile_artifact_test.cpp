@@ -76,6 +76,40 @@ TEST(HostileArtifact, TheModelThatTheseChangeIsAccepted) {
   EXPECT_EQ(verdict(classifier(3)), "accepted");
 }
 
+// Classes that a member is said to have would stand for its values, which are written one by one.
+TEST(HostileArtifact, MembersThatGiveValuesPlaceNoClasses) {
+  for (const Combination combination : {Combination::kMeanValue, Combination::kWeightedMedian}) {
+    DescriptionParts inner;
+    inner.scorer = make_forest(stumps(3, false)).value();
+    Ensemble ensemble;
+    ensemble.combination = combination;
+    ensemble.n_features = 2;
+    ensemble.members = {{std::make_shared<Description>(whole(inner)), {}, {0, 0, 0}, 1}};
+    auto made = make_ensemble(ensemble);
+    ASSERT_FALSE(made.ok());
+    EXPECT_NE(made.error().message.find("classes, and the ensemble combines values"),
+              std::string::npos)
+        << made.error().message;
+    ensemble.n_outputs = 4'000'000'000u;  // of which no byte of the file speaks
+    EXPECT_FALSE(make_ensemble(ensemble).ok());
+  }
+}
+
+// They would be added up as if they were codes.
+TEST(HostileArtifact, CodedLeavesHaveNoOthersForAMatrix) {
+  DescriptionParts model = classifier(3);
+  ForestParts coded = stumps(3, false);
+  coded.leaf_values.assign(coded.leaf_values.size(), 1);
+  coded.matrix_leaf_values.assign(coded.leaf_values.size(), 0.3);
+  model.scorer = make_forest(coded).value();
+  model.quantization =
+      Quantization{CodeType::kInt8, NumberType::kFloat32, {1, 1, 1}, {0, 0, 0}, {}};
+  EXPECT_NE(verdict(model).find("no sums of integer codes"), std::string::npos) << verdict(model);
+  coded.matrix_leaf_values = {};
+  model.scorer = make_forest(coded).value();
+  EXPECT_EQ(verdict(model), "accepted");
+}
+
 TEST(HostileArtifact, ProbabilitiesAreAsManyAsTheLabelsThatCutThemUp) {
   DescriptionParts model = classifier(3);
   model.output.decision = Decision::kValues;
