@@ -3,6 +3,7 @@
 tools/make_xgboost_wrapper_golden.py wrote them.
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,22 @@ def test_wrapper_file(path):
     assert_bits(saved.predict(rows), expected[path.name])
     assert saved.info()["trees_rule"] == model.info()["trees_rule"]
     assert saved.info()["n_trees_in_file"] == model.info()["n_trees_in_file"]
+
+
+@pytest.mark.parametrize("best", [2**31 - 1, 2**63 - 1])
+def test_a_best_iteration_that_no_next_one_follows(best):
+    """One more than it wraps, and "all" would be chosen in silence."""
+    seen = 0
+    for path in FILES:
+        document = json.loads(path.read_text()) if path.suffix == ".json" else {}
+        attributes = document.get("learner", {}).get("attributes", {})
+        if "best_iteration" not in attributes or document["version"] < [1, 4]:
+            continue
+        attributes["best_iteration"] = str(best)
+        with pytest.raises(spinney.CorruptModelError, match=f"best_iteration.* is {best}"):
+            spinney.Model.from_bytes(json.dumps(document).encode())
+        seen += 1
+    assert seen
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.name}")

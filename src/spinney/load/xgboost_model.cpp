@@ -159,6 +159,7 @@ Result<Iterations> wrapper_iterations(const Learner& learner, const Field& attri
   } else {
     SPINNEY_ASSIGN(const int64_t best, optional_integer(attributes, "best_iteration", -1));
     if (best < 0) return found;
+    if (best >= INT32_MAX) return corrupt("\"best_iteration\" is " + std::to_string(best));
     found.end = best + 1;
     found.rule = "best_iteration=" + std::to_string(best);
     // Until 1.5 nothing else in the file says how many trees an iteration has.
