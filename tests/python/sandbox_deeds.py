@@ -6,6 +6,7 @@ it has let the call through; both can be told from a refusal.
 
 from __future__ import annotations
 
+import array
 import ctypes
 import errno
 import fcntl
@@ -255,6 +256,13 @@ class Deeds:
         for end in socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM):
             end.close()
 
+    def do_send_a_descriptor(self):
+        """Those under way are counted by user: enough of them, and its others can send none."""
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0]))]
+            ours.sendmsg([b"x"], rights)
+
     def do_netlink(self):
         socket.socket(socket.AF_NETLINK, socket.SOCK_RAW).close()
 
@@ -269,6 +277,22 @@ class Deeds:
         result = ctypes.CFUNCTYPE(ctypes.c_int)(place)()
         if result < 0:
             raise OSError(-result, "refused")
+
+
+class Hoarder(Deeds):
+    """How many files it opens before it is stopped: pipes have memory of the kernel's, which a
+    limit of the address space misses."""
+
+    def predict(self, x):
+        ends = []
+        try:
+            while len(ends) < 4096:
+                ends += os.pipe()
+        except OSError as error:
+            assert error.errno == errno.EMFILE
+        for end in ends:
+            os.close(end)
+        return np.full(len(x), len(ends))
 
 
 class Harmless(Deeds):

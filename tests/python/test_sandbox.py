@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import platform
+import resource
 import socket
 import subprocess
 import sys
@@ -182,6 +183,15 @@ def _has(name):
     import importlib.util
 
     return importlib.util.find_spec(name) is not None
+
+
+@pytest.mark.parametrize("sandbox", [True, False])
+def test_files_are_few(here, sandbox):
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 5000:
+        pytest.skip("few files may be open here")
+    hoarder = pickle.dumps(sandbox_deeds.Hoarder("", 0, 0))
+    with WorkerModel(hoarder, trusted=True, sandbox=sandbox) as model:
+        assert (model.predict(ALL)[0] < 1024) == sandbox
 
 
 def test_the_parent_is_not_pinned(here):

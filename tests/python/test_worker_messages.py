@@ -123,3 +123,30 @@ def test_packets_that_are_no_messages_are_refused(packet):
             channel.receive(ours)
         theirs.close()
         assert channel.receive(ours) == (None, [])
+
+
+def test_json_takes_no_more_memory_than_answers_may():
+    text = b"[" + b"[]," * (1 << 20) + b"[]]"
+    shape = [(1 << 20) + 1]
+    head = {"objects": {"at": 0, "bytes": len(text)}, "shape": shape}
+    buffer = text + bytes(64)
+    for limited in (head, {"head": head["objects"]}):
+        with pytest.raises(codec.CodecError, match="result_limit_mb"):
+            codec.unpack(limited, buffer, copy=True, text_max=1 << 20)
+    words = np.array(["a", "bc"], dtype=object)
+    packed = codec.Packed(words)
+    room = bytearray(packed.size)
+    packed.write(room)
+    again = codec.unpack(packed.head, room, copy=True, text_max=11)
+    assert again.tolist() == ["a", "bc"]
+    with pytest.raises(codec.CodecError, match="objects of 11 bytes"):
+        codec.unpack(packed.head, room, copy=True, text_max=10)
+
+
+def test_objects_are_within_the_limit_of_results():
+    data = pickle.dumps(worker_models.Words())
+    options = {"allowed_classes": ["worker_models.Words"], "result_limit_mb": 1}
+    with WorkerModel(data, **options) as model:
+        assert model.predict(np.zeros((2, 2))).tolist() == ["word", "word"]
+        with pytest.raises(WorkerProtocolError, match="result_limit_mb"):
+            model.predict(np.zeros((20_000, 2)))

@@ -20,6 +20,13 @@ class Base:
         return x.sum(axis=1)
 
 
+class Words:
+    n_features_in_ = 2
+
+    def predict(self, x):
+        return np.array(["word"] * len(x), dtype=object)
+
+
 class Sum(Base):
     """Sums rows, after doing whatever it was made to do, unless the first value is 0."""
 

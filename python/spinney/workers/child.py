@@ -20,6 +20,7 @@ import sys
 
 _PR_SET_PDEATHSIG = 1
 _TEXT_MAX = 4000
+_FILES_MAX = 1024
 _SANDBOX = "_spinney_worker_sandbox"
 
 
@@ -48,6 +49,10 @@ def limit(settings):
     memory = settings["memory_limit_bytes"]
     if memory:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    if settings["sandbox"]:  # pipes and sockets hold memory of the kernel's, which no limit counts
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        most = _FILES_MAX if most == resource.RLIM_INFINITY else min(most, _FILES_MAX)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     try:  # where memory runs out, this process goes before the one that serves
         with open("/proc/self/oom_score_adj", "w") as file:
             file.write("500")

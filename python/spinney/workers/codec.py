@@ -18,6 +18,7 @@ DIMENSIONS_MAX = 8
 PARTS_MAX = 1 << 16
 HEAD_MAX = 20_000
 TEXT_POINTS = 0x110000
+TEXT_COST = 16  # bytes of memory that a byte of JSON can become, about
 _PLAIN = re.compile(r"[<>|=]?(?:[?b]1?|[biufcSU]\d{1,9}|[mM]8(?:\[\d{0,6}[a-zA-Z]{1,2}\])?)")
 
 
@@ -101,13 +102,14 @@ class Sparse:
         self.parts, self.shape = parts, shape
 
 
-def unpack(head, buffer, copy):
-    """The value that `head` describes. copy=False gives views into `buffer`.
+def unpack(head, buffer, copy, text_max=None):
+    """The value that `head` describes. copy=False gives views into `buffer`. text_max: the most
+    bytes of JSON that are read, of objects and of descriptions; None for all that there are.
 
     Raises CodecError for whatever does not fit into the buffer or into itself.
     """
     try:
-        return _Reader(buffer, copy).value(head, 0)
+        return _Reader(buffer, copy, text_max).value(head, 0)
     except CodecError:
         raise
     except (TypeError, ValueError, KeyError, AttributeError, OverflowError, RecursionError) as bad:
@@ -115,17 +117,18 @@ def unpack(head, buffer, copy):
 
 
 class _Reader:
-    def __init__(self, buffer, copy):
+    def __init__(self, buffer, copy, text_max):
         self.buffer = buffer
         self.copy = copy
-        self.parts = self.bytes = 0
+        self.text_max = text_max
+        self.parts = self.bytes = self.text_bytes = 0
 
     def value(self, head, depth):
         self.parts += 1
         if depth > 3 or self.parts > PARTS_MAX:
             raise CodecError("it is nested too deeply")
         if "head" in head and depth == 0:
-            return self.value(json.loads(self.raw(head["head"]).tobytes().decode("ascii")), 1)
+            return self.value(self.text(head["head"]), 1)
         if "list" in head:
             return [self.value(item, depth + 1) for item in head["list"]]
         if "frame" in head:
@@ -137,6 +140,17 @@ class _Reader:
         if "objects" in head:
             return self.objects(head)
         return self.array(head)
+
+    def text(self, head):
+        """What JSON says. It becomes many times its size, and nothing else runs meanwhile."""
+        raw = self.raw(head)
+        self.text_bytes += raw.nbytes
+        if self.text_max is not None and self.text_bytes > self.text_max:
+            raise CodecError(
+                f"objects of {self.text_bytes} bytes of text take too much memory to be read "
+                f"(at most {self.text_max} bytes, 1/{TEXT_COST} of result_limit_mb)"
+            )
+        return json.loads(raw.tobytes().decode("ascii"))
 
     def raw(self, head):
         at, size = head["at"], head["bytes"]
@@ -177,8 +191,7 @@ class _Reader:
 
     def objects(self, head):
         shape = _shape(head["shape"])
-        text = self.raw(head["objects"]).tobytes()
-        values = json.loads(text.decode("ascii"))
+        values = self.text(head["objects"])
         if not isinstance(values, list) or len(values) != _product(shape):
             raise CodecError(f"shape {shape} does not fit its objects")
         array = np.empty(len(values), dtype=object)

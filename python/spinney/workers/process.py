@@ -26,7 +26,7 @@ from spinney.exceptions import (
     WorkerTimeoutError,
 )
 from spinney.workers import channel as wire
-from spinney.workers.codec import CodecError, Packed, unpack
+from spinney.workers.codec import TEXT_COST, CodecError, Packed, unpack
 from spinney.workers.shared_buffer import SharedBuffer
 from spinney.workers.spawner import start_process
 
@@ -138,6 +138,8 @@ class Process:
         message["threads"] = self._limits["num_threads"] if self._limits["threads_given"] else None
         facts = self._ask(message, deadline, f"loading the model took more than {timeout:g} s", fd)
         try:
+            if facts.nbytes > _FACTS_MAX:
+                raise ValueError(f"{facts.nbytes} bytes, over the limit of {_FACTS_MAX}")
             facts = json.loads(facts.tobytes().decode("ascii"))
             return {name: facts[name] for name in _FACTS}
         except (AttributeError, ValueError, KeyError, TypeError) as error:
@@ -183,8 +185,9 @@ class Process:
                 )
             self._want("out", need)
             reply = self._talk({"do": "write"}, (), deadline, why)
+        text_max = int(self._limits["result_limit_mb"] * 2**20) // TEXT_COST
         try:
-            return unpack(reply["answer"], memoryview(self._buffers["out"].map), copy=True)
+            return unpack(reply["answer"], memoryview(self._buffers["out"].map), True, text_max)
         except (CodecError, KeyError) as error:
             raise self._no_answer(f"its answer cannot be read: {error}") from error
 
@@ -300,6 +303,7 @@ class Process:
         self._buffers = {"in": None, "out": None}
 
 
+_FACTS_MAX = 1 << 24
 _FACTS = (
     "module kind library version methods callable n_features n_outputs feature_names classes"
 ).split()

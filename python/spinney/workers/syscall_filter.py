@@ -32,7 +32,7 @@ getsid:124:156 uname:63:160 sysinfo:99:179 getrusage:98:165 getcpu:309:168 getra
 sched_yield:24:124 sched_getaffinity:204:123 sched_getparam:143:121
 sched_getscheduler:145:120 sched_get_priority_max:146:125 sched_get_priority_min:147:126
 getpriority:140:141 getrlimit:97:163 capget:125:90 arch_prctl:158: recvmsg:47:212
-recvfrom:45:207 sendmsg:46:211 getsockopt:55:209 getsockname:51:204 getpeername:52:205
+recvfrom:45:207 getsockopt:55:209 getsockname:51:204 getpeername:52:205
 wait4:61:260 waitid:247:95
 """
 CHECKED = """
