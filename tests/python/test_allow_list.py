@@ -288,6 +288,37 @@ def test_a_state_has_no_addresses():
     assert load(file(b"}" + text("__main__") + b"Ns")) == {"__main__": None}  # a mere key
 
 
+def _pairs(*items):
+    """A list of one pair, text and any other value."""
+    return b"](](" + b"".join(items) + b"ee"
+
+
+@pytest.mark.parametrize("kind", ["OrderedDict", "Counter", "defaultdict", "pairs", "Series"])
+@pytest.mark.parametrize("package", ["sklearn", "xgboost", "lightgbm"])
+def test_a_state_of_another_kind_has_no_addresses_either(kind, package):
+    """update() takes pairs, and whatever has keys, from a state for attributes."""
+    pytest.importorskip(package)
+    interface = {"data": (0x4141, False), "typestr": "|u1", "shape": (8,), "version": 3}
+    lie = text("__array_interface__") + value(interface)
+    if kind == "pairs":
+        state_of = _pairs(lie)
+    elif kind == "Series":
+        pandas = pytest.importorskip("pandas")
+        series = pandas.Series([interface], index=["__array_interface__"], dtype=object)
+        state_of = pickletools.optimize(pickle.dumps(series, 2))[2:-1]
+    else:
+        before = b"N" if kind == "defaultdict" else b""
+        content = b"}" + lie + b"s" if kind == "Counter" else _pairs(lie)
+        state_of = named("collections", kind) + b"(" + before + content + b"tR"
+    name = {
+        "sklearn": ("sklearn.svm._classes", "SVC"),
+        "xgboost": ("xgboost.sklearn", "XGBRegressor"),
+        "lightgbm": ("lightgbm.sklearn", "LGBMRegressor"),
+    }[package]
+    with pytest.raises((pickle.UnpicklingError, TypeError, IndexError, ValueError)):
+        load(file(made(*name, state_of)), ["sklearn.*", "xgboost.*", "lightgbm.*", "pandas.*"])
+
+
 def test_compiled_classes_are_made_of_classes():
     planted = made("sklearn.svm._classes", "SVC", state(x=1))
     assert "makes an object of a" in refused(

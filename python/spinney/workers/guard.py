@@ -40,7 +40,9 @@ class Guard:
     def load(self):
         whole = super().load()
         for target in self._built:
-            check_whole(target)
+            _check_keys(target, getattr(target, "__dict__", None) or ())
+            if is_checked(target):
+                check_whole(target)
         return whole
 
     def load_reduce(self):
@@ -111,16 +113,18 @@ class Guard:
         target, state = self.stack[-2:]
         if isinstance(target, _SHARED) or self._allow.permit(target) is not None:
             raise pickle.UnpicklingError(f"it changes {target!r:.200}, which it did not make")
-        _check_hooks(target, state)
-        check_state(target, state, self._allow.permit(type(target)) == CALL)
-        if is_checked(target):
-            self._built.append(target)
+        named = self._allow.permit(type(target)) == CALL
+        _check_hooks(target, state, named)
+        check_state(target, state, named)
+        self._built.append(target)
         is_dtype = isinstance(target, np.dtype)
         if is_dtype:
             if target is np.dtype(target.str) or id(target) in self._dtypes_in_use:
                 raise pickle.UnpicklingError(f"it changes the dtype {target} after it was made")
             self._dtypes_in_use[id(target)] = target
         super().load_build()
+        # Whatever it was that the state came as: pairs and mappings of any kind become attributes.
+        _check_keys(target, getattr(target, "__dict__", None) or ())
         if is_dtype and not _is_true(target):
             raise pickle.UnpicklingError(f"the state of its dtype {target.str} contradicts itself")
 
@@ -154,13 +158,15 @@ _POINTERS = 0x03  # flags of a dtype: items are counted references, and are pick
 _OBJECTS = 0x1B  # and besides: they must be initialized, and want the interpreter
 
 
-def _check_hooks(target, state):
+def _check_hooks(target, state, named):
     """Refuse a state that would be given by what an earlier state put into the object, or that sets
     what is no slot of it."""
     kind = type(target)
     for part in state if isinstance(state, tuple) else (state,):
         if type(part) is dict:
             _check_keys(target, part)
+        elif isinstance(part, dict) and not named:  # it may answer otherwise when asked again
+            refuse(f"the state of a {kind.__name__} is a {type(part).__name__}, not a plain dict")
     own = getattr(target, "__dict__", None) or {}
     has_hook = hasattr(kind, "__setstate__")
     if "__setstate__" in own or (not has_hook and hasattr(target, "__setstate__")):
