@@ -40,7 +40,7 @@ class Guard:
     def load(self):
         whole = super().load()
         for target in self._built:
-            _check_keys(target, getattr(target, "__dict__", None) or ())
+            _check_keys(target, _own(target))
             if is_checked(target):
                 check_whole(target)
         return whole
@@ -53,6 +53,11 @@ class Guard:
                 refuse(f"it gives {_name(function)} a class to call")
             self.stack[-1] = (arguments[0].cls, *arguments[1:])
         super().load_reduce()
+        made = self.stack[-1]  # maybe with the attributes that pandas' functions take besides
+        if not isinstance(made, _SHARED) and any(
+            isinstance(key, str) and key.startswith("__array") for key in _own(made)
+        ):
+            refuse(f"it makes a {type(made).__name__} that says where in memory its values lie")
 
     def load_newobj(self):
         self.stack[-2] = self._may_make(self.stack[-2], self.stack[-1])
@@ -105,7 +110,7 @@ class Guard:
         super().load_additems()
 
     def _may_fill(self, target, base):
-        own = getattr(target, "__dict__", None) or {}
+        own = _own(target)
         if not self._allow.may_fill(target, base) or not _FILLING.isdisjoint(own):
             refuse(f"it puts items into a {type(target).__name__}")
 
@@ -124,7 +129,7 @@ class Guard:
             self._dtypes_in_use[id(target)] = target
         super().load_build()
         # Whatever it was that the state came as: pairs and mappings of any kind become attributes.
-        _check_keys(target, getattr(target, "__dict__", None) or ())
+        _check_keys(target, _own(target))
         if is_dtype and not _is_true(target):
             raise pickle.UnpicklingError(f"the state of its dtype {target.str} contradicts itself")
 
@@ -167,7 +172,7 @@ def _check_hooks(target, state, named):
             _check_keys(target, part)
         elif isinstance(part, dict) and not named:  # it may answer otherwise when asked again
             refuse(f"the state of a {kind.__name__} is a {type(part).__name__}, not a plain dict")
-    own = getattr(target, "__dict__", None) or {}
+    own = _own(target)
     has_hook = hasattr(kind, "__setstate__")
     if "__setstate__" in own or (not has_hook and hasattr(target, "__setstate__")):
         refuse(f"it gives a {kind.__name__} a __setstate__ of its own")
@@ -181,6 +186,11 @@ def _check_hooks(target, state, named):
             slot is not None or kind.__setattr__ is not object.__setattr__
         ):
             refuse(f"it sets {name!r:.100} of a {kind.__name__}, which is no slot of it")
+
+
+def _own(target):
+    """The attributes that an object has besides its class's."""
+    return getattr(target, "__dict__", None) or {}
 
 
 def _check_keys(target, keys):
