@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -284,3 +287,31 @@ def test_names_that_are_none_are_refused_without_raising(names):
         success, result, metadata = engine.predict([[1.0]], **names)
         assert (success, result) == (False, None)
         assert next(iter(names)) in metadata["error"]
+
+
+WIDE = """
+import json, resource, sys
+from spinney import InferenceEngine
+
+document = json.load(open(sys.argv[1]))
+learner = document["learner"]
+learner["learner_model_param"]["num_feature"] = str(2**31 - 1)
+learner["feature_names"] = learner["feature_types"] = []
+json.dump(document, open(sys.argv[2], "w"))
+with InferenceEngine({"return_probabilities": True}) as engine:
+    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 30), used + (1 << 30)))
+    assert engine.load_model(sys.argv[2]), engine.last_error
+    found = engine.validate_model()
+    assert found["valid"] and "memory" in found["note"], found
+"""
+
+
+def test_a_small_file_of_billions_of_columns_takes_no_memory(tmp_path):
+    """Its dummy rows would: 8 GB each, in the engine's warm-up and where it is tried out."""
+    folder = Path(__file__).parent.parent / "data"
+    trees = [path for path in folder.glob("xgboost*/**/*.json") if "gbtree" in path.read_text()]
+    small = min(trees, key=lambda path: path.stat().st_size)
+    arguments = [sys.executable, "-c", WIDE, str(small), str(tmp_path / "wide.json")]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr

@@ -9,6 +9,7 @@ from itertools import count
 import numpy as np
 
 from spinney.configs import EngineState
+from spinney.engine.rank_keys import row_of_zeros
 from spinney.engine.served_model import ServedModel, named_type
 from spinney.exceptions import EngineShutDownError, SpinneyError, UnsupportedModelError
 
@@ -280,8 +281,12 @@ class Loads:
         if served.n_features is None:
             found["note"] = "the model does not say how many features it takes; nothing was tried"
             return found
+        zeros = row_of_zeros(served.n_features)
+        if zeros is None:
+            found["note"] = "one row takes too much memory; nothing was tried"
+            return found
         try:
-            answer = served.predict(np.zeros((1, served.n_features), dtype=np.float32))
+            answer = served.predict(zeros)
         except Exception as error:
             text = str(error) if isinstance(error, SpinneyError) else repr(error)
             return {**found, "valid": False, "error": text}

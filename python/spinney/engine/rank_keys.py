@@ -12,6 +12,17 @@ WORTH = 10  # a prediction must cost so many keys, which rows that never come ba
 _ROUNDS = 7
 
 
+_ROW_BYTES_MAX = 128 << 20  # as in the engine's own warm-up
+
+
+def row_of_zeros(n_features):
+    """A row to try a model with. None if it does not say how long one is, or claims more than is
+    worth trying: a file of a few bytes may say that it has billions of columns."""
+    if n_features is None or not 0 <= n_features <= _ROW_BYTES_MAX // 4:
+        return None
+    return np.zeros((1, n_features), dtype=np.float32)
+
+
 def rank_key_for(model):
     """A RankKey where one is exact and costs a tenth of predicting one row at the most; else None.
 
@@ -21,8 +32,8 @@ def rank_key_for(model):
     key = RankKey.make(model)
     if key is None or not key.row_bytes:
         return None
-    row = np.zeros((1, model.n_features), dtype=np.float32)
-    return key if worth(key, model, row) else None
+    row = row_of_zeros(model.n_features)
+    return key if row is not None and worth(key, model, row) else None
 
 
 def worth(key, model, row):

@@ -10,7 +10,7 @@ import numpy as np
 from spinney._core import Model
 from spinney.configs import ModelType
 from spinney.engine.parcels import Parcel, answer, opened
-from spinney.engine.rank_keys import rank_key_for
+from spinney.engine.rank_keys import rank_key_for, row_of_zeros
 from spinney.exceptions import InvalidInputError, ModelFailedError, UnsupportedModelError
 from spinney.inputs import one_row
 from spinney.loading import load
@@ -106,10 +106,9 @@ class ServedModel:
 
     def try_out(self, rounds):
         """Predict a row of zeros so many times; raises what a prediction would raise."""
-        if self.n_features is not None:
-            zeros = np.zeros((1, self.n_features), dtype=np.float32)
-            for _ in range(rounds):
-                self.predict(zeros)
+        zeros = row_of_zeros(self.n_features)
+        for _ in range(rounds if zeros is not None else 0):
+            self.predict(zeros)
 
     def enter(self, core, options):
         """Queue requests for it in `core`, a spinney._core.Engine, after its warm-up there."""
