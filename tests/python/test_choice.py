@@ -383,3 +383,11 @@ def test_artifacts_of_the_version_before():
         x = np.zeros((2, model.n_features))
         again = spinney.Model.from_bytes(model.to_bytes())
         np.testing.assert_array_equal(again.predict(x), model.predict(x))
+
+
+def test_a_mean_of_no_trees_is_the_callers_mistake():
+    """LightGBM gives NaN for each row; the file itself is sound."""
+    path = Path(__file__).parent.parent / "data" / "lightgbm" / "4.0.0_forest.txt"
+    assert spinney.load(path, start_iteration=1).n_trees > 0
+    with pytest.raises(spinney.InvalidInputError, match="none is left with start_iteration=1000"):
+        spinney.load(path, start_iteration=1000)

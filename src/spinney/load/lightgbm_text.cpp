@@ -207,6 +207,11 @@ Result<DescriptionParts> read_text(std::string_view text, int64_t best_iteration
   if (chosen.end - chosen.begin < n_trees / n_outputs)
     keep_trees(parts, chosen.begin * n_outputs, chosen.end * n_outputs);
   SPINNEY_ASSIGN(model.output, parse_objective(header.objective, n_outputs));
+  if (header.average_output.data() && parts.tree_target.empty()) {
+    const std::string message = "the model is the mean of its trees, and none is left" +
+                                (chosen.rule.empty() ? "" : " with " + chosen.rule);
+    return choice.any() ? invalid_argument(message) : corrupt(message);
+  }
   if (header.average_output.data())
     model.output.link.divisor = static_cast<double>(parts.tree_target.size() / n_outputs);
   SPINNEY_TRY(read_tail(lines, model));
