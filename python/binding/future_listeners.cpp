@@ -119,7 +119,8 @@ bool announce(PyObject* self) {
     }
   }
   report_unless(tell_all(self, &Future::wakers), self);
-  return future->callbacks != nullptr;
+  // A list that somebody only looked at may have no thread that would come for it.
+  return future->callbacks && PyList_GET_SIZE(future->callbacks) > 0;
 }
 
 PyObject* tell_callbacks(PyObject* self) {

@@ -248,6 +248,8 @@ PyObject* submit(const std::shared_ptr<Served>& served, PyObject* const* args, P
   Owned future(promise ? make_future(promise) : nullptr);
   if (!ready || !future) return PyErr_Occurred() ? nullptr : PyErr_NoMemory();
   if (!read_rows(*served, args[0], input, converted)) {
+    // An interrupt, or what the caller's own class of rows ends a program with, is no answer.
+    if (!PyErr_ExceptionMatches(PyExc_Exception)) return nullptr;
     served->gate->misfit();
     return failed_future();
   }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import pickle
 import signal
 import threading
@@ -18,6 +19,7 @@ from spinney.workers import CallableModel, WorkerModel
 PLAIN = {"enable_request_deduplication": False, "enable_warmup": False, "num_threads": 1}
 KINDS = [SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError, StopIteration]
 ROW = np.ones((1, 2))
+DART = os.path.join(os.path.dirname(__file__), "../data/lightgbm/4.6.0_dart.txt")
 
 
 class Leaves:
@@ -245,3 +247,27 @@ def test_ctrl_c_ends_the_wait_for_a_worker_process_and_the_process():
             assert model.info()["pid"] != pid
     finally:
         signal.signal(signal.SIGALRM, before)
+
+
+class RowsThatRaise:
+    """Rows of a class of the caller's own, as whose conversion Ctrl-C may come, too."""
+
+    shape = (1, 5)
+
+    def __init__(self, kind):
+        self.kind = kind
+
+    def __array__(self, *_, **__):
+        raise self.kind("while the rows were read")
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("model", [DART, lambda rows: rows[:, 0]], ids=["native", "function"])
+def test_an_interrupt_while_rows_are_read_is_no_answer(model, kind):
+    with InferenceEngine(PLAIN) as engine:
+        assert engine.load_model(model), engine.last_error
+        with pytest.raises(kind, match="while the rows were read"):
+            engine.enqueue_prediction(RowsThatRaise(kind))
+        with pytest.raises(kind, match="while the rows were read"):
+            asyncio.new_event_loop().run_until_complete(engine.predict_async(RowsThatRaise(kind)))
+        assert engine.active_requests == 0

@@ -13,6 +13,7 @@ import gc
 import sys
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -180,6 +181,26 @@ def test_a_list_that_two_make_at_once_is_one(dispatcher, moment):
         mine = future._waiters
     assert not at.came or seen[0] is mine
     assert future._waiters is mine
+
+
+def test_a_future_whose_lists_were_looked_at_goes_when_nobody_has_it():
+    """It has a condition, but no callback, hence no thread that would come for callbacks."""
+    go_on = threading.Event()
+
+    def model(rows):
+        assert go_on.wait(60)
+        return rows[:, 0]
+
+    with InferenceEngine(PLAIN) as engine:
+        assert engine.load_model(model, ModelType.CUSTOM)
+        future = engine.enqueue_prediction([[7.0]])
+        assert future._condition and future._done_callbacks == []
+        go_on.set()
+        assert future.result(60) == [7.0]
+        gone = threading.Event()
+        weakref.finalize(future, gone.set)
+        del future
+        assert gone.wait(60)
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
