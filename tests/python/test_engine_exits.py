@@ -163,3 +163,26 @@ def test_objects_that_workers_held_last_go_soon():
         assert seen and not [ref for ref in seen if ref() is not None]
         """
     )
+
+
+def test_an_engine_that_goes_after_its_own_modules_says_nothing():
+    """The interpreter's end makes None of the names in modules, and objects may go afterwards."""
+    program = """
+        import gc, sys
+        from spinney import InferenceEngine
+
+        with InferenceEngine() as engine:
+            pass
+        for name, module in list(sys.modules.items()):
+            if name.startswith("spinney.engine"):
+                vars(module).update(dict.fromkeys(vars(module)))
+        del engine, module
+        gc.collect()
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert "__del__" not in done.stderr, done.stderr

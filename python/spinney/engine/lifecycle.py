@@ -65,9 +65,9 @@ class Lifetime:
     def __exit__(self, *_):
         self.shutdown()
 
-    def __del__(self):
+    def __del__(self, _stopped=EngineState.STOPPED):  # the name may be gone when the program ends
         parts = self.__dict__.get("_parts")
-        if parts is not None and self.state is not EngineState.STOPPED:
+        if parts is not None and self.state is not _stopped:
             parts.stop(0.0)
 
 
