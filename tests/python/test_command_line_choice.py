@@ -138,3 +138,29 @@ def test_categories(kind, tmp_path, capsys):
     np.testing.assert_array_equal(np.load(out), fitted.predict(frame))
     assert main([*arguments, str(tmp_path / "rows.csv")]) != 0
     assert "categorical" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [[], ["--by-position"]])
+def test_what_a_parquet_file_does_not_keep_of_categories(options, tmp_path, capsys):
+    """pandas writes categories that are numbers as plain ones: what to do is said of the file."""
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    codes = np.arange(300) % 3
+    frame = pandas.DataFrame({"z": np.arange(300) / 7.0})
+    fitted = xgboost.XGBRegressor(n_estimators=3, enable_categorical=True)
+    for name, values in {"numbers": [70, 30, 50], "texts": ["x", "y", "z"]}.items():
+        kinds = frame.assign(c=pandas.Categorical.from_codes(codes, values))
+        fitted.fit(kinds, codes * 2.0 + frame["z"])
+        fitted.save_model(tmp_path / f"{name}.json")
+        kinds.to_parquet(tmp_path / f"{name}.parquet")
+    command = ["predict", *options, "-o", str(tmp_path / "out.npy")]
+    numbers = tmp_path / "numbers.parquet"
+    assert main([*command, str(tmp_path / "numbers.json"), str(numbers)]) == 2
+    said = capsys.readouterr().err
+    assert f"{numbers}: column 'c' holds plain numbers" in said and "70, 30, 50" in said
+    assert "codes in a .npy file" in said and "astype" not in said
+    assert main([*command, str(tmp_path / "texts.json"), str(tmp_path / "texts.parquet")]) == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), fitted.predict(kinds))
+    assert main([*command, str(tmp_path / "numbers.json"), str(tmp_path / "texts.parquet")]) == 2
+    said = capsys.readouterr().err
+    assert "texts.parquet: column 'c' holds the category 'x'" in said and ".npy" not in said

@@ -76,6 +76,13 @@ def test_a_header_that_does_not_fit_is_refused_by_name(models, tmp_path, capsys)
     np.testing.assert_array_equal(np.array(lines, np.float32), expected)
 
 
+@pytest.mark.parametrize("plain", [False, True])
+def test_names_are_no_row_even_if_asked_for(models, tmp_path, plain):
+    path = write(tmp_path, FRAME.to_csv(index=False))
+    with pytest.raises(UserError, match="first line holds 'age', .* without --no-header"):
+        read(models, "named", path, plain=plain, header=False)
+
+
 @pytest.mark.parametrize("command", ["verify", "bench"])
 def test_the_other_commands_refuse_alike(models, tmp_path, command, capsys):
     path = write(tmp_path, TURNED.rename(columns={"age": "Ages"}).to_csv(index=False))
@@ -221,6 +228,9 @@ def test_parquet_goes_by_name_and_leaves_indices_out(models, tmp_path):
     with pytest.raises(UserError, match="--header and --no-header are for"):
         read(models, "named", path, header=True)
     assert read(models, "named", path, by_position=True)[0, 0] == 75.25
+    FRAME.astype({"age": str}).to_parquet(path)
+    with pytest.raises(UserError, match="rows.parquet: column 'age': expected numbers, found text"):
+        read(models, "named", path)
 
 
 def test_npy_of_named_fields_goes_by_name(models, tmp_path):

@@ -11,7 +11,7 @@ def one_line(error):
     return str(error).splitlines()[0]
 
 
-def from_batch(batch):
+def from_batch(batch, path):
     """A record batch as a float64 array, nulls as NaN."""
     rows = np.empty((batch.num_rows, batch.num_columns), np.float64)
     for i, column in enumerate(batch.columns):
@@ -19,6 +19,7 @@ def from_batch(batch):
         if values.dtype == object:
             values = np.array([np.nan if v is None else v for v in values])
         if values.dtype.kind not in "fiub":
-            raise UserError(f"column {batch.schema.names[i]!r}: expected numbers, found text")
+            name = batch.schema.names[i]
+            raise UserError(f"{path}: column {name!r}: expected numbers, found text")
         rows[:, i] = values
     return rows

@@ -63,6 +63,16 @@ def has_header(path, first, following, model):
     return False
 
 
+def refuse_names(path, fields):
+    """A first line that is a row, as somebody said, has to hold numbers."""
+    for field in fields:
+        if not _is_number(field):
+            raise UserError(
+                f"{path}: its first line holds {field.strip()!r}, which is no number; without "
+                "--no-header it is read as the columns' names"
+            )
+
+
 def _no_row_beside(places, following):
     """Whether the numbers of columns are hardly a row of such a file by chance.
 

@@ -17,6 +17,7 @@ from spinney.cli.columns import (
     choose_columns,
     has_header,
     number,
+    refuse_names,
 )
 from spinney.cli.errors import UserError
 
@@ -51,6 +52,7 @@ def _read_start(path, delimiter, model, reading):
         columns = choose_columns(path, as_pandas_names(first), model, reading.by_position)
     else:
         check_count(path, len(first), model)
+        refuse_names(path, first)
         columns = list(range(len(first)))
     return _Start(columns, len(first), header, offset if header else 0)
 
@@ -120,7 +122,7 @@ def _read_fast(path, delimiter, start, progress):
                     ),
                 )
                 for batch in reader:
-                    yield from_batch(batch)
+                    yield from_batch(batch, path)
                     progress(min(file.tell(), total), total)
             except pyarrow.ArrowInvalid as error:
                 if "Empty CSV" in str(error):

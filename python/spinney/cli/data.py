@@ -15,9 +15,14 @@ from spinney.cli.batches import from_batch, one_line
 from spinney.cli.columns import choose_columns
 from spinney.cli.csv_rows import read_csv
 from spinney.cli.errors import UserError
+from spinney.exceptions import InvalidInputError
 from spinney.frames import to_rows
-from spinney.tables import adopt
+from spinney.tables import Categorical, adopt
 
+_TO_KEEP_CATEGORIES = (
+    "make columns of texts categorical before you write Parquet, which keeps those; of categories "
+    "that are numbers give the training's codes in a .npy file"
+)
 CHUNK_VALUES = 4_000_000  # values in a chunk, so that one takes at most 32 MB
 
 
@@ -128,19 +133,27 @@ def _read_parquet(path, model, progress, reading):
             total, done = file.metadata.num_rows, 0
             size = os.path.getsize(path)
             for batch in file.iter_batches(chunk_rows(len(kept)), columns=kept):
-                yield _in_order(model, batch.select(kept))
+                yield _in_order(path, model, batch.select(kept))
                 done += batch.num_rows
                 progress(size * done // max(1, total), size)
     except pyarrow.ArrowInvalid as error:
         raise UserError(f"{path}: not a Parquet file ({one_line(error)})") from None
 
 
-def _in_order(model, batch):
+def _in_order(path, model, batch):
     """The rows of a batch whose columns were chosen in the model's order."""
     if not model.categories:
-        return from_batch(batch)
+        return from_batch(batch, path)
     names = model.feature_names or batch.schema.names  # by position they are called otherwise
-    return to_rows(model, adopt(batch.rename_columns(list(names))))
+    table = adopt(batch.rename_columns(list(names)))
+    try:
+        return to_rows(model, table)
+    except InvalidInputError as error:
+        reason = str(error)
+        kept = sum(isinstance(table.column(i), Categorical) for i in range(len(names)))
+        if kept < len(model.categories):
+            reason = f"{reason.split(';')[0]}; {_TO_KEEP_CATEGORIES}"
+        raise UserError(f"{path}: {reason}") from None
 
 
 def _index_names(pandas_metadata):
