@@ -125,7 +125,8 @@ Status Model::check(const Rows& rows, const PredictOptions& options) const {
 
 // Apart, so that the checks of every call stay short.
 Status Model::check_values(const Rows& rows, const PredictOptions& options) const {
-  const auto refused = find_refused(rows, refusals_of(*description_, options.by_matrix));
+  const auto refused =
+      find_refused(rows, refusals_of(*description_, options.by_matrix, rows.stored != nullptr));
   if (!refused) return {};
   return invalid_argument("strict: row " + std::to_string(options.first_row + refused->row) +
                           ", column " + std::to_string(refused->column) + " is " +
@@ -191,11 +192,11 @@ Status Model::in_blocks(const SparseRows& rows, const PredictOptions& options,
   SPINNEY_TRY(check_shape(rows.count, rows.width));
   SPINNEY_ASSIGN(const bool missing, description_->absent_is_missing());
   PredictOptions block_options = options;
-  SPINNEY_ASSIGN(
-      SparseBlocks blocks,
-      sums_entries_alone(*description_)
-          ? SparseBlocks::without_cells(rows, options.first_row)
-          : SparseBlocks::make(rows, missing, SparseBlocks::kBytesMax, options.first_row));
+  SPINNEY_ASSIGN(SparseBlocks blocks,
+                 sums_entries_alone(*description_)
+                     ? SparseBlocks::without_cells(rows, options.first_row)
+                     : SparseBlocks::make(rows, missing, SparseBlocks::kBytesMax, options.first_row,
+                                          missing_value_of(*description_)));
   for (size_t first = 0;;) {
     SPINNEY_ASSIGN(const Rows block, blocks.next());
     if (block.count == 0) return {};

@@ -121,3 +121,31 @@ def test_strict_is_a_booster_s():
         made = trained(xgboost.XGBRegressor(booster=kind, n_estimators=2))
         booster = made.get_booster()
         compare(spinney.load(booster), lambda x, b=booster: b.predict(xgboost.DMatrix(x)))
+
+
+@pytest.mark.parametrize(
+    ("estimator", "options"),
+    [pytest.param(e, o, id=name) for name, e, o in kinds() if "histogram" not in name],
+)
+def test_strict_is_the_library_s_of_sparse_rows(estimator, options):
+    """scikit-learn's trees take NaN in dense rows and refuse it in sparse ones."""
+    sparse = pytest.importorskip("scipy.sparse")
+    if "several" in str(estimator) or "HistGradient" in str(estimator):
+        pytest.skip("histogram boosting takes no sparse rows")
+    estimator = trained(estimator, **options)
+    model = spinney.load(estimator)
+    for value in VALUES:
+        rows = np.full((3, 4), 0.5)
+        rows[1, 2] = value
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            for given in (sparse.csr_matrix(rows), sparse.csc_matrix(rows.astype(np.float32))):
+                try:
+                    wanted = estimator.predict(given)
+                except ValueError:
+                    with pytest.raises(spinney.InvalidInputError, match="row 1, column 2 is"):
+                        model.predict(given, strict=True)
+                    continue
+                answer = model.predict(given, strict=True)
+                if not (np.isnan(value) and "Isolation" in str(estimator)):  # on purpose otherwise
+                    np.testing.assert_allclose(answer, wanted, rtol=1e-6)

@@ -16,25 +16,30 @@ bool looks_at_floats(const Description& model) {
   return model.source.library == "xgboost";
 }
 
-double missing_value(const Description& model) {
-  if (const auto* forest = std::get_if<Forest>(&model.scorer))
-    return forest->settings().missing_value;
-  if (const auto* linear = std::get_if<Linear>(&model.scorer)) return linear->missing_value;
-  return std::nan("");
-}
-
 bool refuses_infinity(const Description& model, bool by_matrix) {
   if (model.source.library != "xgboost") return model.refuses_infinity;
   // To a DMatrix whose missing value is infinite, of either sign, no infinity is an error.
-  return (model.refuses_infinity || by_matrix) && !std::isinf(missing_value(model));
+  return (model.refuses_infinity || by_matrix) && !std::isinf(missing_value_of(model));
 }
 
+// scikit-learn's trees take NaN in dense rows alone; IsolationForest does not look.
+bool refuses_missing(const Description& model, bool sparse) {
+  const auto& source = model.source;
+  const bool trees = std::holds_alternative<Forest>(model.scorer) && looks_at_floats(model);
+  return model.refuses_missing ||
+         (sparse && trees && source.library == "sklearn" && source.kind != "IsolationForest");
+}
+
+struct Form {
+  bool by_matrix = false, sparse = false;
+};
+
 // columns: where in the flags each of the model's features is.
-void add(const Description& model, std::span<const uint32_t> columns, bool by_matrix,
+void add(const Description& model, std::span<const uint32_t> columns, Form form,
          std::vector<uint8_t>& flags) {
   uint8_t all = 0;
-  if (model.refuses_missing) all |= kRefusesNan;
-  if (refuses_infinity(model, by_matrix))
+  if (refuses_missing(model, form.sparse)) all |= kRefusesNan;
+  if (refuses_infinity(model, form.by_matrix))
     all |= looks_at_floats(model) ? kRefusesInfinityAsFloat : kRefusesInfinity;
   for (const uint32_t column : columns) flags[column] |= all;
   // scikit-learn encodes categories through an OrdinalEncoder, which takes NaN but no infinity.
@@ -49,7 +54,7 @@ void add(const Description& model, std::span<const uint32_t> columns, bool by_ma
       seen.clear();
       for (const uint32_t feature : member.features) seen.push_back(columns[feature]);
     }
-    add(*member.model, seen, by_matrix, flags);
+    add(*member.model, seen, form, flags);
   }
 }
 
@@ -72,11 +77,18 @@ std::optional<Refused> find_refused_entry(const Rows& rows, const std::vector<ui
 
 }  // namespace
 
-std::vector<uint8_t> refusals_of(const Description& model, bool by_matrix) {
+double missing_value_of(const Description& model) {
+  if (const auto* forest = std::get_if<Forest>(&model.scorer))
+    return forest->settings().missing_value;
+  if (const auto* linear = std::get_if<Linear>(&model.scorer)) return linear->missing_value;
+  return std::nan("");
+}
+
+std::vector<uint8_t> refusals_of(const Description& model, bool by_matrix, bool sparse) {
   std::vector<uint32_t> columns(model.n_features());
   std::iota(columns.begin(), columns.end(), 0u);
   std::vector<uint8_t> flags(columns.size(), 0);
-  add(model, columns, by_matrix, flags);
+  add(model, columns, {by_matrix, sparse}, flags);
   for (const uint8_t flag : flags)
     if (flag) return flags;
   return {};

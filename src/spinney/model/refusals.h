@@ -19,8 +19,11 @@ enum RefusalFlags : uint8_t {
 
 // One set of flags a column, or none at all if nothing is refused. An ensemble refuses what it
 // refuses itself, and what its members do of the columns that they see. by_matrix: as in
-// PredictOptions.
-std::vector<uint8_t> refusals_of(const Description& model, bool by_matrix);
+// PredictOptions. sparse: of sparse rows.
+std::vector<uint8_t> refusals_of(const Description& model, bool by_matrix, bool sparse);
+
+// What counts as missing to the model besides NaN; NaN if nothing does.
+double missing_value_of(const Description& model);
 
 struct Refused {
   size_t row = 0, column = 0;

@@ -1,6 +1,7 @@
 #include "spinney/model/sparse_blocks.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <string>
 
@@ -27,14 +28,32 @@ Number absent(bool is_missing) {
   return is_missing ? std::numeric_limits<Number>::quiet_NaN() : Number{0};
 }
 
+template <typename Number>
+bool is_missing(Number value, float missing) {
+  return std::isnan(value) || static_cast<float>(value) == missing;
+}
+
+// Looked for by itself, in vectors, so that rows without any are written without a look at each.
+template <typename Number>
+bool any_missing(const Number* from, const Number* end, float missing) {
+  unsigned found = 0;
+  if (std::isnan(missing))
+    for (; from != end; ++from) found |= static_cast<unsigned>(*from != *from);
+  for (; from != end; ++from)
+    found |= static_cast<unsigned>(*from != *from) |
+             static_cast<unsigned>(static_cast<float>(*from) == missing);
+  return found != 0;
+}
+
 }  // namespace
 
 SparseBlocks::SparseBlocks(const SparseRows& rows, bool absent_is_missing, size_t block_rows,
-                           size_t first_row)
+                           size_t first_row, double missing)
     : rows_(rows),
       absent_is_missing_(absent_is_missing),
       block_rows_(block_rows),
-      first_row_(first_row) {
+      first_row_(first_row),
+      missing_(static_cast<float>(missing)) {
   const size_t n = block_rows * rows.width;
   cells_.resize((n * size_of(rows.type) + 7) / 8);
   if (rows.type == NumberType::kFloat32)
@@ -63,14 +82,14 @@ Status check_row_begin(const SparseRows& rows, size_t first_row) {
 
 Result<SparseBlocks> SparseBlocks::without_cells(const SparseRows& rows, size_t first_row) {
   SPINNEY_TRY(check_row_begin(rows, first_row));
-  SparseBlocks blocks(rows, false, 0, first_row);
+  SparseBlocks blocks(rows, false, 0, first_row, std::numeric_limits<double>::quiet_NaN());
   blocks.has_cells_ = false;
   blocks.block_rows_ = std::min(kRowsWithoutCells, rows.count);
   return blocks;
 }
 
 Result<SparseBlocks> SparseBlocks::make(const SparseRows& rows, bool absent_is_missing,
-                                        size_t bytes_max, size_t first_row) {
+                                        size_t bytes_max, size_t first_row, double missing) {
   SPINNEY_TRY(check_row_begin(rows, first_row));
   const size_t row_bytes =
       std::max<size_t>(1, checked_product(rows.width, size_of(rows.type)).value_or(kSizeMax));
@@ -79,7 +98,8 @@ Result<SparseBlocks> SparseBlocks::make(const SparseRows& rows, bool absent_is_m
                      " columns takes more than " + std::to_string(kRowBytesMax) +
                      " bytes when spread out, which is the limit");
   const size_t block_rows = std::max<size_t>(1, bytes_max / row_bytes);
-  return SparseBlocks(rows, absent_is_missing, std::min(block_rows, rows.count), first_row);
+  return SparseBlocks(rows, absent_is_missing, std::min(block_rows, rows.count), first_row,
+                      missing);
 }
 
 template <typename Number, typename Index>
@@ -107,12 +127,16 @@ Result<Rows> SparseBlocks::fill() {
   auto* cells = reinterpret_cast<Number*>(cells_.data());
   for (size_t r = 0; r < in_block_; ++r) {
     const uint64_t end = std::min<uint64_t>(read_once(begin + r + 1), rows_.value_count);
-    for (uint64_t i = read_once(begin + r); i < end; ++i) {
+    const uint64_t start = std::min(read_once(begin + r), end);
+    const bool some_missing =
+        absent_is_missing_ && any_missing(values + start, values + end, missing_);
+    for (uint64_t i = start; i < end; ++i) {
       const uint64_t column = read_once(columns + i);
       if (column >= rows_.width) {
         in_block_ = 0;
         return out_of_range(first_row_ + first_ + r, column, rows_.width);
       }
+      if (some_missing && is_missing(values[i], missing_)) continue;
       cells[r * rows_.width + column] = values[i];
     }
   }
