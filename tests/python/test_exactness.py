@@ -119,6 +119,21 @@ def test_nan_in_sparse_rows_goes_where_it_goes_in_dense_ones(x):
     assert_same(model.predict_raw(sparse.csr_matrix(rows)), model.predict_raw(rows))
 
 
+def test_a_cell_given_twice_fills_no_other(x):
+    """XGBoost counts the entries of a sparse row to tell whether any cell is missing."""
+    holes = np.where(x > 1, np.nan, x)
+    fitted = xgboost.XGBRegressor(n_estimators=5, n_jobs=1).fit(holes, np.nansum(holes, axis=1))
+    model = spinney.load(fitted)
+    cells, begin = [0, 1, 2, 2], [0, 4]
+    differ = 0
+    for values in x[:50]:
+        full = sparse.csr_matrix((values, cells, begin), shape=(1, 4))
+        dense = np.array([[values[0], values[1], values[3], np.nan]])
+        assert_same(model.predict(full), fitted.predict(dense))
+        differ += fitted.predict(full)[0] != model.predict(full)[0]
+    assert differ
+
+
 def test_histogram_boosting_reads_sparse_rows(x):
     rows = np.where(np.abs(x) < 1, 0, x)
     fitted = HistGradientBoostingRegressor(max_iter=5).fit(rows, x[:, 0])
