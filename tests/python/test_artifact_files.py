@@ -173,3 +173,23 @@ def test_files_of_version_1_open_and_answer_as_before(name, tmp_path):
     again = spinney.load(tmp_path / "now.spinney")
     assert model.predict_raw(rows).tobytes() == again.predict_raw(rows).tobytes()
     assert np.isfinite(model.predict_raw(rows)).all()
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "float16"])
+@pytest.mark.parametrize("kind", ["forest", "line"])
+def test_quantized_codes_are_the_same_mapped_and_copied(kind, dtype, tmp_path):
+    """Codes of two bytes are unpacked from a copy if the file is mapped, which must last as long."""
+    ensemble = pytest.importorskip("sklearn.ensemble")
+    linear = pytest.importorskip("sklearn.linear_model")
+    if (kind, dtype) in {("forest", "float16"), ("line", "int16")}:
+        pytest.skip("is not offered")
+    made = ensemble.ExtraTreesRegressor(20, random_state=0) if kind == "forest" else linear.Ridge()
+    fitted = made.fit(ROWS, ROWS @ np.arange(6.0))
+    quantized = spinney.quantize_model(spinney.load(fitted), dtype)
+    quantized = quantized[0] if isinstance(quantized, tuple) else quantized
+    quantized.save(tmp_path / "model.spinney")
+    for copy in (True, False):
+        for _ in range(5):
+            read = spinney.load(tmp_path / "model.spinney", copy=copy)
+            for rows in (ROWS, ROWS.astype(np.float64)):
+                np.testing.assert_array_equal(read.predict(rows), quantized.predict(rows))

@@ -237,16 +237,18 @@ class Reader {
   SharedArray<double> read_codes(Quantization& quantization) {
     fields(*this, quantization);
     SharedArray<char> bytes;
+    SharedArray<uint16_t> pairs;  // of a file that may change a copy, which has to last as long
+    std::span<const char> packed;
     if (size_of(quantization.type) == 1) {
       (*this)(bytes);
+      packed = bytes.span();
     } else {
-      SharedArray<uint16_t> pairs;
       (*this)(pairs);
       const auto all = std::as_bytes(pairs.span());
-      bytes = {sections_.owner, {reinterpret_cast<const char*>(all.data()), all.size()}};
+      packed = {reinterpret_cast<const char*>(all.data()), all.size()};
     }
     if (!status_.ok()) return {};
-    auto codes = unpack_codes(quantization.type, bytes.span());
+    auto codes = unpack_codes(quantization.type, packed);
     if (codes.ok()) return std::move(codes).value();
     status_ = codes.error();
     return {};
