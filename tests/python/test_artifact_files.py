@@ -178,7 +178,7 @@ def test_files_of_version_1_open_and_answer_as_before(name, tmp_path):
 @pytest.mark.parametrize("dtype", ["int8", "int16", "float16"])
 @pytest.mark.parametrize("kind", ["forest", "line"])
 def test_quantized_codes_are_the_same_mapped_and_copied(kind, dtype, tmp_path):
-    """Codes of two bytes are unpacked from a copy if the file is mapped, which must last as long."""
+    """Codes of two bytes are unpacked from a copy of a mapped file, which must last as long."""
     ensemble = pytest.importorskip("sklearn.ensemble")
     linear = pytest.importorskip("sklearn.linear_model")
     if (kind, dtype) in {("forest", "float16"), ("line", "int16")}:
