@@ -34,7 +34,7 @@ def to_rows(model, table: Table) -> np.ndarray:
     known = _known_categories(model, columns)
     coded = model._number_coded
     if promotes and not coded and all(isinstance(column, np.ndarray) for column in columns):
-        dtype = np.result_type(*columns)
+        dtype = table.number_type(columns)
     rows = np.empty((table.n_rows, len(columns)), dtype=dtype)
     for j, column in enumerate(columns):
         if j not in known:

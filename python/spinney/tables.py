@@ -49,6 +49,10 @@ class Table(ABC):
         """
         return None
 
+    def number_type(self, columns: Sequence[np.ndarray]) -> np.dtype:
+        """The type in which scikit-learn reads columns that column() gave."""
+        return np.result_type(*columns)
+
 
 def adopt(x) -> Table | None:
     """x as a Table, or None if it is no frame. Imports no library that x is not from."""
@@ -79,6 +83,13 @@ class PandasTable(Table):
             return None
         mixed = len(dtypes) > 1 and (mixed_type or np.result_type(*dtypes))
         return self._frame.to_numpy(dtype=mixed or None)
+
+    def number_type(self, columns):
+        # scikit-learn makes a frame with nullable or arrow columns float64 as a whole.
+        plain = (np.dtype, self._pandas.SparseDtype)
+        if all(isinstance(dtype, plain) for dtype in self._frame.dtypes):
+            return super().number_type(columns)
+        return np.dtype(np.float64)
 
     def column(self, i):
         if self._columns is None:
