@@ -262,3 +262,28 @@ def test_names_that_a_model_repeats_tell_nothing_apart(frame, target):
     assert np.allclose(model.predict(twice), expected)
     with pytest.raises(spinney.InvalidInputError, match="several columns named 'x'"):
         model.predict(twice.set_axis(["x", "y"], axis=1))
+
+
+@pytest.mark.parametrize(
+    "types",
+    [
+        ["Float32"] * 6,
+        ["Int16"] * 6,
+        ["f4", "Int8"] * 3,
+        ["f4", "boolean"] * 3,
+        ["float[pyarrow]"],
+    ],
+)
+def test_frames_with_nullable_columns_are_of_float64(types):
+    """scikit-learn converts such a frame as a whole, whatever the columns hold."""
+    linear = pytest.importorskip("sklearn.linear_model")
+    x = np.round(5 * np.random.default_rng(7).normal(size=(40, 6)))
+    small = x.astype(np.float32)
+    model = linear.LinearRegression().fit(small, small @ np.arange(6, dtype=np.float32))
+    columns = {}
+    for i, kind in enumerate(types * (6 // len(types))):
+        columns[f"c{i}"] = pandas.Series(x[:, i] > 0 if kind == "boolean" else x[:, i]).astype(kind)
+    frame = pandas.DataFrame(columns)
+    expected, given = model.predict(frame), spinney.load(model).predict(frame)
+    assert given.dtype == expected.dtype == np.float64
+    np.testing.assert_allclose(given, expected, rtol=1e-13, atol=1e-13)

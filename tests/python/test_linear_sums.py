@@ -344,33 +344,6 @@ def test_frames_promote_as_numpy_does():
         np.testing.assert_allclose(given, expected, rtol=eps, atol=8 * eps)
 
 
-@pytest.mark.parametrize(
-    "types",
-    [
-        ["Float32"] * 6,
-        ["Int16"] * 6,
-        ["f4", "Int8"] * 3,
-        ["f4", "boolean"] * 3,
-        ["float32[pyarrow]"],
-    ],
-)
-def test_frames_with_nullable_columns_are_of_float64(types):
-    """scikit-learn converts such a frame as a whole, whatever the columns hold."""
-    pandas = pytest.importorskip("pandas")
-    model = fitted(LinearRegression, "f4")
-    x = np.round(5 * np.random.default_rng(7).normal(size=(40, 6)))
-    columns = {}
-    for i, kind in enumerate(types * (6 // len(types))):
-        if "pyarrow" in kind:
-            pytest.importorskip("pyarrow")
-            kind = "float[pyarrow]"
-        columns[f"c{i}"] = pandas.Series(x[:, i] > 0 if kind == "boolean" else x[:, i]).astype(kind)
-    frame = pandas.DataFrame(columns)
-    expected, given = model.predict(frame), load(model).predict(frame)
-    assert given.dtype == expected.dtype == np.float64
-    np.testing.assert_allclose(given, expected, rtol=1e-13, atol=1e-13)
-
-
 def test_an_engine_answers_rows_of_either_type():
     model = fitted(LogisticRegression, "f4")
     loaded = load(model)
