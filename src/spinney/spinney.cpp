@@ -101,10 +101,11 @@ size_t Model::target_columns() const {
 
 Model::Model(std::shared_ptr<const Description> description, std::shared_ptr<const plan::Plan> plan)
     : description_(std::move(description)), plan_(std::move(plan)) {
-  const size_t widest =
-      std::max({size_t{1}, n_features(), n_outputs(), value_columns(), probability_columns(),
-                target_columns(), description_->n_trees()});
-  rows_max_ = kSizeMax / checked_product(widest, sizeof(double)).value_or(kSizeMax);
+  size_t widest = 1;
+  for (const size_t columns : {size_t{n_features()}, size_t{n_outputs()}, value_columns(),
+                               probability_columns(), target_columns(), description_->n_trees()})
+    widest = std::max(widest, columns);
+  rows_max_ = kSizeMax / sizeof(double) / widest;
 }
 
 // Rows may be a view that repeats a few of them without end.
