@@ -17,16 +17,7 @@ namespace {
 // A thread for a lane that this future's delivery needs.
 bool ensure_thread(Future* future, Dispatcher::Lane lane) {
   const std::shared_ptr<Dispatcher>& dispatcher = future->promise->dispatcher();
-  if (!dispatcher->claim(lane)) return true;
-  const Owned start(helper("start_thread"));
-  if (start) {
-    const nb::object held = nb::cast(dispatcher);
-    const Owned number(PyLong_FromLong(lane));
-    const Owned started(number ? call_python(start.get(), held.ptr(), number.get()) : nullptr);
-    if (started) return true;
-  }
-  dispatcher->cannot_serve(lane);  // so an engine's upkeep stands in for it, in its time
-  return false;
+  return !dispatcher->claim(lane) || start_thread(dispatcher, lane);
 }
 
 // True if a Dispatcher or canceller will still come for this future's callbacks.
@@ -63,6 +54,18 @@ void report_unless(PyObject* told, PyObject* self) {
 }
 
 }  // namespace
+
+bool start_thread(const std::shared_ptr<Dispatcher>& dispatcher, Dispatcher::Lane lane) {
+  const Owned start(helper("start_thread"));
+  if (start) {
+    const nb::object held = nb::cast(dispatcher);
+    const Owned number(PyLong_FromLong(lane));
+    const Owned started(number ? call_python(start.get(), held.ptr(), number.get()) : nullptr);
+    if (started) return true;
+  }
+  dispatcher->cannot_serve(lane);  // so an engine's upkeep stands in for it, in its time
+  return false;
+}
 
 PyObject* add_done_callback(PyObject* self, PyObject* function) {
   Future* future = as_future(self);

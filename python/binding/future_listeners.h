@@ -11,6 +11,8 @@
 
 #include <Python.h>
 
+#include <memory>
+
 #include "binding/future_object.h"
 
 namespace spinney::binding {
@@ -23,5 +25,7 @@ PyObject* shared_condition(PyObject* self);
 // Of a future that has just been cancelled, or whose turn has come: runs its callbacks, None.
 PyObject* tell_callbacks(PyObject* self);
 PyObject* shared_list(PyObject* self, PyObject* Future::* list);
+// Starts the lane's thread; false with a Python error set, and the lane marked as without one.
+bool start_thread(const std::shared_ptr<Dispatcher>& dispatcher, Dispatcher::Lane lane);
 
 }  // namespace spinney::binding

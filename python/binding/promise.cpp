@@ -9,6 +9,7 @@
 #include <ctime>
 
 #include "binding/future.h"
+#include "binding/future_listeners.h"
 #include "binding/future_object.h"
 #include "binding/interpreter_lock.h"
 #include "binding/references.h"
@@ -115,6 +116,31 @@ void Dispatcher::push(Lane lane, PyObject* future) {
   PyObject*& place = queue.first ? as_future(queue.last)->next_due : queue.first;
   place = future;
   queue.last = future;
+  if (!queue.ended || queue.summoned) return;
+  // A worker that kept a promise while the engine stopped comes too late for the lane's thread.
+  Promise* promise = as_future(future)->promise;
+  promise->retain();
+  queue.summoned =
+      Py_AddPendingCall(lane == kWaiters ? serve_late<kWaiters> : serve_late<kCallbacks>,
+                        promise) == 0;
+  if (!queue.summoned) promise->release();  // 32 calls wait already: the next one tries again
+}
+
+template <Dispatcher::Lane kLane>
+int Dispatcher::serve_late(void* argument) {
+  auto* promise = static_cast<Promise*>(argument);
+  const std::shared_ptr<Dispatcher> dispatcher = promise->dispatcher();
+  promise->release();
+  Queue& queue = dispatcher->lanes_[kLane];
+  {
+    const std::lock_guard lock(queue.mutex);
+    queue.ended = queue.summoned = false;
+    queue.thread = {};
+  }
+  start_thread(dispatcher, kLane);
+  if (PyErr_Occurred()) PyErr_WriteUnraisable(nullptr);
+  dispatcher->deliver_unserved();  // where there is no thread to be had
+  return 0;
 }
 
 PyObject* Dispatcher::take_all(Queue& queue) { return std::exchange(queue.first, nullptr); }
@@ -172,13 +198,16 @@ void Dispatcher::serve(Lane lane) {
       due = take_all(queue);
     }
     asleep_at_exit([&] { PyEval_RestoreThread(state); });
-    if (!due) break;  // stopped, and nothing is left
+    if (!due) {
+      const std::lock_guard lock(queue.mutex);
+      if (queue.first) continue;  // it came since
+      queue.ended = true;         // stopped, and nothing is left
+      queue.filled.notify_all();
+      return;
+    }
     deliver_all(lane, due);
     give_up_left_references();
   }
-  const std::lock_guard lock(queue.mutex);
-  queue.ended = true;
-  queue.filled.notify_all();
 }
 
 }  // namespace spinney::binding

@@ -128,9 +128,13 @@ class Dispatcher {
     PyObject* last = nullptr;
     bool stopped = false;
     bool ended = false;
+    bool summoned = false;  // a thread for what came after the end is on its way
     std::thread::id thread;
   };
   static PyObject* take_all(Queue& queue);
+  // On the main thread, between two steps of Python: a thread for what came after the lane's end.
+  template <Lane kLane>
+  static int serve_late(void* promise);
   void deliver_all(Lane lane, PyObject* first);
 
   Queue lanes_[2];

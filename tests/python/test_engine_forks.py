@@ -313,3 +313,32 @@ def test_batchers_of_a_child_start_with_their_first_use():
         print("end")
     """)
     assert out == "end\n"
+
+
+def test_a_signal_while_a_childs_engine_is_made_is_told_so():
+    out = run("""
+        from unittest import mock
+        from spinney.engine import parts
+        engine.enqueue_prediction(rows).result(60)
+        seen = []
+
+        def child():
+            make = parts.Parts.__init__
+
+            def interrupted(self, *arguments):
+                try:
+                    engine.enqueue_prediction(rows)
+                except spinney.exceptions.EngineShutDownError as error:
+                    seen.append(str(error))
+                make(self, *arguments)
+
+            with mock.patch.object(parts.Parts, "__init__", interrupted):
+                answer = engine.enqueue_prediction(rows).result(60)
+            assert answer.tolist() == [3.0, 3.0]
+            assert len(seen) == 1 and "just being started" in seen[0], seen
+            engine.shutdown()
+
+        in_a_child(child)
+        print("end")
+    """)
+    assert out == "end\n"

@@ -330,3 +330,15 @@ def test_256_clients_of_uvloop_hear_every_answer(collecting):
                 serve_clients(uvloop.new_event_loop, engine, 256, 4)
         else:
             serve_clients(uvloop.new_event_loop, engine, 256, 80)
+
+
+def test_what_is_kept_after_the_end_is_told_all_the_same(dispatcher):
+    """A worker may have claimed a promise before shutdown, and keep it after the threads' end."""
+    for answer in range(3):
+        keeper, told = _core.OpenFuture(dispatcher), threading.Event()
+        future = keeper.future()
+        future.add_done_callback(lambda _, told=told: told.set())
+        dispatcher.stop()
+        keeper.finish(answer)
+        assert told.wait(30)
+        assert future.result(0) == answer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from concurrent.futures import Future
 from itertools import count
-from threading import Lock
+from threading import Lock, RLock
 
 from spinney import _core
 from spinney.engine.answers import Answers
@@ -13,6 +13,7 @@ from spinney.engine.collaborators import collaborator, is_replaced
 from spinney.engine.load_watch import LoadWatch
 from spinney.engine.preparation import Preparation
 from spinney.engine.upkeep import Upkeep
+from spinney.exceptions import EngineShutDownError
 
 QUEUE_OPTIONS = {
     "batch_timeout",
@@ -173,16 +174,26 @@ class ForkedParts:
 
     def __init__(self, engine, before):
         self._engine, self._before = weakref.ref(engine), before
-        self._lock, self._made, self._stopped = Lock(), None, False
+        self._lock, self._made, self._stopped = RLock(), None, False
+        self._making = False
 
     def __getattr__(self, name):
         return getattr(self._parts(), name)
 
     def _parts(self):
         with self._lock:
+            if self._making:  # a signal's handler, or the garbage collector's, asks within
+                raise EngineShutDownError(
+                    "this forked child's engine is just being started by what was interrupted; "
+                    "ask again once that goes on"
+                )
             if self._made is None:
                 engine = self._engine()
-                self._made = engine._parts = Parts(engine, self._before)
+                self._making = True
+                try:
+                    self._made = engine._parts = Parts(engine, self._before)
+                finally:
+                    self._making = False
                 if self._stopped:  # asked for its figures after shutdown
                     self._made.stop(0.0)
             return self._made
