@@ -7,7 +7,7 @@
 
 namespace spinney {
 
-struct Description;
+class Description;
 
 // Whether the model looks at sparse rows cell by cell: a forest, or an ensemble with one. Whether
 // it sums up entries is Description::sums_stored_entries(); an ensemble may do both.
