@@ -119,13 +119,14 @@ Error Model::wrong_shape(size_t count, size_t width) const {
                           " features");
 }
 
-Status Model::check(const Rows& rows, const PredictOptions& options) const {
-  SPINNEY_TRY(check_shape(rows.count, rows.width));
-  return options.strict ? check_values(rows, options) : Status();
+// Of what no call can be without; a single row should feel none of it.
+bool Model::fits(const Rows& rows, const PredictOptions& options) const {
+  return rows.count <= rows_max_ && rows.width == n_features() && !options.strict;
 }
 
-// Apart, so that the checks of every call stay short.
-Status Model::check_values(const Rows& rows, const PredictOptions& options) const {
+Status Model::check(const Rows& rows, const PredictOptions& options) const {
+  SPINNEY_TRY(check_shape(rows.count, rows.width));
+  if (!options.strict) return {};
   const auto refused =
       find_refused(rows, refusals_of(*description_, options.by_matrix, rows.stored != nullptr));
   if (!refused) return {};
@@ -140,13 +141,13 @@ const plan::Plan& Model::plan_for(const PredictOptions& options) const {
 }
 
 Status Model::predict_raw(const Rows& rows, void* scores, const PredictOptions& options) const {
-  SPINNEY_TRY(check(rows, options));
+  if (!fits(rows, options)) SPINNEY_TRY(check(rows, options));
   plan_for(options).score(rows, scores, options.num_threads);
   return {};
 }
 
 Status Model::predict_values(const Rows& rows, void* values, const PredictOptions& options) const {
-  SPINNEY_TRY(check(rows, options));
+  if (!fits(rows, options)) SPINNEY_TRY(check(rows, options));
   plan::Answers{*description_, plan_for(options), options.num_threads}.values(rows, values);
   return {};
 }
@@ -156,7 +157,7 @@ Status Model::predict_proba(const Rows& rows, void* out, const PredictOptions& o
   if (!output.has_probabilities)
     return unsupported(description_->source.kind + " has no probabilities (objective " +
                        output.objective + "); use predict or predict_raw");
-  SPINNEY_TRY(check(rows, options));
+  if (!fits(rows, options)) SPINNEY_TRY(check(rows, options));
   plan::Answers{*description_, plan_for(options), options.num_threads}.probabilities(rows, out);
   return {};
 }
@@ -166,13 +167,13 @@ Status Model::predict_classes(const Rows& rows, int32_t* classes,
   const Output& output = description_->output;
   if (output.decision == Decision::kValues)
     return unsupported(description_->source.kind + " predicts values, not classes");
-  SPINNEY_TRY(check(rows, options));
+  if (!fits(rows, options)) SPINNEY_TRY(check(rows, options));
   plan::Answers{*description_, plan_for(options), options.num_threads}.classes(rows, classes);
   return {};
 }
 
 Status Model::predict_leaf(const Rows& rows, int32_t* leaves, const PredictOptions& options) const {
-  SPINNEY_TRY(check(rows, options));
+  if (!fits(rows, options)) SPINNEY_TRY(check(rows, options));
   const auto* forest = std::get_if<Forest>(&description_->scorer);
   if (!forest) return unsupported(description_->source.kind + " is not one forest of trees");
   const double missing = forest->settings().missing_value;

@@ -97,7 +97,7 @@ class Model {
   }
   Error wrong_shape(size_t count, size_t width) const;
   Status check(const Rows& rows, const PredictOptions& options) const;
-  Status check_values(const Rows& rows, const PredictOptions& options) const;
+  bool fits(const Rows& rows, const PredictOptions& options) const;
   const plan::Plan& plan_for(const PredictOptions& options) const;
   template <typename Predict>
   Status in_blocks(const SparseRows& rows, const PredictOptions& options, Predict&& predict) const;
