@@ -211,3 +211,20 @@ def test_other_planted_faults_are_caught():
     assert length_faults("a.cpp", "x" * (COLUMNS_MAX + 1))
     assert length_faults("a.cpp", "x\n" * (LINES_MAX + 1))
     assert text_faults("a.md", "see " + FORBIDDEN_TEXT[0])
+
+
+def test_installed_headers_include_installed_headers():
+    text = (ROOT / "cmake" / "install.cmake").read_text()
+    doors = re.search(r"foreach\(spinney_door ([^)]*)\)", text)[1].split()
+    rooms = re.search(r"install\(DIRECTORY ([^\n]*)\n", text)[1].split()
+    installed = {f"spinney/{door}" for door in doors}
+    for room in rooms:
+        headers = (ROOT / room).glob("*.h")
+        installed |= {str(header.relative_to(ROOT / "src")) for header in headers}
+    missing = {
+        f"{header} includes {name}"
+        for header in installed
+        for name in re.findall(r'#include "(spinney/[^"]+)"', (ROOT / "src" / header).read_text())
+        if name not in installed
+    }
+    assert not missing, "\n".join(sorted(missing))
