@@ -110,7 +110,7 @@ def tables(facts):
     for result in facts["results"]:
         for step in ("fit", "transform"):
             ours, theirs = result[step][:2]
-            goal = GOALS[step] if result["title"].endswith("standardize") else None
+            goal = GOALS[step] if result["title"].startswith("impute, standardize") else None
             copying = f"{ours / result['transform'][2]:.2f}" if step == "transform" else ""
             lines.append(
                 [
