@@ -88,17 +88,23 @@ def _xgboost_booster(xgboost, booster, choice):
     return Original("xgboost", xgboost.__version__, booster, answers, trees)
 
 
+def _wrapper_answers(wrapper, raw, options):
+    """What a scikit-learn wrapper answers on one thread; `raw` is its keyword for raw scores."""
+    wrapper.set_params(n_jobs=1)
+    answers = {
+        "predict": lambda rows: wrapper.predict(rows, **options),
+        "predict_raw": lambda rows: wrapper.predict(rows, **{raw: True}, **options),
+    }
+    if hasattr(wrapper, "predict_proba"):
+        answers["predict_proba"] = lambda rows: wrapper.predict_proba(rows, **options)
+    return answers
+
+
 def _xgboost_wrapper(xgboost, wrapper, choice):
     trees = _xgboost_trees(choice)
     # Rows are arrays without names, whatever the model was trained on.
     options = {"validate_features": False, **trees}
-    answers = {
-        "predict": lambda rows: wrapper.predict(rows, **options),
-        "predict_raw": lambda rows: wrapper.predict(rows, output_margin=True, **options),
-    }
-    if hasattr(wrapper, "predict_proba"):
-        answers["predict_proba"] = lambda rows: wrapper.predict_proba(rows, **options)
-    wrapper.set_params(n_jobs=1)
+    answers = _wrapper_answers(wrapper, "output_margin", options)
     best = wrapper.get_booster().attr("best_iteration")
     if best is not None and not trees.get("iteration_range", (0, 0))[1]:
         trees = {"iteration_range": (0, int(best) + 1)}
@@ -126,13 +132,7 @@ def _lightgbm_booster(lightgbm, booster, choice):
 
 def _lightgbm_wrapper(lightgbm, wrapper, choice):
     trees = _lightgbm_trees(choice)
-    answers = {
-        "predict": lambda rows: wrapper.predict(rows, **trees),
-        "predict_raw": lambda rows: wrapper.predict(rows, raw_score=True, **trees),
-    }
-    if hasattr(wrapper, "predict_proba"):
-        answers["predict_proba"] = lambda rows: wrapper.predict_proba(rows, **trees)
-    wrapper.set_params(n_jobs=1)
+    answers = _wrapper_answers(wrapper, "raw_score", trees)
     return Original("lightgbm", lightgbm.__version__, wrapper, answers, trees)
 
 
