@@ -96,7 +96,7 @@ class Loads:
                     "compile_model=True asks for a compiled back end, which this version does "
                     "not have; the native kernels need no compilation"
                 )
-            permissions = {
+            load_options = {
                 "trusted": _or(trusted, self.config.trusted),
                 "allowed_classes": _or(allowed_classes, self.config.allowed_classes),
                 "in_process": _or(in_process, self.config.in_process),
@@ -107,7 +107,7 @@ class Loads:
                 "num_iteration": num_iteration,
                 "copy": copy,
             }
-            served = ServedModel(model_path, wanted, self.config, permissions, calibration)
+            served = ServedModel(model_path, wanted, self.config, load_options, calibration)
             served.idempotent = bool(idempotent)
             served.name, served.version = loading.name, loading.version
             served.ticket = loading.ticket

@@ -43,13 +43,13 @@ class ServedModel:
     predict(rows): the answer on this thread. submit: the queue, see spinney._core.Served.
     """
 
-    def __init__(self, source, wanted, config, permissions, calibration=None):
+    def __init__(self, source, wanted, config, load_options, calibration=None):
         self.token = next(_loads)
         self.name = self.version = self.submit = self.handle = None
         self.engine_version = ""
         self.ticket = 0
         self.idempotent = False  # may be asked again about rows of a batch that failed
-        model = _load(source, wanted, permissions)
+        model = _load(source, wanted, load_options)
         self.model, self.quantized = quantize_for_engine(model, config, calibration)
         self.notes = None  # what every answer's metadata says besides
         if self.quantized is not None:
@@ -203,7 +203,7 @@ def named_type(model_type):
         raise InvalidInputError(f"model_type is {model_type!r}; it may be {names}") from None
 
 
-def _load(source, wanted, permissions):
+def _load(source, wanted, load_options):
     if wanted in _LATER:
         raise UnsupportedModelError(
             f"model_type {wanted.name} has no back end in this version; {_LATER[wanted]}"
@@ -212,12 +212,12 @@ def _load(source, wanted, permissions):
     if function or (wanted is ModelType.CUSTOM and callable(source)):
         if wanted not in (None, ModelType.CUSTOM):
             raise InvalidInputError(f"model_type is {wanted.name}, but the model is a function")
-        chosen = [name for name in _CHOICES if permissions.get(name) not in (None, False)]
+        chosen = [name for name in _CHOICES if load_options.get(name) not in (None, False)]
         if chosen:
             raise InvalidInputError(f"{chosen[0]} goes with a model, but the model is a function")
-        if not permissions["copy"]:
+        if not load_options["copy"]:
             raise InvalidInputError("copy=False maps a .spinney file, but the model is a function")
         from spinney.workers import CallableModel  # most programs never need it
 
         return CallableModel(source)
-    return load(source, **permissions)
+    return load(source, **load_options)
