@@ -220,3 +220,9 @@ def test_many_threads_load_and_unload_the_same_names(engine):
     for name, version in served:
         assert predicted(engine, name, version=version) in (10, 20, 30, 40)
         assert engine.enqueue_prediction([[0.0]], model=name, version=version).result(LONG) > 0
+
+
+def test_worker_options_say_nothing_of_a_function():
+    with InferenceEngine() as engine:
+        assert not engine.load_model(lambda rows: rows[:, 0], worker_options={"num_threads": 1})
+        assert "worker_options goes with a model" in engine.last_error

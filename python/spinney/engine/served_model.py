@@ -31,7 +31,13 @@ _LATER = {
     ModelType.TREELITE: "load the file of the library that trained the model",
 }
 _FLAT = (np.ndarray, list, tuple)
-_CHOICES = ("as_booster", "iteration_range", "start_iteration", "num_iteration")
+_OF_MODELS = (
+    "as_booster",
+    "iteration_range",
+    "start_iteration",
+    "num_iteration",
+    "worker_options",
+)
 _loads = count(1)
 
 
@@ -212,7 +218,7 @@ def _load(source, wanted, load_options):
     if function or (wanted is ModelType.CUSTOM and callable(source)):
         if wanted not in (None, ModelType.CUSTOM):
             raise InvalidInputError(f"model_type is {wanted.name}, but the model is a function")
-        chosen = [name for name in _CHOICES if load_options.get(name) not in (None, False)]
+        chosen = [name for name in _OF_MODELS if load_options.get(name) not in (None, False)]
         if chosen:
             raise InvalidInputError(f"{chosen[0]} goes with a model, but the model is a function")
         if not load_options["copy"]:
