@@ -21,7 +21,7 @@ import sandbox_models
 import sklearn_estimators
 import spinney
 from spinney.exceptions import InvalidInputError, PythonModelError, WorkerStartError
-from spinney.workers import WorkerModel, landlock, syscall_filter
+from spinney.workers import WorkerModel, landlock, sandbox, syscall_filter
 
 ALL = np.arange(len(sandbox_deeds.NAMES), dtype=float).reshape(-1, 1)
 READS = {"read_a_secret", "read_the_parent_s_memory", "read_the_parent_s_environment"}
@@ -315,6 +315,33 @@ def test_processes_of_joblib_are_refused_with_the_reason(here):
     model = WorkerModel(pickle.dumps(sandbox_models.Loky()), trusted=True)
     with model, pytest.raises(PythonModelError, match="sandbox lets it start no process"):
         model.predict(ALL[:4])
+
+
+def test_libraries_may_ask_for_the_folder_of_temporary_files(here):
+    model = WorkerModel(pickle.dumps(sandbox_models.Temporary()), trusted=True)
+    with model, pytest.raises(PythonModelError, match="sandbox lets it start no process"):
+        model.predict(ALL[:4])
+
+
+def test_scipy_builds_that_write_files_are_done_without(monkeypatch, tmp_path):
+    (tmp_path / "scipy" / "_lib").mkdir(parents=True)
+    (tmp_path / "scipy" / "__init__.py").touch()
+    extension = tmp_path / "scipy" / "_lib" / "messagestream.any.so"
+    monkeypatch.setattr(sandbox, "_WRITER", "a_part_of_scipy")
+    monkeypatch.delitem(sys.modules, "scipy", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    extension.write_bytes(b"...open_memstream...")
+    sandbox.do_without_files_of_scipy()
+    assert "a_part_of_scipy" not in sys.modules
+    extension.write_bytes(b"...mkstemp...")
+    try:
+        sandbox.do_without_files_of_scipy()
+        from a_part_of_scipy import Sampler
+
+        with pytest.raises(PermissionError, match="writes files for Sampler"):
+            Sampler()
+    finally:
+        sys.modules.pop("a_part_of_scipy", None)
 
 
 # Asking for it

@@ -269,8 +269,6 @@ def was_refused(error):
     while error is not None and id(error) not in seen:
         if isinstance(error, OSError) and error.errno in (errno.EPERM, errno.EACCES, errno.ENOSYS):
             return True
-        if isinstance(error, FileNotFoundError) and "temporary directory" in str(error):
-            return True  # as tempfile says it
         seen.add(id(error))
         error = error.__cause__ or error.__context__
     return False
@@ -301,6 +299,8 @@ def raise_walls(settings):
     if not settings["sandbox"]:
         return {"seccomp": False, "landlock": 0, "missing": ["sandbox=False"]}
     sandbox.check_locks_of_joblib()
+    sandbox.name_temporary_folder()
+    sandbox.do_without_files_of_scipy()
     here = os.path.dirname(os.path.abspath(__file__))
     paths = [here, *sys.path, *settings["readable"], *sandbox.places_of(settings["packages"])]
     return sandbox.raise_walls(paths)

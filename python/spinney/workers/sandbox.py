@@ -6,6 +6,7 @@ may lack either.
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import glob
 import importlib.util
@@ -13,7 +14,9 @@ import os
 import stat
 import struct
 import sys
+import tempfile
 import threading
+import types
 
 if __package__:
     from spinney.workers import landlock, syscall_filter
@@ -26,6 +29,7 @@ _SECCOMP = {"x86_64": 317, "aarch64": 277}
 _ALL_THREADS = 1  # SECCOMP_FILTER_FLAG_TSYNC
 _SAME_SPEED = 4  # SECCOMP_FILTER_FLAG_SPEC_ALLOW: nothing that it may read is a secret to it
 _LOCKS = "_multiprocessing_helpers"  # the module of joblib that tries them
+_WRITER = "scipy.stats._unuran.unuran_wrapper"  # makes a file as it is imported, in some releases
 # What imports and numerical libraries read. Beneath /proc/self lies this process alone.
 _SYSTEM = (
     "/lib /lib32 /lib64 /usr/lib /usr/lib32 /usr/lib64 /usr/local/lib /usr/share /nix/store "
@@ -118,6 +122,47 @@ def check_locks_of_joblib():
             spec = importlib.util.spec_from_file_location(f"joblib.{_LOCKS}", path)
             sys.modules[spec.name] = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(sys.modules[spec.name])
+
+
+def name_temporary_folder():
+    """Some libraries ask tempfile for its folder while they are imported.
+
+    It finds one by writing into each, which fails behind the walls. Naming one beforehand lets the
+    import pass; who then writes there is refused as anywhere else.
+    """
+    tempfile.tempdir = os.environ.get("TMPDIR") or "/tmp"
+
+
+def do_without_files_of_scipy():
+    """Some builds of scipy make a file for messages while scipy.stats is imported.
+
+    That module of theirs is replaced, so that the import passes; what it has besides (samplers of
+    random numbers) is refused with the reason.
+    """
+    scipy = importlib.util.find_spec("scipy")
+    for folder in (scipy and scipy.submodule_search_locations) or []:
+        for path in glob.glob(os.path.join(glob.escape(folder), "_lib", "messagestream.*.so")):
+            with open(path, "rb") as file:
+                if b"mkstemp" in file.read():
+                    sys.modules[_WRITER] = _without_files(_WRITER)
+
+
+def _without_files(name):
+    module = types.ModuleType(name)
+
+    def get(attribute):
+        if attribute.startswith("__"):
+            raise AttributeError(attribute)
+
+        def refuse(*_, **__):
+            raise PermissionError(
+                errno.EPERM, f"this release of scipy writes files for {attribute}", name
+            )
+
+        return refuse
+
+    module.__getattr__ = get
+    return module
 
 
 def find_libraries_by_folder():
