@@ -47,6 +47,7 @@ void take(const nb::dict& options, const char* name, Field& field) {
 engine::ModelOptions model_options(const nb::dict& given) {
   engine::ModelOptions options;
   double batch_timeout_s = 0;
+  take(given, "join_requests", options.join_requests);
   take(given, "max_batch_size", options.max_batch_size);
   take(given, "initial_batch_size", options.initial_batch_size);
   take(given, "min_batch_size", options.min_batch_size);

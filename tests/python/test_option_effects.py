@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import logging
+import pickle
+import threading
+import time
 import tracemalloc
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LinearRegression
 
 from modules.engine.data_preprocessor import DataPreprocessor
 from modules.engine.quantizer import Quantizer
@@ -17,7 +22,9 @@ from spinney.configs import (
     QuantizationConfig,
     startup_messages,
 )
+from spinney.configs.engine import QUEUE_OPTIONS, queue_config
 from spinney.engine.parts import unused_details
+from spinney.exceptions import ConfigError, QueueFullError
 
 COLUMN = np.r_[np.random.default_rng(1).normal(0, 1, 500), [40.0, -60.0]].reshape(-1, 1)
 
@@ -168,8 +175,152 @@ def test_details_of_the_queue_that_do_not_act_are_named():
     assert unused_details(small) == []  # thresholds that fit themselves were not asked for
     other = InferenceEngineConfig(
         max_batch_size=32,
-        batch_processor_config=BatchProcessorConfig(max_batch_size=64, max_workers=2),
+        batch_processor_config=BatchProcessorConfig(max_batch_size=64, max_workers=1),
     )
-    first, second = unused_details(other)
+    (first,) = unused_details(other)
     assert "max_workers" in first
-    assert "max_batch_size is 64, its default, so the engine's own max_batch_size (32)" in second
+
+
+def held_queue(options):
+    """How many of 5,000 queued rows are taken while the only worker is held, and how many are
+    refused."""
+    go = threading.Event()
+
+    def score(x):
+        go.wait(60)
+        return x[:, 0]
+
+    plain = {"enable_request_deduplication": False, "enable_warmup": False, "num_threads": 1}
+    with InferenceEngine({**plain, **options}) as engine:
+        assert engine.load_model(score, "custom")
+        futures = [engine.enqueue_prediction(np.zeros((1, 2))) for _ in range(5000)]
+        refused = sum(future.done() for future in futures)
+        go.set()
+        concurrent.futures.wait(futures, 60)
+    return len(futures) - refused
+
+
+@pytest.mark.parametrize("rows", [999, 1000, 1001])
+def test_a_bound_of_the_queue_holds_whether_or_not_it_is_the_default(rows):
+    taken = held_queue({"batch_processor_config": {"max_queue_size": rows}, "max_batch_size": 8})
+    assert rows <= taken <= rows + 16  # what the worker holds has left the queue
+
+
+def test_the_bound_of_the_queue_is_in_rows_and_one_request_alone_is_always_taken():
+    go = threading.Event()
+
+    def score(x):
+        go.wait(60)
+        return x[:, 0]
+
+    options = {"batch_processor_config": {"max_queue_size": 10}, "num_threads": 1}
+    with InferenceEngine({**options, "enable_warmup": False}) as engine:
+        assert engine.load_model(score, "custom")
+        running = engine.enqueue_prediction(np.zeros((1, 2)))
+        while engine.get_performance_metrics()["batcher"]["current_queue_size"]:
+            time.sleep(0.001)
+        first = engine.enqueue_prediction(np.ones((50, 2)))
+        second = engine.enqueue_prediction(np.full((1, 2), 2.0))
+        assert isinstance(second.exception(60), QueueFullError)
+        go.set()
+        assert len(first.result(60)) == 50 and len(running.result(60)) == 1
+
+
+@pytest.mark.parametrize("name", sorted(QUEUE_OPTIONS - {"max_queue_size"}))
+def test_an_option_of_the_queue_given_in_detail_holds_over_the_engine_s_own(name):
+    default = BatchProcessorConfig.defaults()[name]
+    other = {
+        "batch_timeout": 0.5,
+        "enable_adaptive_batching": False,
+        "initial_batch_size": 8,
+        "max_batch_size": 32,
+        "min_batch_size": 4,
+    }[name]
+    config = InferenceEngineConfig(**{name: other}, batch_processor_config={name: default})
+    assert getattr(queue_config(config), name) == default
+    config = InferenceEngineConfig(**{name: other}, batch_processor_config={"max_queue_size": 5})
+    assert getattr(queue_config(config), name) == other
+    config = InferenceEngineConfig(**{name: default}, batch_processor_config={name: other})
+    assert getattr(queue_config(config), name) == other
+    assert InferenceEngineConfig.defaults()[name] == default
+
+
+def test_options_of_the_queue_that_contradict_each_other_are_refused():
+    with pytest.raises(ConfigError, match=r"min_batch_size \(16\) is above max_batch_size \(8\)"):
+        InferenceEngineConfig(min_batch_size=16, batch_processor_config={"max_batch_size": 8})
+
+
+def test_a_saved_configuration_holds_what_was_given_and_no_more():
+    config = InferenceEngineConfig(max_batch_size=32, batch_processor_config={"max_queue_size": 9})
+    again = InferenceEngineConfig.from_dict(config.to_dict())
+    assert again == config and queue_config(again) == queue_config(config)
+    assert queue_config(again)._given == queue_config(config)._given | {*QUEUE_OPTIONS}
+
+
+class Sizes:
+    """A model that records the rows of each call and waits at the first, until told to go."""
+
+    def __init__(self):
+        self.sizes, self.go, self.entered = [], threading.Event(), threading.Event()
+
+    def __call__(self, x):
+        self.entered.set()
+        self.go.wait(60)
+        self.sizes.append(len(x))
+        return x[:, 0]
+
+
+def sizes_of(options, requests):
+    """The rows of each batch, of requests of so many rows each that are queued behind the first."""
+    model = Sizes()
+    plain = {"enable_request_deduplication": False, "enable_warmup": False, "num_threads": 1}
+    with InferenceEngine({**plain, **options}) as engine:
+        assert engine.load_model(model, "custom")
+        x = np.arange(2 * max(requests), dtype=np.float64).reshape(-1, 2)
+        futures = [engine.enqueue_prediction(x[:1])]
+        assert model.entered.wait(60)
+        futures += [engine.enqueue_prediction(x[:rows]) for rows in requests]
+        model.go.set()
+        for rows, future in zip([1, *requests], futures):
+            np.testing.assert_array_equal(future.result(60), x[:rows, 0])
+    return model.sizes[1:]
+
+
+def test_without_batching_each_request_is_one_batch():
+    requests = [1000, 1, 70, 3]
+    assert sizes_of({"enable_batching": False}, requests) == requests
+    waits = {"enable_batching": False, "min_batch_size": 8, "batch_timeout": 3600}
+    assert sizes_of(waits, [2, 2]) == [2, 2]  # nothing to wait for
+    assert sizes_of({}, [1, 1, 1]) == [3]
+
+
+@pytest.mark.parametrize("batching, batches", [(False, 1), (True, 63)])
+def test_a_native_model_s_large_request_is_cut_only_with_batching(tmp_path, batching, batches):
+    x = np.random.default_rng(7).normal(size=(1000, 3))
+    path = tmp_path / "linear.pkl"
+    path.write_bytes(pickle.dumps(LinearRegression().fit(x, x[:, 0])))
+    options = {"enable_batching": batching, "enable_adaptive_batching": False, "num_threads": 1}
+    with InferenceEngine({**options, "initial_batch_size": 16, "max_batch_size": 16}) as engine:
+        assert engine.load_model(str(path))
+        assert len(engine.enqueue_prediction(x).result(60)) == 1000
+        assert engine.get_performance_metrics()["models"][0]["batches"] == batches
+
+
+def test_the_first_batches_keep_to_the_initial_batch_size():
+    for adaptive in (True, False):
+        options = {"initial_batch_size": 4, "enable_adaptive_batching": adaptive}
+        sizes = sizes_of({**options, "max_batch_size": 32}, [1] * 200)
+        assert sizes[:7] == [4] * 7  # with the one they waited for, eight
+        assert max(sizes[7:]) > 4
+    assert sizes_of({"initial_batch_size": 32, "max_batch_size": 32}, [1] * 64)[:2] == [32, 32]
+
+
+def test_the_initial_batch_size_acts_after_a_warm_up_too(tmp_path):
+    x = np.random.default_rng(7).normal(size=(200, 3))
+    model = LinearRegression().fit(x, x[:, 0])
+    path = tmp_path / "linear.pkl"
+    path.write_bytes(pickle.dumps(model))
+    for first in (2, 16):
+        with InferenceEngine({"initial_batch_size": first, "num_threads": 1}) as engine:
+            assert engine.load_model(str(path))
+            assert engine.get_performance_metrics()["models"][0]["batch_size"] == first

@@ -52,7 +52,9 @@ class BatchProcessorConfig(Config):
     )
     max_batch_size: int = option(64, Int(1, BATCH_ROWS_MAX), "rows of one call at the most")
     max_queue_size: int = option(
-        1000, Int(1, QUEUE_MAX), "items that may wait; one more is refused at once"
+        1000,
+        Int(1, QUEUE_MAX),
+        "items that may wait, of an engine: rows for each model; one more is refused at once",
     )
     batch_timeout: float = option(
         0.1, Real(0.0, 3600.0), "seconds that a batch may wait to fill, where it waits at all"

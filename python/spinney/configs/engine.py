@@ -10,7 +10,7 @@ from spinney.configs.enums import OptimizationMode
 from spinney.configs.kinds import Bool, Choice, Int, Named, Names, Nested, Optional, Real, Text
 from spinney.configs.preprocessor import PreprocessorConfig
 from spinney.configs.quantization import QuantizationConfig
-from spinney.exceptions import ConfigTypeError
+from spinney.exceptions import ConfigError, ConfigTypeError
 
 _FAST = {"enable_memory_optimization": False, "max_cache_entries": 10_000, "warmup_iterations": 50}
 # What each mode sets, of options that are not given themselves.
@@ -20,6 +20,15 @@ PRESETS = {
     OptimizationMode.PERFORMANCE: _FAST,
     OptimizationMode.FULL_UTILIZATION: {**_FAST, "set_cpu_affinity": True},
     OptimizationMode.MEMORY_SAVING: {"max_cache_entries": 100, "cache_ttl_seconds": 60},
+}
+# Options of the engine's own queue, which batch_processor_config may give as well.
+QUEUE_OPTIONS = {
+    "batch_timeout",
+    "enable_adaptive_batching",
+    "initial_batch_size",
+    "max_batch_size",
+    "max_queue_size",
+    "min_batch_size",
 }
 _PRESET_OPTIONS = sorted({name for chosen in PRESETS.values() for name in chosen})
 
@@ -57,11 +66,13 @@ class InferenceEngineConfig(Config):
     in_process: bool = option(False, Bool(), "handed to spinney.load")
 
     enable_batching: bool = option(
-        True, Bool(), "queued requests run together; False runs each alone"
+        True,
+        Bool(),
+        "queued requests run together; False runs each alone, whole, as one batch",
     )
     max_batch_size: int = option(64, Int(1, BATCH_ROWS_MAX), "rows of one batch at the most")
     initial_batch_size: int = option(
-        16, Int(1, BATCH_ROWS_MAX), "the first limit of a batch, before its cost is measured"
+        16, Int(1, BATCH_ROWS_MAX), "rows of each of a model's first 8 batches at the most"
     )
     min_batch_size: int = option(
         1, Int(1, BATCH_ROWS_MAX), "rows that are worth waiting for, batch_timeout at the longest"
@@ -70,10 +81,14 @@ class InferenceEngineConfig(Config):
         0.1, Real(0.0, 3600.0), "seconds that a batch waits for min_batch_size rows at the longest"
     )
     enable_adaptive_batching: bool = option(
-        True, Bool(), "move the limit of a batch by its measured cost"
+        True,
+        Bool(),
+        "move the limit of a batch by its measured cost; False: max_batch_size",
     )
     batch_processor_config: BatchProcessorConfig | None = option(
-        None, Optional(Nested(BatchProcessorConfig)), "queue and batches in detail"
+        None,
+        Optional(Nested(BatchProcessorConfig)),
+        "what it gives of the queue holds over the above",
     )
     max_concurrent_requests: int | None = option(
         None, Optional(Int(1, 1 << 24)), "requests in the engine at once; one more is refused"
@@ -171,6 +186,34 @@ class InferenceEngineConfig(Config):
                 not getattr(self, name) or self.enable_quantization,
                 f"{name} has a meaning only with enable_quantization=True",
             )
+        try:
+            queue_config(self)
+        except ConfigError as error:
+            self._check(False, f"together with its batch_processor_config, {error}")
+
+    def to_dict(self):
+        """Every option with its value as JSON and TOML hold them: enumerations by name.
+
+        Of batch_processor_config only what was given, as no more of it holds over the engine's own.
+        """
+        found = super().to_dict()
+        if self.batch_processor_config is not None:
+            given, detail = self.batch_processor_config._given, found["batch_processor_config"]
+            found["batch_processor_config"] = {
+                name: value for name, value in detail.items() if name in given
+            }
+        return found
+
+
+def queue_config(config):
+    """The options of an engine's queue: those given in batch_processor_config, then the engine's
+    own that were given, then defaults that fit them. A value given holds if it is the default, too.
+    """
+    detail = config.batch_processor_config
+    options = {name: getattr(config, name) for name in QUEUE_OPTIONS & config._given}
+    if detail is not None:
+        options.update({name: getattr(detail, name) for name in QUEUE_OPTIONS & detail._given})
+    return BatchProcessorConfig(**options)
 
 
 def engine_config(config) -> InferenceEngineConfig:

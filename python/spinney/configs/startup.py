@@ -25,6 +25,10 @@ _NEEDS = {
     "monitoring_interval": "enable_monitoring",
     "max_cache_entries": "enable_request_deduplication",
     "cache_ttl_seconds": "enable_request_deduplication",
+    "max_batch_size": "enable_batching",
+    "initial_batch_size": "enable_batching",
+    "min_batch_size": "enable_batching",
+    "batch_timeout": "enable_batching",
 }
 
 

@@ -8,6 +8,7 @@ from itertools import count
 from threading import Lock, RLock
 
 from spinney import _core
+from spinney.configs.engine import QUEUE_OPTIONS, queue_config
 from spinney.engine.answers import Answers
 from spinney.engine.collaborators import collaborator, is_replaced
 from spinney.engine.load_watch import LoadWatch
@@ -15,14 +16,6 @@ from spinney.engine.preparation import Preparation
 from spinney.engine.upkeep import Upkeep
 from spinney.exceptions import EngineShutDownError
 
-QUEUE_OPTIONS = {
-    "batch_timeout",
-    "enable_adaptive_batching",
-    "initial_batch_size",
-    "max_batch_size",
-    "max_queue_size",
-    "min_batch_size",
-}
 _WINDOW = 4096  # items of predict_batch in the queue at once
 
 
@@ -79,23 +72,19 @@ class Parts:
     def model_options(self):
         """Options of each model's queue, by the names of the core."""
         config = self.config
-        detail = {} if config.batch_processor_config is None else _detail(config)
-
-        def chosen(name):
-            return detail.get(name, getattr(config, name))
-
-        most = chosen("max_batch_size") if config.enable_batching else 1
+        queue = queue_config(config)
         options = {
-            "max_batch_size": most,
-            "initial_batch_size": min(most, chosen("initial_batch_size")),
-            "min_batch_size": min(most, chosen("min_batch_size")),
-            "batch_timeout": float(chosen("batch_timeout")),
-            "adaptive_batch_size": chosen("enable_adaptive_batching"),
+            "join_requests": config.enable_batching,
+            "max_batch_size": queue.max_batch_size,
+            "initial_batch_size": queue.initial_batch_size,
+            "min_batch_size": queue.min_batch_size,
+            "batch_timeout": float(queue.batch_timeout),
+            "adaptive_batch_size": queue.enable_adaptive_batching,
             "single_flight": config.enable_request_deduplication,
             "warm_up": config.enable_warmup,
         }
-        if "max_queue_size" in detail:
-            options["max_queue_rows"] = detail["max_queue_size"]
+        if "max_queue_size" in queue._given:
+            options["max_queue_rows"] = queue.max_queue_size
         return options
 
     @staticmethod
@@ -113,10 +102,11 @@ class Parts:
         """A DynamicBatcher that was put in place of Spinney's own; the core needs none."""
         if not self.config.enable_batching or not is_replaced("DynamicBatcher"):
             return None
+        queue = queue_config(self.config)
         batcher = collaborator("DynamicBatcher")(
             batch_processor=self._process_batch,
-            max_batch_size=self.config.max_batch_size,
-            max_wait_time_ms=self.config.batch_timeout * 1e3,
+            max_batch_size=queue.max_batch_size,
+            max_wait_time_ms=queue.batch_timeout * 1e3,
         )
         batcher.start()
         self._ids = count(1)
@@ -237,30 +227,13 @@ def _models_of(engine):
     return (lambda: {"count": len(models()), "memory_usage_bytes": used()}), used
 
 
-def _detail(config):
-    """Options of batch_processor_config that were given and reach the engine's own queue."""
-    given = config.batch_processor_config.changed()
-    return {name: value for name, value in given.items() if name in QUEUE_OPTIONS}
-
-
 def unused_details(config):
     """Sentences on options of batch_processor_config that the engine's queue does not follow."""
     detail = config.batch_processor_config
-    if detail is None:
+    unused = () if detail is None else sorted(detail._given - QUEUE_OPTIONS)
+    if not unused:
         return []
-    given, changed = detail._given, detail.changed()
-    unused = [name for name in changed if name in given and name not in QUEUE_OPTIONS]
-    found = []
-    if unused:
-        found.append(
-            f"batch_processor_config.{', '.join(unused)} concern a BatchProcessor of your own; "
-            f"the engine's queue takes {', '.join(sorted(QUEUE_OPTIONS))}"
-        )
-    for name in sorted(QUEUE_OPTIONS & given - {*changed, "max_queue_size"}):
-        own, default = getattr(config, name), getattr(detail, name)
-        if own != default:
-            found.append(
-                f"batch_processor_config.{name} is {default!r}, its default, so the engine's own "
-                f"{name} ({own!r}) holds"
-            )
-    return found
+    return [
+        f"batch_processor_config.{', '.join(unused)} concern a BatchProcessor of your own; "
+        f"the engine's queue takes {', '.join(sorted(QUEUE_OPTIONS))}"
+    ]

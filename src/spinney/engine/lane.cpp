@@ -52,6 +52,7 @@ Status check_options(const ModelOptions& o) {
 
 Status Lane::prepare() {
   SPINNEY_TRY(check_options(options_));
+  if (!options_.join_requests) options_.batch_timeout_ns = 0;  // there is nothing to wait for
   width_ = backend_->width();
   splits_ = backend_->splits();
   waits_ = backend_->waits();

@@ -95,7 +95,7 @@ Node* Lane::fill(const Request& request, bool may_block, int64_t now_ns) noexcep
   node->submitted_ns = now_ns;
   node->deduplicate = shares_ && request.deduplicate;
   if (node->deduplicate) node->hash = queue::hash_of(node->rows, node->kind);
-  node->cut = splits_ && request.rows.count > options_.max_batch_size;
+  node->cut = splits_ && options_.join_requests && request.rows.count > options_.max_batch_size;
   const std::optional<size_t> answer_bytes =
       checked_product(request.rows.count, node->shape.row_bytes());
   if (!answer_bytes) return give_up();

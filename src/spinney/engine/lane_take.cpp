@@ -11,6 +11,8 @@ using request::Node;
 
 namespace {
 
+constexpr uint64_t kFirstBatches = 8;  // that keep to initial_batch_size
+
 const Error kExpiredError{Code::kExpired, "the request's deadline passed in the queue"};
 const Error kShedError{Code::kThrottled,
                        "overloaded: the request waited for too long and was shed"};
@@ -87,7 +89,10 @@ bool Lane::ready(int64_t now_ns) const noexcept { return now_ns >= ready_at_ns()
 
 size_t Lane::batch_cap() const noexcept {
   const size_t most = options_.max_batch_size;
-  if (!fit_.known()) return options_.initial_batch_size ? options_.initial_batch_size : most;
+  if (!options_.join_requests) return 1;  // so that it is full with one request, which is whole
+  if (options_.initial_batch_size != 0 && batches_ < kFirstBatches)
+    return options_.initial_batch_size;
+  if (!fit_.known()) return most;
   if (!options_.adaptive_batch_size) return most;
   return std::clamp(fit_.worthwhile_rows(most), options_.min_batch_size, most);
 }
@@ -210,6 +215,7 @@ Batch* Lane::fill_batch(int64_t now_ns, response::DoneList& done) noexcept {
   int64_t deadline = kNever;
   while (batch->rows < cap && add_next(*batch, cap, now_ns, deadline, done)) {
   }
+  if (!options_.join_requests && batch->rows > 0) cap_.store(batch->rows);  // for estimates
   levels_.sweep_if_worthwhile();
   // What is left has waited already: it need not wait for a larger batch again.
   waiting_since_ns_ = levels_.empty() ? kNever : 0;

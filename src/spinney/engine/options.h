@@ -39,7 +39,7 @@ struct ModelOptions {
   // Batching. A free worker takes what is queued, up to the batch size in force, and never waits
   // for more unless batch_timeout_ns says so.
   size_t max_batch_size = 64;     // rows
-  size_t initial_batch_size = 0;  // rows at most until costs are known; 0: max_batch_size
+  size_t initial_batch_size = 0;  // rows of each of the first 8 batches at most; 0: no such limit
   size_t min_batch_size = 1;      // rows that a batch waits for, if batch_timeout_ns allows
   // At most so long after its first request a batch below min_batch_size is run, and earlier where
   // its earliest deadline asks for it. 0: at once.
@@ -47,6 +47,9 @@ struct ModelOptions {
   // Batches grow only while that still saves a worthwhile share of the cost per row, by the
   // measured cost a * rows + b; false: always up to max_batch_size.
   bool adaptive_batch_size = true;
+
+  // False: each batch is one request, whole, whatever its number of rows and the sizes above.
+  bool join_requests = true;
 
   // Admission.
   size_t max_queue_rows = 65'536;      // rows that wait; a request beyond is refused at once
