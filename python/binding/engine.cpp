@@ -108,9 +108,11 @@ class PyEngine {
 
   ServedPtr load_function(const std::string& name, const std::string& version, nb::object function,
                           size_t width, size_t concurrency, bool idempotent,
-                          const nb::dict& options) {
+                          const nb::dict& options, nb::object answer_parcels) {
     auto served = make_served(name, version);
-    load(*served, make_python_backend(function.ptr(), {width, concurrency, idempotent}), options);
+    auto backend =
+        make_python_backend(function.ptr(), answer_parcels.ptr(), {width, concurrency, idempotent});
+    load(*served, std::move(backend), options);
     return served;
   }
 
@@ -247,12 +249,13 @@ void define_engine(nb::module_& module) {
           "load_function",
           [](PyEngine& self, const std::string& name, const std::string& version,
              nb::object function, size_t width, size_t concurrency, bool idempotent,
-             const nb::dict& options) {
+             const nb::dict& options, nb::object answer_parcels) {
             return new ServedHandle{self.load_function(name, version, std::move(function), width,
-                                                       concurrency, idempotent, options)};
+                                                       concurrency, idempotent, options,
+                                                       std::move(answer_parcels))};
           },
-          "name"_a, "version"_a, "function"_a, "width"_a, "concurrency"_a, "idempotent"_a,
-          "options"_a, nb::rv_policy::take_ownership)
+          "name"_a, "version"_a, "function"_a.none(), "width"_a, "concurrency"_a, "idempotent"_a,
+          "options"_a, "answer_parcels"_a = nb::none(), nb::rv_policy::take_ownership)
       .def(
           "unload", [](PyEngine& self, const ServedHandle& handle) { self.unload(*handle.served); },
           "served"_a)

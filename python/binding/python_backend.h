@@ -16,11 +16,15 @@ struct PythonBackendOptions {
   bool idempotent = false;  // may be called again on the same rows
 };
 
-// function(rows) -> a sequence with an item for each row; rows is a 2-D array of float32 or float64
-// that the function may keep. Called with the interpreter's lock held, on threads of its own, as
-// many as `concurrency`, so that it never keeps a worker from native models. What it raises is what
-// the futures of its rows raise.
-std::shared_ptr<const backend::Backend> make_python_backend(PyObject* function,
+// answer_rows(rows) -> a sequence with an item for each row; rows is a 2-D array of float32 or
+// float64 that the function may keep.
+// answer_parcels(objects) -> a sequence with the answer to each object of a list; one that is an
+// exception is what the future of that request alone raises.
+// Either may be None: then requests of that sort are refused. Called with the interpreter's lock
+// held, on threads of its own, as many as `concurrency`, so that it never keeps a worker from
+// native models. What one raises is what the futures of the batch raise.
+std::shared_ptr<const backend::Backend> make_python_backend(PyObject* answer_rows,
+                                                            PyObject* answer_parcels,
                                                             const PythonBackendOptions& options);
 
 }  // namespace spinney::binding

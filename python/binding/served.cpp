@@ -18,6 +18,7 @@
 #include "binding/input.h"
 #include "binding/interpreter_lock.h"
 #include "binding/numpy_api.h"
+#include "binding/python_parcel.h"
 #include "binding/references.h"
 
 namespace nb = nanobind;
@@ -57,6 +58,7 @@ class RequestPromise final : public Promise {
 
   void set_id(RequestId id) { id_ = id; }
   void set_row_type(NumberType type) { row_type_ = type; }
+  void set_by_parcel() { by_parcel_ = true; }
   const Served& served() const { return *served_; }
   void leave() { served_->gate->leave(); }
   void drop() override { served_->engine->cancel(id_); }
@@ -119,11 +121,13 @@ class RequestPromise final : public Promise {
     return nullptr;
   }
 
-  // A copy of this request's rows, so that they keep no other's alive.
+  // A copy of this request's rows, so that they keep no other's alive; or its own of the batch's
+  // answers to parcels.
   PyObject* own_part() const {
     const std::shared_ptr<void> held = object_;
     auto* whole = static_cast<PyObject*>(held.get());
     const auto first = static_cast<Py_ssize_t>(object_row_);
+    if (by_parcel_) return PySequence_GetItem(whole, first);
     Owned part(PySequence_GetSlice(whole, first, first + static_cast<Py_ssize_t>(rows_)));
     if (!part || !PyArray_Check(part.get())) return part.release();
     return PyArray_NewCopy(reinterpret_cast<PyArrayObject*>(part.get()), NPY_CORDER);
@@ -142,6 +146,7 @@ class RequestPromise final : public Promise {
   size_t object_row_ = 0;
   int64_t retry_after_ns_ = 0;
   bool out_of_memory_ = false;
+  bool by_parcel_ = false;
 };
 
 // Needs no interpreter's lock, hence never blocks.
@@ -231,22 +236,58 @@ bool read_deadline(PyObject* timeout_ms, const engine::Engine& engine, int64_t& 
   return true;
 }
 
-// args: x, priority, timeout_ms, keep, key, and perhaps what x only names, kept until no batch
-// reads it any more.
-PyObject* submit(const std::shared_ptr<Served>& served, PyObject* const* args, Py_ssize_t count) {
+// One request on its way to the engine. Whatever may fail or run Python comes before the engine has
+// it, and before the rows are looked at where they lie.
+struct Outgoing {
+  Request request;
+  RequestPromise* promise = nullptr;
+  Owned future;
+
+  // args: priority, timeout_ms, keep, key. False with a Python error set.
+  bool begin(const std::shared_ptr<Served>& served, PyObject* const* args) {
+    const long priority = PyLong_AsLong(args[0]);
+    if (priority == -1 && PyErr_Occurred()) return false;
+    if (!read_deadline(args[1], *served->engine, request.deadline_ns)) return false;
+    promise = new (std::nothrow) RequestPromise(served);
+    const bool ready = promise && (args[2] == Py_None || promise->remember(args[2], args[3]));
+    future.reset(promise ? make_future(promise) : nullptr);
+    if (!ready || !future) {
+      if (!PyErr_Occurred()) PyErr_NoMemory();
+      return false;
+    }
+    request.model = served->name;
+    request.version = served->version;
+    request.kind = served->kind;
+    request.priority = static_cast<Priority>(std::clamp<long>(priority, 0, kPriorities - 1));
+    request.deduplicate = served->deduplicate;
+    request.completion = &completion();
+    request.context = promise;
+    return true;
+  }
+
+  PyObject* send(const Served& served) {
+    if (const Gate::Entry entry = served.gate->enter()) return PyLong_FromLong(entry);
+    promise->retain();  // the engine's
+    const Admission admission = served.engine->submit(request);
+    if (admission.ok()) {
+      promise->set_id(admission.id);
+      return future.release();
+    }
+    served.gate->leave();
+    promise->release();
+    if (admission.refusal == Refusal::kUnknownModel) Py_RETURN_NONE;
+    raise(admission.error(), admission.retry_after_ns);
+    return failed_future();
+  }
+};
+
+// args: x, priority, timeout_ms, keep, key.
+PyObject* submit(const std::shared_ptr<Served>& served, PyObject* const* args) {
   give_up_left_references();
   Input input;
   Owned converted;
-  Request request;
-  const long priority = PyLong_AsLong(args[1]);
-  if (priority == -1 && PyErr_Occurred()) return nullptr;
-  if (!read_deadline(args[2], *served->engine, request.deadline_ns)) return nullptr;
-  // Whatever may fail or run Python comes before the engine has it, and before the rows are looked
-  // at where they lie.
-  auto* promise = new (std::nothrow) RequestPromise(served);
-  const bool ready = promise && (args[3] == Py_None || promise->remember(args[3], args[4]));
-  Owned future(promise ? make_future(promise) : nullptr);
-  if (!ready || !future) return PyErr_Occurred() ? nullptr : PyErr_NoMemory();
+  Outgoing out;
+  if (!out.begin(served, args + 1)) return nullptr;
   if (!read_rows(*served, args[0], input, converted)) {
     // An interrupt, or what the caller's own class of rows ends a program with, is no answer.
     if (!PyErr_ExceptionMatches(PyExc_Exception)) return nullptr;
@@ -255,53 +296,72 @@ PyObject* submit(const std::shared_ptr<Served>& served, PyObject* const* args, P
   }
   if (input.kind == Input::Kind::kSparse || input.by_matrix || input.rows.count == 0)
     Py_RETURN_NOTIMPLEMENTED;
-  if (count > 5) {
-    Py_INCREF(args[5]);
-    request.owned = share_reference(args[5]);
-  }
-  if (const Gate::Entry entry = served->gate->enter()) return PyLong_FromLong(entry);
-  request.model = served->name;
-  request.version = served->version;
-  request.rows = input.rows;
-  promise->set_row_type(input.rows.type);
-  request.kind = served->kind;
-  request.priority = static_cast<Priority>(std::clamp<long>(priority, 0, kPriorities - 1));
-  request.deduplicate = served->deduplicate;
-  request.completion = &completion();
-  request.context = promise;
-  promise->retain();  // the engine's
-  const Admission admission = served->engine->submit(request);
-  if (admission.ok()) {
-    promise->set_id(admission.id);
-    return future.release();
-  }
-  served->gate->leave();
-  promise->release();
-  if (admission.refusal == Refusal::kUnknownModel) Py_RETURN_NONE;
-  raise(admission.error(), admission.retry_after_ns);
-  return failed_future();
+  out.request.rows = input.rows;
+  out.promise->set_row_type(input.rows.type);
+  return out.send(*served);
 }
 
-PyObject* submit_entry(PyObject* self, PyObject* const* args, Py_ssize_t count) {
-  if (count != 5 && count != 6) {
-    PyErr_SetString(PyExc_TypeError, "expected x, priority, timeout_ms, keep, key[, owned]");
+// An array that a parcel can read and wipe where it lies.
+bool may_be_own(PyObject* object) {
+  if (!PyArray_CheckExact(object)) return false;
+  auto* array = reinterpret_cast<PyArrayObject*>(object);
+  return PyArray_CHKFLAGS(array, NPY_ARRAY_CARRAY) && !PyDataType_REFCHK(PyArray_DESCR(array));
+}
+
+// args: object, rows, kind, own, priority, timeout_ms, keep, key.
+PyObject* submit_parcel(const std::shared_ptr<Served>& served, PyObject* const* args) {
+  give_up_left_references();
+  const Py_ssize_t rows = PyLong_AsSsize_t(args[1]);
+  if (rows == -1 && PyErr_Occurred()) return nullptr;
+  const long long kind = args[2] == Py_None ? -1 : PyLong_AsLongLong(args[2]);
+  if (kind == -1 && PyErr_Occurred()) return nullptr;
+  PyObject* own = args[3] == Py_None ? nullptr : args[3];
+  if (own && !may_be_own(own)) {
+    PyErr_SetString(PyExc_TypeError, "own must be a writable C-contiguous array without objects");
+    return nullptr;
+  }
+  Outgoing out;
+  if (!out.begin(served, args + 4)) return nullptr;
+  if (rows <= 0) Py_RETURN_NOTIMPLEMENTED;
+  out.request.parcel = make_python_parcel(args[0], static_cast<size_t>(rows), kind, own);
+  out.promise->set_by_parcel();
+  return out.send(*served);
+}
+
+using Submit = PyObject* (*)(const std::shared_ptr<Served>&, PyObject* const*);
+
+template <Submit kSubmit, Py_ssize_t kCount>
+PyObject* entry(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+  if (count != kCount) {
+    PyErr_Format(PyExc_TypeError, "expected %zd arguments, not %zd", kCount, count);
     return nullptr;
   }
   try {
-    return submit(nb::inst_ptr<ServedHandle>(self)->served, args, count);
+    return kSubmit(nb::inst_ptr<ServedHandle>(self)->served, args);
   } catch (const std::exception&) {  // bad_alloc: the core throws nothing else
     return PyErr_NoMemory();
   }
 }
 
+template <Submit kSubmit, Py_ssize_t kCount>
+PyCFunction fast() {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(entry<kSubmit, kCount>));
+}
+
 }  // namespace
 
 PyMethodDef kServedMethods[] = {
-    {"submit", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(submit_entry)),
-     METH_FASTCALL,
-     "submit(self, x, priority, timeout_ms, keep, key, owned=None, /)\n--\n\n"
+    {"submit", fast<submit, 5>(), METH_FASTCALL,
+     "submit(self, x, priority, timeout_ms, keep, key, /)\n--\n\n"
      "A PredictionFuture of x's rows; None if the model was unloaded meanwhile; NotImplemented of\n"
-     "no rows and of sparse ones. owned is kept until no batch reads the rows any more."},
+     "no rows and of sparse ones."},
+    {"submit_parcel", fast<submit_parcel, 8>(), METH_FASTCALL,
+     "submit_parcel(self, object, rows, kind, own, priority, timeout_ms, keep, key, /)\n--\n\n"
+     "As submit, of an object that answer_parcels is given in a list with others of its kind. "
+     "rows:\n"
+     "how many it counts for. kind: a number from 0 on, or None for an object that is answered\n"
+     "alone. own: None, or an array that nobody else has and that with the kind is all that the\n"
+     "answer depends on; equal ones in flight share an answer, and it is zeroed in the end."},
     {nullptr, nullptr, 0, nullptr},
 };
 

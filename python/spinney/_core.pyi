@@ -269,7 +269,18 @@ class Served:
         timeout_ms: float | None,
         keep: Any,
         key: Any,
-        owned: Any = None,
+        /,
+    ) -> FutureBase | int | None: ...
+    def submit_parcel(
+        self,
+        object: Any,
+        rows: int,
+        kind: int | None,
+        own: Any | None,
+        priority: int,
+        timeout_ms: float | None,
+        keep: Any,
+        key: Any,
         /,
     ) -> FutureBase | int | None: ...
 
@@ -307,6 +318,7 @@ class Engine:
         concurrency: int,
         idempotent: bool,
         options: dict[str, Any],
+        answer_parcels: Any | None = None,
     ) -> Served: ...
     def unload(self, served: Served) -> None: ...
     def enter(self) -> int: ...

@@ -5,12 +5,13 @@ from __future__ import annotations
 import gc
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
 
 from spinney import InferenceEngine, ModelType
-from spinney.engine import parcels, served_model
+from spinney.engine import parcels
 
 LONG = 60  # seconds, for what happens at once on an idle machine
 PLAIN = {"enable_request_deduplication": False, "enable_warmup": False, "num_threads": 1}
@@ -21,16 +22,15 @@ class Meanwhile:
 
     def __init__(self, monkeypatch):
         self.act = lambda: None
-        self.read = []  # the rows that each batch found
-        self._opened = served_model.opened
-        monkeypatch.setattr(served_model, "opened", self._opening)
+        self.read = []  # the rows that each batch of parcels found
+        self._together = parcels.together
+        monkeypatch.setattr(parcels, "together", self._putting_together)
 
-    def _opening(self, rows):
+    def _putting_together(self, batch):
         act, self.act = self.act, lambda: None
         act()
-        opened = self._opened(rows)
-        self.read.append([one[2].tolist() for one in opened or []])
-        return opened
+        self.read.append([parcel.rows.tolist() for parcel in batch])
+        return self._together(batch)
 
 
 class Model:
@@ -55,6 +55,20 @@ class Model:
 @pytest.fixture
 def meanwhile(monkeypatch):
     return Meanwhile(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def alive(monkeypatch):
+    """All parcels that still are."""
+    found = weakref.WeakSet()
+    make = parcels.Parcel.__init__
+
+    def making(self, *arguments):
+        found.add(self)
+        make(self, *arguments)
+
+    monkeypatch.setattr(parcels.Parcel, "__init__", making)
+    return found
 
 
 def wait_until(true):
@@ -88,7 +102,7 @@ def unload(engine, future):
     assert engine.unload_model()
 
 
-def all_let_go_of(engine, before):
+def all_let_go_of(engine, alive):
     """Requests give back what they held when the next one comes."""
     if not engine._named:
         assert engine.load_model(lambda rows: rows.sum(axis=1), ModelType.CUSTOM)
@@ -96,7 +110,7 @@ def all_let_go_of(engine, before):
     def gone():
         engine.enqueue_prediction([[1.0, 2.0]]).result(LONG)
         gc.collect()
-        return len(parcels._parcels) <= before
+        return not alive
 
     wait_until(gone)
 
@@ -110,8 +124,7 @@ def held_up(engine, model, **how):
 
 
 @pytest.mark.parametrize("happens", [cancel, expire, reload, unload])
-def test_a_neighbour_that_goes_takes_nothing_along(meanwhile, happens):
-    before = len(parcels._parcels)
+def test_a_neighbour_that_goes_takes_nothing_along(meanwhile, alive, happens):
     model = Model()
     with InferenceEngine(PLAIN) as engine:
         first = held_up(engine, model)
@@ -130,11 +143,10 @@ def test_a_neighbour_that_goes_takes_nothing_along(meanwhile, happens):
         # On a machine that is too busy to take it in time the one that expires is not run at all.
         assert model.seen == [[1, 2]] or (happens is expire and model.seen == [[2]])
         futures.clear()
-        all_let_go_of(engine, before)
+        all_let_go_of(engine, alive)
 
 
-def test_one_that_goes_between_the_halves_of_a_batch(meanwhile):
-    before = len(parcels._parcels)
+def test_one_that_goes_between_the_halves_of_a_batch(meanwhile, alive):
     model = Model()
     with InferenceEngine(PLAIN) as engine:
         first = held_up(engine, model, idempotent=True)
@@ -155,11 +167,10 @@ def test_one_that_goes_between_the_halves_of_a_batch(meanwhile):
         assert first.result(LONG).tolist() == [2]
         assert model.seen == [[1, 2, 3, 4], [1, 2], [3, 4]]
         futures.clear()
-        all_let_go_of(engine, before)
+        all_let_go_of(engine, alive)
 
 
-def test_a_batch_that_runs_over_a_shutdown_reads_its_own_rows(meanwhile):
-    before = len(parcels._parcels)
+def test_a_batch_that_runs_over_a_shutdown_reads_its_own_rows(meanwhile, alive):
     model = Model()
     engine = InferenceEngine(PLAIN)
     first = held_up(engine, model)
@@ -177,16 +188,15 @@ def test_a_batch_that_runs_over_a_shutdown_reads_its_own_rows(meanwhile):
     meanwhile.act = act
     model.go_on.set()
     assert ended.wait(LONG)
-    wait_until(lambda: len(meanwhile.read) == 2)
-    assert meanwhile.read[1] == [[[1, 1]], [[2, 2]]]  # though its model may be closed by now
+    wait_until(lambda: meanwhile.read)
+    assert meanwhile.read == [[[[1, 1]], [[2, 2]]]]  # though its model may be closed by now
     del first
     with InferenceEngine(PLAIN) as another:
-        all_let_go_of(another, before)
+        all_let_go_of(another, alive)
 
 
-def test_the_first_cancels_and_forgets_as_soon_as_it_runs():
+def test_the_first_cancels_and_forgets_as_soon_as_it_runs(alive):
     """As a caller does it: no step of the batch is waited for."""
-    before = len(parcels._parcels)
     for _ in range(30):
         model = Model()
         with InferenceEngine(PLAIN) as engine:
@@ -200,10 +210,10 @@ def test_the_first_cancels_and_forgets_as_soon_as_it_runs():
             del futures[0]
             assert futures[0].result(LONG).tolist() == [4]
     with InferenceEngine(PLAIN) as engine:
-        all_let_go_of(engine, before)
+        all_let_go_of(engine, alive)
 
 
-def test_answers_are_kept_of_rows_that_the_queue_only_names():
+def test_answers_are_kept_of_rows_that_the_queue_does_not_look_into(alive):
     calls = []
 
     def model(rows):
@@ -215,4 +225,4 @@ def test_answers_are_kept_of_rows_that_the_queue_only_names():
         for _ in range(3):
             assert asked(engine, [5])[0].result(LONG).tolist() == [10]
         assert calls == [1]
-        all_let_go_of(engine, 0)
+        all_let_go_of(engine, alive)

@@ -9,7 +9,7 @@ import numpy as np
 
 from spinney._core import Model
 from spinney.configs import ModelType
-from spinney.engine.parcels import Parcel, answer, opened
+from spinney.engine.parcels import Parcel, answer_parcels
 from spinney.engine.rank_keys import rank_key_for, row_of_zeros
 from spinney.exceptions import InvalidInputError, ModelFailedError, UnsupportedModelError
 from spinney.inputs import one_row
@@ -124,12 +124,18 @@ class ServedModel:
             self.handle = core.load(*place, self.model, self.kind, options)
             self.submit = self.handle.submit
         else:
-            function = partial(_answer_rows, self.model, self.kind == "proba")
-            width, at_once = 0, 1  # as_rows checks the width, since a Parcel's token has its own
+            predict = partial(_answer_rows, self.model, self.kind == "proba")
+            width, at_once = 0, 1  # as_rows checks the width
             self.handle = core.load_function(
-                *place, function, width, at_once, self.idempotent, options
+                *place,
+                predict,
+                width,
+                at_once,
+                self.idempotent,
+                options,
+                partial(answer_parcels, predict),
             )
-            self.submit = partial(_submit_python, self.handle.submit)
+            self.submit = partial(_submit_python, self.handle)
 
     def as_rows(self, features):
         """Features as submit takes them; raises what predict would say of those that do not fit."""
@@ -170,26 +176,16 @@ def _may_be_flat(features):
     return shape is None or (isinstance(shape, tuple) and len(shape) < 2)
 
 
-def _submit_python(submit, rows, level, timeout_ms, keep, key):
+def _submit_python(handle, rows, level, timeout_ms, keep, key):
     if type(rows) is not Parcel:
-        return submit(rows, level, timeout_ms, keep, key)
-    return submit(rows.token(), level, timeout_ms, keep, key, rows)
+        return handle.submit(rows, level, timeout_ms, keep, key)
+    return handle.submit_parcel(rows, rows.count, rows.kind, rows.own, level, timeout_ms, keep, key)
 
 
-def _answer_rows(model, proba, rows):
+def _answer_rows(model, proba, rows, rows_count=None):
     """Answers a batch of the queue. No method of ServedModel's, which holds what holds this."""
     method = "predict_proba" if proba else "predict"
-
-    def predict(some, rows_count):
-        return _one_array(model._answer_rows(method, some, rows_count))
-
-    parcels = opened(rows)
-    if parcels is not None:
-        return answer(predict, parcels, len(rows))
-    return predict(rows, len(rows))
-
-
-def _one_array(answer):
+    answer = model._answer_rows(method, rows, len(rows) if rows_count is None else rows_count)
     if isinstance(answer, list):
         raise ModelFailedError(
             "a Python model with several targets gives a list of arrays, which the queue "

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "spinney/base/result.h"
@@ -19,16 +20,35 @@
 
 namespace spinney::backend {
 
+// One request's parcel, and how many rows it counts for.
+struct Item {
+  const Parcel* parcel = nullptr;
+  size_t rows = 0;
+};
+
+// Either rows or items.
 struct BatchInput {
   Rows rows;  // contiguous, of one type and width
   AnswerKind kind = AnswerKind::kValues;
+  std::span<const Item> items;  // each joins the first
+};
+
+// What became of one item that failed by itself.
+struct ItemError {
+  size_t item = 0;  // its number
+  Error error;
+  std::shared_ptr<void> object;  // what the Error cannot hold
 };
 
 struct BatchOutput {
   void* data = nullptr;  // rows x answer(kind).row_bytes(), to be filled; null without columns
   // May be set in place of data, or beside it; each request of the batch is given it with the
-  // number of its first row. A failing score() may leave here what its Error cannot hold.
+  // number of its first row, or of its item. A failing score() may leave here what its Error cannot
+  // hold.
   std::shared_ptr<void> object;
+  // Of items that failed while the others' answers hold; each at most once. These are not tried
+  // again.
+  std::vector<ItemError> item_errors;
 };
 
 class Backend {
@@ -39,8 +59,13 @@ class Backend {
   virtual size_t width() const = 0;
   // What a row's answer looks like; kUnsupported if there is no such answer.
   virtual Result<AnswerShape> answer(AnswerKind kind) const = 0;
-  // Answers every row, in order. Called from several threads at once, up to concurrency(). Rows'
-  // answers must not depend on which rows share their batch. What it throws becomes kInternal.
+  // Whether requests may carry rows.
+  virtual bool takes_rows() const { return true; }
+  // Whether they may carry this parcel: one of a class that score() knows.
+  virtual bool takes(const Parcel& /*parcel*/) const { return false; }
+  // Answers every row or item, in order. Called from several threads at once, up to concurrency().
+  // Rows' answers must not depend on which rows share their batch. What it throws becomes
+  // kInternal.
   virtual Status score(const BatchInput& input, BatchOutput& output) const = 0;
 
   // Batches at once; 0: any number.
@@ -88,6 +113,8 @@ struct CallableOptions {
   size_t concurrency = 1;
   bool idempotent = false;
   bool waits = false;
+  bool takes_rows = true;                    // see Backend
+  std::function<bool(const Parcel&)> takes;  // the same; none if empty
 };
 using Callable = std::function<Status(const BatchInput& input, BatchOutput& output)>;
 std::shared_ptr<const Backend> make_callable(Callable callable, CallableOptions options);

@@ -14,6 +14,10 @@ class CallableBackend final : public Backend {
   size_t concurrency() const override { return options_.concurrency; }
   bool idempotent() const override { return options_.idempotent; }
   bool waits() const override { return options_.waits; }
+  bool takes_rows() const override { return options_.takes_rows; }
+  bool takes(const Parcel& parcel) const override {
+    return options_.takes && options_.takes(parcel);
+  }
   bool splits() const override { return options_.shape.columns > 0; }
 
   Result<AnswerShape> answer(AnswerKind kind) const override {

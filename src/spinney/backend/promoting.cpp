@@ -30,7 +30,8 @@ class PromotingBackend final : public Backend {
     SPINNEY_ASSIGN(const AnswerShape shared, wide_->answer(input.kind));
     if (own.type == shared.type) return narrow_->score(input, output);
     std::vector<float> numbers(input.rows.count * own.columns);
-    BatchOutput apart{numbers.data(), nullptr};
+    BatchOutput apart;
+    apart.data = numbers.data();
     SPINNEY_TRY(narrow_->score(input, apart));
     std::copy(numbers.begin(), numbers.end(), static_cast<double*>(output.data));
     return {};

@@ -1,5 +1,6 @@
 #include "spinney/batch/batch.h"
 
+#include <algorithm>
 #include <cstring>
 #include <exception>
 #include <new>
@@ -27,6 +28,13 @@ bool Batch::reserve(size_t parts_max) noexcept {
   }
 }
 
+bool Batch::accepts(const request::Node& leader) const noexcept {
+  if (parts.empty()) return true;
+  const request::Node& first = *parts[0].leader;
+  if (!first.parcel) return leader.rows.width == width;
+  return leader.kind == kind && first.parcel->joins(*leader.parcel);
+}
+
 void Batch::add(const Part& part) noexcept {
   if (parts.empty()) {
     kind = part.leader->kind;
@@ -48,7 +56,7 @@ void Batch::fail(Code code, const char* message) noexcept {
 }
 
 // One request's rows are scored where they lie; those of several are put side by side.
-bool Batch::gather(Rows& rows_out) noexcept {
+bool Batch::gather_rows(Rows& rows_out) noexcept {
   if (parts.size() == 1) {
     rows_out = parts[0].leader->rows.slice(parts[0].first_row, parts[0].rows);
     return true;
@@ -69,6 +77,26 @@ bool Batch::gather(Rows& rows_out) noexcept {
   return true;
 }
 
+bool Batch::gather(backend::BatchInput& gathered) noexcept {
+  if (!parts[0].leader->parcel) return gather_rows(gathered.rows);
+  try {
+    items.reserve(parts.size());
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  for (const Part& part : parts) items.push_back({part.leader->parcel.get(), part.rows});
+  gathered.items = items;
+  return true;
+}
+
+const backend::ItemError* Batch::error_of(size_t part) const noexcept {
+  const auto& errors = output.item_errors;
+  const auto found =
+      std::lower_bound(errors.begin(), errors.end(), part,
+                       [](const backend::ItemError& one, size_t item) { return one.item < item; });
+  return found != errors.end() && found->item == part ? &*found : nullptr;
+}
+
 // Answers of a request that was cut in pieces are put in order.
 void Batch::join() noexcept {
   const size_t row_bytes = shape.row_bytes();
@@ -87,7 +115,7 @@ void Batch::run() noexcept {
   const std::optional<size_t> answer_bytes = checked_product(rows, shape.row_bytes());
   const bool any = answer_bytes != size_t{0};
   output.data = any && answer_bytes ? answers.reserve(*answer_bytes) : nullptr;
-  if ((any && !output.data) || !gather(batch_input.rows)) {
+  if ((any && !output.data) || !gather(batch_input)) {
     failed = true;
     told = &no_memory();
     return;
@@ -109,6 +137,8 @@ void Batch::run() noexcept {
   } catch (...) {
     return fail(Code::kInternal, "the model threw something that is no exception");
   }
+  std::sort(output.item_errors.begin(), output.item_errors.end(),
+            [](const auto& a, const auto& b) { return a.item < b.item; });
   if (answer_bytes > 0) join();
 }
 
@@ -116,6 +146,7 @@ void Batch::clear() noexcept {
   parts.clear();
   rows = 0;
   input.clear();
+  items.clear();
   answers.clear();
   output = {};
   backend.reset();

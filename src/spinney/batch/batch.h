@@ -1,4 +1,4 @@
-// The door of this room: Batch, rows of one or more requests that are scored together.
+// The door of this room: Batch, rows or parcels of one or more requests that are scored together.
 //
 // A batch is open while its lane adds parts, under the lane's lock; then it is closed: run()
 // gathers the rows, has them scored and puts the answers of cut requests where they are joined,
@@ -24,12 +24,13 @@ struct Batch {
   std::vector<Part> parts;
   size_t rows = 0;  // of all parts
   AnswerKind kind{};
-  NumberType type{};
+  NumberType type{};  // of rows
   size_t width = 0;
   AnswerShape shape;
   std::shared_ptr<const backend::Backend> backend;
 
   request::RowBuffer input;
+  std::vector<backend::Item> items;
   request::RowBuffer answers;
   backend::BatchOutput output;
   bool failed = false;
@@ -45,14 +46,19 @@ struct Batch {
 
   // Makes room for so many parts; false if there is no memory.
   bool reserve(size_t parts_max) noexcept;
-  // Adds rows of a request of the same class and width. There must be room.
+  // Whether this request's rows or parcel may be in it, whose class is that of the others.
+  bool accepts(const request::Node& leader) const noexcept;
+  // Adds what it accepts. There must be room.
   void add(const Part& part) noexcept;
   // Scores the rows. Never throws: what the back end throws becomes kInternal.
   void run() noexcept;
+  // What became of a part by itself, in a batch that has not failed; null if nothing went wrong.
+  const backend::ItemError* error_of(size_t part) const noexcept;
   void clear() noexcept;
 
  private:
-  bool gather(Rows& rows_out) noexcept;
+  bool gather(backend::BatchInput& gathered) noexcept;
+  bool gather_rows(Rows& rows_out) noexcept;
   void join() noexcept;
   void fail(Code code, const char* message) noexcept;
 };

@@ -55,6 +55,7 @@ Status Lane::prepare() {
   if (!options_.join_requests) options_.batch_timeout_ns = 0;  // there is nothing to wait for
   width_ = backend_->width();
   splits_ = backend_->splits();
+  takes_rows_ = backend_->takes_rows();
   waits_ = backend_->waits();
   at_once_ = backend_->concurrency();
   if (waits_ && at_once_ == 0) at_once_ = shared_.workers;
@@ -87,7 +88,7 @@ Status Lane::prepare() {
 // Dummy rows through every kernel that the plan may choose, so that the first request finds code,
 // tables and scratch memory in place. The times are a first fit of the costs.
 Status Lane::warm_up() {
-  if (!options_.warm_up || !backend_->idempotent() || width_ == 0) return {};
+  if (!options_.warm_up || !backend_->idempotent() || width_ == 0 || !takes_rows_) return {};
   const size_t kind = static_cast<size_t>(
       std::find_if(shapes_.begin(), shapes_.end(), [](auto& s) { return s.has_value(); }) -
       shapes_.begin());
@@ -99,9 +100,11 @@ Status Lane::warm_up() {
     std::vector<float> zeros(rows * width_);
     std::vector<char> answers(rows * shapes_[kind]->row_bytes() + 1);
     for (size_t i = 0; i < options_.warm_up_iterations; ++i) {
-      backend::BatchInput input{dense_rows(zeros.data(), rows, width_),
-                                static_cast<AnswerKind>(kind)};
-      backend::BatchOutput output{answers.data(), nullptr};
+      backend::BatchInput input;
+      input.rows = dense_rows(zeros.data(), rows, width_);
+      input.kind = static_cast<AnswerKind>(kind);
+      backend::BatchOutput output;
+      output.data = answers.data();
       const int64_t begin = shared_.clock->now_ns();
       try {
         SPINNEY_TRY(backend_->score(input, output));

@@ -109,11 +109,13 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   // lane_admit.cpp
   Admission refuse(Refusal refusal, size_t given = 0, size_t allowed = 0,
                    int64_t retry_after_ns = 0) noexcept;
-  Admission check(const Request& request, int64_t now_ns) const noexcept;
-  Admission check_delay(const Request& request, int64_t now_ns) noexcept;
+  // count: rows that the request counts for.
+  Admission check(const Request& request, size_t count, int64_t now_ns) const noexcept;
+  Admission check_delay(const Request& request, size_t count, int64_t now_ns) noexcept;
   double wait_ns(Priority level) const noexcept;
   bool answer_from_cache(request::Node* node, int64_t now_ns, response::DoneList& done) noexcept;
-  request::Node* fill(const Request& request, bool may_block, int64_t now_ns) noexcept;
+  request::Node* fill(const Request& request, size_t count, bool may_block,
+                      int64_t now_ns) noexcept;
   void note_due(int64_t due_ns) noexcept;
 
   // lane_take.cpp; all under mutex_
@@ -138,7 +140,7 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
              response::DoneList& done) noexcept;
   void fail_members(request::Node* leader, const Error* error, int64_t now_ns,
                     response::DoneList& done) noexcept;
-  void claim_part(batch::Batch* batch, const batch::Part& part, size_t batch_row, int64_t now_ns,
+  void claim_part(batch::Batch* batch, size_t number, size_t batch_row, int64_t now_ns,
                   response::DoneList& done) noexcept;
   bool halve(batch::Batch* batch) noexcept;
   void drop_hold(request::Node* node) noexcept;
@@ -170,6 +172,7 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   size_t at_once_ = 0;
   bool waits_ = false;
   bool splits_ = true;
+  bool takes_rows_ = true;
   bool shares_ = false;  // single flight
 
   Idle own_idle_;  // of the crew

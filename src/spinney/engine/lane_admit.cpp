@@ -20,15 +20,19 @@ Admission Lane::refuse(Refusal refusal, size_t given, size_t allowed,
   return {refusal, {}, retry_after_ns, given, allowed};
 }
 
-Admission Lane::check(const Request& request, int64_t now_ns) const noexcept {
+Admission Lane::check(const Request& request, size_t count, int64_t now_ns) const noexcept {
   const Rows& rows = request.rows;
   const auto refused = [](Refusal refusal, size_t given = 0, size_t allowed = 0) {
     return Admission{refusal, {}, 0, given, allowed};
   };
   if (!request.completion) return refused(Refusal::kNoCompletion);
-  if (rows.count == 0 || rows.count > options_.max_request_rows)
-    return refused(Refusal::kNoRows, rows.count, options_.max_request_rows);
-  if (width_ != 0 && rows.width != width_) return refused(Refusal::kWidth, rows.width, width_);
+  if (request.parcel && rows.count != 0) return refused(Refusal::kInput);
+  if (count == 0 || count > options_.max_request_rows)
+    return refused(Refusal::kNoRows, count, options_.max_request_rows);
+  if (request.parcel ? !backend_->takes(*request.parcel) : !takes_rows_)
+    return refused(Refusal::kInput, request.parcel ? 1 : 0, 1);
+  if (!request.parcel && width_ != 0 && rows.width != width_)
+    return refused(Refusal::kWidth, rows.width, width_);
   const auto kind = static_cast<size_t>(request.kind);
   if (kind >= kAnswerKinds || !shapes_[kind])
     return refused(Refusal::kKind, std::min(kind, kAnswerKinds - 1));
@@ -57,15 +61,14 @@ double Lane::wait_ns(Priority level) const noexcept {
   return rows * row / static_cast<double>(at_once);
 }
 
-Admission Lane::check_delay(const Request& request, int64_t now_ns) noexcept {
+Admission Lane::check_delay(const Request& request, size_t count, int64_t now_ns) noexcept {
   const bool dated = request.deadline_ns != kNever && options_.refuse_too_late;
   queue::Delay& delay = delays_[index_of(request.priority)];
   if (!dated && !delay.overloaded()) return {};
   const double wait = wait_ns(request.priority);
   const auto wait_for = static_cast<int64_t>(std::min(wait, 1e18));
   if (dated) {
-    const double run =
-        row_ns_.load(std::memory_order_relaxed) * static_cast<double>(request.rows.count);
+    const double run = row_ns_.load(std::memory_order_relaxed) * static_cast<double>(count);
     if (static_cast<double>(now_ns) + wait + run > static_cast<double>(request.deadline_ns))
       return {Refusal::kTooLate, {}, wait_for, 0, 0};
   }
@@ -76,16 +79,19 @@ Admission Lane::check_delay(const Request& request, int64_t now_ns) noexcept {
   return {};
 }
 
-Node* Lane::fill(const Request& request, bool may_block, int64_t now_ns) noexcept {
+Node* Lane::fill(const Request& request, size_t count, bool may_block, int64_t now_ns) noexcept {
   Node* node = store_.take();
   if (!node) return nullptr;
   const auto give_up = [&]() -> Node* {
     store_.give_back(node);
     return nullptr;
   };
-  if (!node->copy_rows(request.rows)) return give_up();
-  node->owner = this;
   node->kind = request.kind;
+  if (request.parcel)
+    node->share_parcel(request.parcel, count);
+  else if (!node->copy_rows(request.rows))
+    return give_up();
+  node->owner = this;
   node->shape = *shapes_[static_cast<size_t>(request.kind)];
   node->priority = request.priority;
   node->completion = request.completion;
@@ -93,17 +99,17 @@ Node* Lane::fill(const Request& request, bool may_block, int64_t now_ns) noexcep
   node->context = request.context;
   node->deadline_ns = request.deadline_ns;
   node->submitted_ns = now_ns;
-  node->deduplicate = shares_ && request.deduplicate;
-  if (node->deduplicate) node->hash = queue::hash_of(node->rows, node->kind);
-  node->cut = splits_ && options_.join_requests && request.rows.count > options_.max_batch_size;
-  const std::optional<size_t> answer_bytes =
-      checked_product(request.rows.count, node->shape.row_bytes());
+  node->deduplicate =
+      shares_ && request.deduplicate && (!request.parcel || request.parcel->comparable());
+  if (node->deduplicate) node->hash = queue::hash_of(*node);
+  node->cut =
+      splits_ && options_.join_requests && !request.parcel && count > options_.max_batch_size;
+  const std::optional<size_t> answer_bytes = checked_product(count, node->shape.row_bytes());
   if (!answer_bytes) return give_up();
   if (node->cut && *answer_bytes > 0 && !node->answer_memory.reserve(*answer_bytes))
     return give_up();
   node->holds = 1;
-  node->charge = request.rows.count;
-  node->owned = request.owned;
+  node->charge = count;
   return node;
 }
 
@@ -113,10 +119,10 @@ Admission Lane::submit(const Request& request, bool may_block, response::DoneLis
   const auto refused = [&](const Admission& why) {
     return refuse(why.refusal, why.given, why.allowed, why.retry_after_ns);
   };
-  if (const Admission bad = check(request, now); !bad.ok()) return refused(bad);
-  if (const Admission late = check_delay(request, now); !late.ok()) return refused(late);
+  const size_t rows = request.parcel ? request.parcel->rows() : request.rows.count;
+  if (const Admission bad = check(request, rows, now); !bad.ok()) return refused(bad);
+  if (const Admission late = check_delay(request, rows, now); !late.ok()) return refused(late);
   const size_t level = index_of(request.priority);
-  const size_t rows = request.rows.count;
   const auto retry_after = [&] {
     return static_cast<int64_t>(std::min(wait_ns(request.priority), 1e18));
   };
@@ -140,7 +146,7 @@ Admission Lane::submit(const Request& request, bool may_block, response::DoneLis
     give_back();
     return refuse(Refusal::kQueueFull, queued, options_.max_queue_rows, retry_after());
   }
-  Node* node = fill(request, may_block, now);
+  Node* node = fill(request, rows, may_block, now);
   if (!node) {
     give_back();
     return refuse(Refusal::kNoMemory);

@@ -48,7 +48,7 @@ class Key {
 // The node is told from here, without ever being queued. It is the caller's alone until then.
 bool Lane::answer_from_cache(Node* node, int64_t now_ns, response::DoneList& done) noexcept {
   const size_t bytes = node->rows.count * node->shape.row_bytes();
-  if (!node->deduplicate || node->cut || bytes == 0 || !judge_.use()) return false;
+  if (!node->deduplicate || node->parcel || node->cut || bytes == 0 || !judge_.use()) return false;
   const int64_t begin = shared_.clock->now_ns();
   const Key key(*node);
   char* answer = key.ok() ? node->answer_memory.reserve(bytes) : nullptr;
@@ -81,7 +81,7 @@ void Lane::remember(Batch& batch) noexcept {
   size_t kept = 0;
   size_t kept_rows = 0;
   for (const Part& part : batch.parts) {
-    if (part.leader->deduplicate && !part.leader->cut)
+    if (part.leader->deduplicate && !part.leader->cut && !part.leader->parcel)
       if (const Key key(*part.leader); key.ok()) {
         cache_->set(key.bytes(),
                     {reinterpret_cast<const std::byte*>(batch.answers.data() + row * row_bytes),

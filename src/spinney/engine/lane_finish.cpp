@@ -60,32 +60,35 @@ void Lane::fail_members(Node* leader, const Error* error, int64_t now_ns,
 }
 
 // Everybody who waits for the part's request is answered, if this was its last part or it failed.
-void Lane::claim_part(Batch* batch, const Part& part, size_t batch_row, int64_t now_ns,
+void Lane::claim_part(Batch* batch, size_t number, size_t batch_row, int64_t now_ns,
                       response::DoneList& done) noexcept {
+  const Part& part = batch->parts[number];
   Node* leader = part.leader;
   leader->rows_done += part.rows;
   if (leader->failed || leader->live == 0) return;
-  if (!batch->failed && leader->rows_done < leader->rows.count) return;
-  leader->failed = batch->failed;
+  const backend::ItemError* own = batch->failed ? nullptr : batch->error_of(number);
+  const Error* error = own ? &own->error : batch->failed ? batch->told : nullptr;
+  if (!error && leader->rows_done < leader->rows.count) return;
+  leader->failed = error != nullptr;
   const char* data = nullptr;
-  if (!batch->failed && batch->shape.columns > 0)
+  if (!error && batch->shape.columns > 0)
     data = leader->cut ? leader->answer_memory.data()
                        : batch->answers.data() + batch_row * batch->shape.row_bytes();
   const auto answer = [&](Node* node) {
     if (node->answered) return;
     node->answer_data = data;
     node->batch_rows = batch->rows;
-    node->object_row = batch_row;
-    node->object = batch->output.object;
+    node->object_row = leader->parcel ? number : batch_row;
+    node->object = own ? own->object : batch->output.object;
     node->batch = batch;
     ++batch->deliveries;
-    Counters::add(batch->failed ? counters_.failed : counters_.answered);
-    if (!batch->failed) {
+    Counters::add(error ? counters_.failed : counters_.answered);
+    if (!error) {
       queue_wait_ns_.record_signed(leader->work_started_ns - node->submitted_ns);
       total_ns_.record_signed(now_ns - node->submitted_ns);
     }
-    if (!batch->failed && node->shared) Counters::add(counters_.shared);
-    claim(node, batch->failed ? batch->told : nullptr, now_ns, done);
+    if (!error && node->shared) Counters::add(counters_.shared);
+    claim(node, error, now_ns, done);
   };
   for (Node* node = leader->followers; node;) {
     Node* next = node->next_follower;
@@ -141,9 +144,9 @@ void Lane::finish(Batch* batch) noexcept {
       more = true;
     } else {
       size_t row = 0;
-      for (const Part& part : batch->parts) {
-        claim_part(batch, part, row, now, leavings.done);
-        row += part.rows;
+      for (size_t i = 0; i < batch->parts.size(); ++i) {
+        claim_part(batch, i, row, now, leavings.done);
+        row += batch->parts[i].rows;
       }
       for (const Part& part : batch->parts) drop_hold(part.leader);
       batch->parts.clear();

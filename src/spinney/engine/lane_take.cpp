@@ -174,7 +174,7 @@ bool Lane::add_next(Batch& batch, size_t cap, int64_t now_ns, int64_t& deadline_
   Node* leader = entry->leader;
   expire_members(leader, now_ns, done);
   if (!leader->has_runnable_rows() || sheds(entry, now_ns, done)) return true;
-  if (!batch.parts.empty() && leader->rows.width != batch.width) return false;
+  if (!batch.accepts(*leader)) return false;
   const size_t rows = rows_to_add(batch, *leader, cap);
   if (rows == 0) return false;
   // More rows must not make those that are in it already late.

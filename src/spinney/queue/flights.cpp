@@ -11,18 +11,30 @@ namespace spinney::queue {
 
 using request::Node;
 
-uint64_t hash_of(const Rows& rows, AnswerKind kind) noexcept {
-  const size_t bytes = rows.count * static_cast<size_t>(rows.row_stride);
-  return XXH3_64bits_withSeed(rows.data, bytes, random_seed() + static_cast<uint64_t>(kind));
+namespace {
+
+bool same_rows(const Rows& a, const Rows& b) {
+  return a.type == b.type && a.count == b.count && a.width == b.width &&
+         std::memcmp(a.data, b.data, a.count * static_cast<size_t>(a.row_stride)) == 0;
+}
+
+bool same_input(const Node& a, const Node& b) {
+  if (!a.parcel || !b.parcel) return !a.parcel && !b.parcel && same_rows(a.rows, b.rows);
+  return a.parcel->equals(*b.parcel);
+}
+
+}  // namespace
+
+uint64_t hash_of(const Node& node) noexcept {
+  const auto kind = static_cast<uint64_t>(node.kind);
+  if (node.parcel) return node.parcel->hash() + kind;
+  const size_t bytes = node.rows.count * static_cast<size_t>(node.rows.row_stride);
+  return XXH3_64bits_withSeed(node.rows.data, bytes, random_seed() + kind);
 }
 
 Node* Flights::find(const Node* node) const noexcept {
   for (Node* other = bucket_of(node); other; other = other->hash_next)
-    if (other->hash == node->hash && other->kind == node->kind &&
-        other->rows.type == node->rows.type && other->rows.count == node->rows.count &&
-        other->rows.width == node->rows.width &&
-        std::memcmp(other->rows.data, node->rows.data,
-                    node->rows.count * static_cast<size_t>(node->rows.row_stride)) == 0)
+    if (other->hash == node->hash && other->kind == node->kind && same_input(*other, *node))
       return other;
   return nullptr;
 }

@@ -1,4 +1,5 @@
-// Flights: finds the unanswered request that an equal one may follow. Whole rows are compared.
+// Flights: finds the unanswered request that an equal one may follow. Whole rows, or parcels, are
+// compared.
 #pragma once
 
 #include <cstdint>
@@ -8,13 +9,14 @@
 
 namespace spinney::queue {
 
-// Of packed rows; differs from process to process, so that nobody can aim at one chain.
-uint64_t hash_of(const Rows& rows, AnswerKind kind) noexcept;
+// Of a node's packed rows, or its parcel, and what it asks for; differs from process to process, so
+// that nobody can aim at one chain.
+uint64_t hash_of(const request::Node& node) noexcept;
 
 class Flights {
  public:
   Flights() : buckets_(std::make_unique<request::Node*[]>(kBuckets)) {}
-  // A leader with the same rows and kind that has members to answer; else null.
+  // A leader that carries and asks for the same and has members to answer; else null.
   request::Node* find(const request::Node* node) const noexcept;
   void add(request::Node* leader) noexcept;
   void remove(request::Node* leader) noexcept;  // does nothing unless it is listed

@@ -38,13 +38,20 @@ bool Node::copy_rows(const Rows& given) noexcept {
   return true;
 }
 
+void Node::share_parcel(const std::shared_ptr<const Parcel>& given, size_t parcel_rows) noexcept {
+  parcel = given;
+  rows.count = parcel_rows;
+  const uint64_t group = given->signature() + static_cast<uint64_t>(kind);
+  parcel_class = kRowClasses + static_cast<size_t>(group % kParcelClasses);
+}
+
 void Node::reset() noexcept {
   const size_t bytes = rows.count * static_cast<size_t>(rows.row_stride);
   if (bytes <= kInlineBytes) wipe(inline_rows, bytes);
   row_memory.clear();
   answer_memory.clear();
   object.reset();
-  owned.reset();
+  parcel.reset();
   rows = {};
   holds = 0;
   answered = told = queued = listed = failed = cut = shared = from_cache = in_wheel = false;

@@ -16,8 +16,11 @@
 
 namespace spinney::request {
 
-// Rows and answers of one type and one kind can share a batch.
-inline constexpr size_t kClasses = 2 * kAnswerKinds;
+// Rows of one type that ask for one kind of answer can share a batch, and so can parcels that join:
+// each of these is a class of its own. Parcels of several signatures may have to share a class.
+inline constexpr size_t kRowClasses = 2 * kAnswerKinds;
+inline constexpr size_t kParcelClasses = 8;
+inline constexpr size_t kClasses = kRowClasses + kParcelClasses;
 
 struct Node;
 
@@ -32,24 +35,27 @@ class NodeOwner {
 struct Node {
   static constexpr size_t kInlineBytes = 256;
 
-  // As the caller gave it. `rows` is a packed copy, in `inline_rows` or in `row_memory`.
+  // As the caller gave it. `rows` is a packed copy, in `inline_rows` or in `row_memory`; of a
+  // parcel it has the count alone.
   std::atomic<uint64_t> serial{0};  // of the request that lives here; 0: none
   uint32_t index = 0;               // in its store
   NodeOwner* owner = nullptr;
   std::shared_ptr<NodeOwner> keeper;  // only while the answer is on its way through another thread
   Rows rows;
+  std::shared_ptr<const Parcel> parcel;  // as long as anybody holds the node
+  size_t parcel_class = 0;
   AnswerKind kind{};
   Priority priority{};
   bool deduplicate = false;
   Completion* completion = nullptr;
   void* context = nullptr;
-  bool may_block = false;       // what the completion said
-  std::shared_ptr<void> owned;  // as long as anybody holds the node, so every batch that reads it
+  bool may_block = false;  // what the completion said
   int64_t deadline_ns = kNever;
   int64_t submitted_ns = 0;
-  uint64_t hash = 0;  // of the rows, if deduplicate
+  uint64_t hash = 0;  // of the rows or the parcel, if deduplicate
 
   size_t class_of() const {
+    if (parcel) return parcel_class;
     return static_cast<size_t>(kind) * 2 + (rows.type == NumberType::kFloat64 ? 1 : 0);
   }
 
@@ -113,6 +119,8 @@ struct Node {
 
   // Copies the rows, packed; false if there is no memory.
   bool copy_rows(const Rows& given) noexcept;
+  // `kind` must be set.
+  void share_parcel(const std::shared_ptr<const Parcel>& given, size_t parcel_rows) noexcept;
   // Forgets the request and zeros its rows.
   void reset() noexcept;
 };

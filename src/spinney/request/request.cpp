@@ -8,10 +8,10 @@ const char* name_of(AnswerKind kind) {
 }
 
 const char* name_of(Refusal refusal) {
-  constexpr const char* kNames[] = {"none",       "unknown_model", "width",      "no_rows",
-                                    "kind",       "no_completion", "expired",    "too_late",
-                                    "queue_full", "concurrency",   "overloaded", "no_memory",
-                                    "shut_down"};
+  constexpr const char* kNames[] = {"none",      "unknown_model", "width",         "no_rows",
+                                    "kind",      "input",         "no_completion", "expired",
+                                    "too_late",  "queue_full",    "concurrency",   "overloaded",
+                                    "no_memory", "shut_down"};
   static_assert(std::size(kNames) == kRefusals);
   return kNames[static_cast<size_t>(refusal)];
 }
@@ -34,6 +34,8 @@ Code Admission::code() const {
       return Code::kShutDown;
     case Refusal::kKind:
       return Code::kUnsupported;
+    case Refusal::kInput:
+      return allowed == 0 ? Code::kInvalidArgument : Code::kUnsupported;
     default:
       return Code::kInvalidArgument;
   }
@@ -54,6 +56,11 @@ Error Admission::error() const {
       case Refusal::kKind:
         return std::string("the model gives no ") + name_of(static_cast<AnswerKind>(given)) +
                " for rows of this type";
+      case Refusal::kInput:
+        return allowed == 0 ? "the request carries both rows and a parcel; give one of them"
+               : given == 0
+                   ? "the model takes parcels of its own kind, but the request carries rows"
+                   : "the model takes rows, or parcels of another kind, but not this parcel";
       case Refusal::kNoCompletion:
         return "the request names no completion, so nobody would be told";
       case Refusal::kExpired:

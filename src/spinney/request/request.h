@@ -2,7 +2,7 @@
 //
 // Every submitted request is answered exactly once: either Engine::submit() refuses it (Admission)
 // and nothing else happens, or its Completion is given one Finished. Rows are copied while submit()
-// runs, so that callers need not keep them.
+// runs, so that callers need not keep them; a parcel is shared.
 #pragma once
 
 #include <cstddef>
@@ -15,6 +15,7 @@
 #include "spinney/base/clock.h"
 #include "spinney/base/result.h"
 #include "spinney/model/rows.h"
+#include "spinney/request/parcel.h"
 
 namespace spinney {
 
@@ -47,8 +48,8 @@ struct Answer {
   size_t rows = 0;
   AnswerShape shape;
   // What the back end made for the whole batch (backend/backend.h), of which this request's part
-  // begins at object_row; null where there is none. On failure: what the back end said besides its
-  // Error, such as an exception.
+  // begins at object_row, or is number object_row where the batch was of parcels; null where there
+  // is none. On failure: what the back end said besides its Error, such as an exception.
   std::shared_ptr<void> object;
   size_t object_row = 0;
 };
@@ -83,17 +84,15 @@ class Completion {
 struct Request {
   std::string_view model;    // empty: the model that was loaded first
   std::string_view version;  // empty: the version that was loaded last
-  Rows rows;                 // at least one; any strides
+  // Either rows, at least one and with any strides, or a parcel.
+  Rows rows;
+  std::shared_ptr<const Parcel> parcel;
   AnswerKind kind = AnswerKind::kValues;
   Priority priority = Priority::kNormal;
   // On the engine's clock (Engine::now_ns()). A request is answered by its deadline, with kExpired
   // if need be, and never begins to run after it.
   int64_t deadline_ns = kNever;
   bool deduplicate = true;  // may be answered by an equal request in flight, or by the cache
-  // What the back end needs besides the copied rows, say an object that they only name. The engine
-  // keeps it until nothing reads this request's rows any more: a batch that runs owns what it
-  // reads, whoever is answered, cancelled or replaced meanwhile. Let go of once, with no lock held.
-  std::shared_ptr<void> owned;
   Completion* completion = nullptr;
   void* context = nullptr;  // handed back in Finished
 };
@@ -111,6 +110,7 @@ enum class Refusal : uint8_t {
   kWidth,         // the rows' columns are not the model's features
   kNoRows,        // no rows, or more than max_request_rows
   kKind,          // the model cannot give this kind of answer
+  kInput,         // rows and a parcel, or the one of them that the model does not take
   kNoCompletion,  // nobody to tell
   kExpired,       // the deadline has passed already
   kTooLate,       // the deadline would pass before its turn comes
@@ -120,7 +120,7 @@ enum class Refusal : uint8_t {
   kNoMemory,      // no memory for a copy of the rows
   kShutDown,      // draining or stopped
 };
-inline constexpr size_t kRefusals = 13;
+inline constexpr size_t kRefusals = 14;
 const char* name_of(Refusal refusal);
 
 // What submit() says at once. Costs no allocation, whatever it says.

@@ -1,8 +1,8 @@
-// A batch owns what it reads until it ends: whatever becomes of its requests meanwhile, what they
-// brought along is there, and afterwards it is let go of, once.
+// A batch owns what it reads until it ends: whatever becomes of its requests meanwhile, their
+// parcels are there, and afterwards they are let go of, once.
 #include <gtest/gtest.h>
 
-#include <atomic>
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
@@ -13,13 +13,24 @@
 namespace spinney::engine {
 namespace {
 
-// Rows are numbers of the things that they name; the engine has no threads, so that everything
+class Numbered : public Parcel {
+ public:
+  explicit Numbered(double n) : number(n) {}
+  size_t bytes() const noexcept override { return sizeof *this; }
+  bool comparable() const noexcept override { return true; }
+  uint64_t hash() const noexcept override { return 3; }
+  bool equals(const Parcel& other) const noexcept override {
+    return number == static_cast<const Numbered&>(other).number;
+  }
+  const double number;
+};
+
+// Parcels have the numbers of things; the engine has no threads, so that everything
 // happens within one batch, where the test wants it.
 class World : public Completion {
  public:
   struct Thing {
-    std::shared_ptr<int> owned;
-    std::weak_ptr<int> watched;
+    std::weak_ptr<const Parcel> watched;
     RequestId id;
     int told = 0;
     Code code{};
@@ -44,6 +55,7 @@ class World : public Completion {
     given.width = 1;
     given.shape = {1, ElementType::kFloat64};
     given.idempotent = idempotent_;
+    given.takes = [](const Parcel&) { return true; };
     auto backend = backend::make_callable(
         [this](const backend::BatchInput& input, backend::BatchOutput& output) {
           return score(input, output);
@@ -56,15 +68,16 @@ class World : public Completion {
     Thing& thing = *things.back();
     const double number = same_as >= 0 ? same_as : static_cast<double>(things.size() - 1);
     const std::vector<double> numbers(rows, number);
-    thing.owned = std::make_shared<int>(0);
-    thing.watched = thing.owned;
     Request request;
     request.model = "m";
-    request.rows = dense_rows(numbers.data(), rows, 1);
+    if (rows > 1)
+      request.rows = dense_rows(numbers.data(), rows, 1);
+    else
+      request.parcel = std::make_shared<Numbered>(number);
+    thing.watched = request.parcel;
     request.deadline_ns = deadline_ns;
     request.completion = this;
     request.context = &thing;
-    request.owned = std::move(thing.owned);
     const Admission admission = engine->submit(request);
     EXPECT_TRUE(admission.ok()) << admission.error().message;
     thing.id = admission.id;
@@ -101,13 +114,16 @@ class World : public Completion {
   Status score(const backend::BatchInput& input, backend::BatchOutput& output) {
     ++batches;
     meanwhile();
-    for (size_t r = 0; r < input.rows.count; ++r) {
-      const double number = input.rows.at(r, 0);
-      const Thing& thing = *things[static_cast<size_t>(number)];
-      if (thing.watched.expired()) ADD_FAILURE() << "thing " << number << " is gone";
-      static_cast<double*>(output.data)[r] = number;
+    auto* answers = static_cast<double*>(output.data);
+    for (size_t r = 0; r < input.rows.count; ++r) answers[r] = input.rows.at(r, 0);
+    for (const backend::Item& item : input.items) {
+      const bool there = std::any_of(things.begin(), things.end(), [&](const auto& thing) {
+        return thing->watched.lock().get() == item.parcel;
+      });
+      if (!there) ADD_FAILURE() << "a parcel is gone";
+      *answers++ = static_cast<const Numbered*>(item.parcel)->number;
     }
-    if (fails(input.rows.count)) return Error{Code::kInternal, "fails"};
+    if (fails(input.items.size())) return Error{Code::kInternal, "fails"};
     return {};
   }
   bool idempotent_ = false;
@@ -219,16 +235,13 @@ TEST(EngineOwnership, CancelledInTheQueueIsLetGoOfAtOnce) {
 
 TEST(EngineOwnership, WhatIsRefusedIsNotKept) {
   World world;
-  auto owned = std::make_shared<int>(0);
-  const std::weak_ptr<int> watched = owned;
-  const double row = 0;
   Request request;
   request.model = "another";
-  request.rows = dense_rows(&row, 1, 1);
+  request.parcel = std::make_shared<Numbered>(0);
   request.completion = &world;
-  request.owned = std::move(owned);
+  const std::weak_ptr<const Parcel> watched = request.parcel;
   EXPECT_FALSE(world.engine->submit(request).ok());
-  request.owned.reset();
+  request.parcel.reset();
   EXPECT_TRUE(watched.expired());
 }
 
@@ -236,16 +249,15 @@ TEST(EngineOwnership, WhatIsRefusedIsNotKept) {
 TEST(EngineOwnership, LetGoOfWithoutALock) {
   World world;
   int gone = 0;
-  const double row = 0;
   RequestId id;
   Request request;
   request.model = "m";
-  request.rows = dense_rows(&row, 1, 1);
   request.completion = &world;
   World::Thing thing;
   request.context = &thing;
-  request.owned = std::shared_ptr<void>(nullptr, [&](void*) {
+  request.parcel = std::shared_ptr<const Parcel>(new Numbered(0), [&](const Parcel* parcel) {
     ++gone;
+    delete parcel;
     EXPECT_FALSE(world.engine->cancel(id));
     EXPECT_EQ(world.engine->models().size(), 1u);
     EXPECT_TRUE(world.engine
@@ -257,10 +269,9 @@ TEST(EngineOwnership, LetGoOfWithoutALock) {
                     .ok());
   });
   world.things.push_back(std::make_unique<World::Thing>());
-  const auto alive = std::make_shared<int>(0);
-  world.things[0]->watched = alive;
+  world.things[0]->watched = request.parcel;
   id = world.engine->submit(request).id;
-  request.owned.reset();
+  request.parcel.reset();
   EXPECT_EQ(gone, 0);
   world.run();
   EXPECT_EQ(gone, 1);

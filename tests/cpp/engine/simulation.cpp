@@ -13,11 +13,6 @@ constexpr size_t kWidth = 3;
 constexpr size_t kSteps = 60;
 constexpr int kNested = 3;
 
-// The rows of content c are (c, row, poisonous); contents repeat, so that requests are equal.
-double answer_of(double content, double row, AnswerKind kind) {
-  return content * 1000 + row + 1e7 * static_cast<double>(kind);
-}
-
 class Memory {
  public:
   explicit Memory(bool fails) : before_(failing_per_mille()) {
@@ -43,6 +38,7 @@ class Model final : public backend::Backend {
   }
   bool idempotent() const override { return idempotent_; }
   size_t concurrency() const override { return version_.concurrency; }
+  bool takes(const Parcel&) const override { return true; }
   bool waits() const override { return waits_; }
 
  private:
@@ -140,8 +136,15 @@ Asked& World::submit_to(const std::string& name) {
   request.context = asked.get();
   asked->version = name + std::to_string(versions_[name]);
   asked->content = content;
-  request.owned = std::make_shared<int>(0);
-  asked->owned = std::static_pointer_cast<int>(request.owned);
+  asked->count = count;
+  if (chance(0.3)) {
+    const int flavour = static_cast<int>(below(SomeParcel::kLonely + 1));
+    request.parcel =
+        std::make_shared<SomeParcel>(content, count, asked->poisonous, flavour, chance(0.5));
+    request.rows = {};
+    asked->parcel = request.parcel;
+    asked->by_parcel = true;
+  }
   Asked* kept = asked.get();
   asked_.push_back(std::move(asked));
   Admission admission;
@@ -150,7 +153,7 @@ Asked& World::submit_to(const std::string& name) {
     admission = engine_->submit(request);
   }
   kept->request.model = {};
-  kept->request.owned.reset();
+  kept->request.parcel.reset();
   // The copy is what counts: what the caller's memory holds from now on must not matter.
   std::fill(kept->floats.begin(), kept->floats.end(), -1.0f);
   std::fill(kept->doubles.begin(), kept->doubles.end(), -1.0);
@@ -219,7 +222,7 @@ void World::finish(std::span<Finished> finished) noexcept {
     }
     if (asked.poisonous) fault("a poisonous request was answered");
     const auto* numbers = static_cast<const double*>(f.answer.data);
-    if (f.answer.rows != asked.request.rows.count) fault("another number of rows answered");
+    if (f.answer.rows != asked.count) fault("another number of rows answered");
     const double version = std::strtod(asked.version.c_str() + 1, nullptr);
     for (size_t r = 0; r < f.answer.rows; ++r) {
       if (numbers[2 * r] != answer_of(asked.content, static_cast<double>(r), asked.request.kind))
@@ -229,65 +232,27 @@ void World::finish(std::span<Finished> finished) noexcept {
   }
 }
 
-// Each row must be of a request that somebody still waits for, in time.
-void World::check_rows(const backend::BatchInput& input) {
-  for (size_t r = 0; r < input.rows.count; ++r) {
-    bool wanted = false;
-    bool running = false;
-    for (const auto& asked : asked_) {
-      const bool waits = (asked->admitted || asked == asked_.back()) && asked->replies == 0 &&
-                         asked->content == input.rows.at(r, 0) &&
-                         asked->request.kind == input.kind &&
-                         asked->request.rows.type == input.rows.type &&
-                         asked->request.deadline_ns > clock_.now_ns();
-      wanted |= waits;
-      running |= waits && engine_->running(asked->id);
-    }
-    if (!wanted) fault("rows were run that nobody waits for");
-    if (wanted && !running) fault("rows are run of requests that do not say so");
-  }
-}
-
-// What its requests brought along is there until a batch ends, whatever happened to them meanwhile.
-void World::check_owned(const backend::BatchInput& input) {
-  for (size_t r = 0; r < input.rows.count; ++r) {
-    bool there = false;
-    for (const auto& asked : asked_)
-      there |= !asked->owned.expired() && asked->content == input.rows.at(r, 0) &&
-               asked->request.kind == input.kind && asked->request.rows.type == input.rows.type;
-    if (!there) fault("a batch lost what its request brought along");
-  }
-}
-
 Status World::score(Version& version, const backend::BatchInput& input,
                     backend::BatchOutput& output) {
   const Memory plenty(false);
-  check_rows(input);
+  const std::vector<Seen> rows = read(input);
+  check_rows(input, rows);
   if (version.waits ? doing_ == Work::kComputing : doing_ == Work::kWaiting)
     fault("a batch was run by threads of the other kind");
   const size_t most = version.concurrency || !version.waits ? version.concurrency : workers_;
   if (++version.running > most && most != 0) fault("more batches at once than the model allows");
   computing_ += !version.waits;
-  if (input.rows.count > options_.max_batch_size) fault("a batch beyond max_batch_size");
-  Status status;
-  for (size_t r = 0; r < input.rows.count; ++r) {
-    if (input.rows.at(r, 2) != 0) status = Error{Code::kInternal, "poison"};
-    static_cast<double*>(output.data)[2 * r] =
-        answer_of(input.rows.at(r, 0), input.rows.at(r, 1), input.kind);
-    static_cast<double*>(output.data)[2 * r + 1] = version.number;
-  }
-  if (planted_ == Planted::kMixedRows && input.rows.count >= 6) {
-    auto* answers = static_cast<double*>(output.data);
-    std::swap(answers[2], answers[2 * (input.rows.count - 1)]);
-  }
-  clock_.advance(static_cast<int64_t>(input.rows.count) * 20 * kMicrosecond);
+  if (rows.size() > options_.max_batch_size && input.items.size() != 1)
+    fault("a batch beyond max_batch_size");
+  const Status status = answer(version, input, rows, output);
+  clock_.advance(static_cast<int64_t>(rows.size()) * 20 * kMicrosecond);
   if (chance(slow_)) clock_.advance(static_cast<int64_t>(below(6)) * kMillisecond);
   if (++depth_ <= kNested) {
     while (chance(0.5)) step();
     if (version.waits && computing_ == 0 && chance(0.3)) compute_meanwhile();
   }
   --depth_;
-  check_owned(input);
+  check_kept(input, rows);
   --version.running;
   computing_ -= !version.waits;
   if (fails_ && chance(0.1)) throw std::runtime_error("the model throws");
@@ -366,7 +331,7 @@ std::string World::run() {
   check_counts();
   engine_->stop(0);
   for (const auto& asked : asked_)
-    if (!asked->owned.expired()) fault("what a request brought along is kept after its end");
+    if (!asked->parcel.expired()) fault("a parcel is kept after its request's end");
   return faults_;
 }
 

@@ -30,6 +30,52 @@ struct Version {
   size_t running = 0;  // batches at this moment
 };
 
+// The rows of one request as a parcel: its rows are those that dense ones would have. Only parcels
+// of one flavour join.
+class SomeParcel final : public Parcel {
+ public:
+  SomeParcel(double number, size_t count, bool is_poisonous, int flavour, bool comparable)
+      : content(number),
+        poisonous(is_poisonous),
+        count_(count),
+        flavour_(flavour),
+        comparable_(comparable) {}
+  size_t rows() const noexcept override { return count_; }
+  size_t bytes() const noexcept override { return sizeof *this; }
+  bool comparable() const noexcept override { return comparable_; }
+  uint64_t hash() const noexcept override {
+    return static_cast<uint64_t>(content) % 7;  // so that others collide
+  }
+  bool equals(const Parcel& other) const noexcept override {
+    const auto& o = static_cast<const SomeParcel&>(other);
+    return content == o.content && count_ == o.count_ && flavour_ == o.flavour_;
+  }
+  uint64_t signature() const noexcept override { return static_cast<uint64_t>(flavour_) * 4; }
+  bool joins(const Parcel& other) const noexcept override {
+    return flavour_ != kLonely && flavour_ == static_cast<const SomeParcel&>(other).flavour_;
+  }
+  static constexpr int kLonely = 2;
+  const double content;
+  const bool poisonous;
+
+ private:
+  const size_t count_;
+  const int flavour_;
+  const bool comparable_;
+};
+
+// The rows of content c are (c, row, poisonous); contents repeat, so that requests are equal.
+inline double answer_of(double content, double row, AnswerKind kind) {
+  return content * 1000 + row + 1e7 * static_cast<double>(kind);
+}
+
+// A row as a model sees it, whichever way it came.
+struct Seen {
+  double content = 0;
+  double row = 0;
+  bool poisonous = false;
+};
+
 // One caller's request, and what became of it.
 struct Asked {
   uint64_t number = 0;
@@ -39,11 +85,13 @@ struct Asked {
   RequestId id;
   std::string version;  // that was current when it was submitted
   double content = 0;   // what its rows hold
+  size_t count = 0;     // and how many there are
   bool admitted = false;
   int replies = 0;
   bool cancel_said_yes = false;
-  bool poisonous = false;    // a row of it makes the model fail
-  std::weak_ptr<int> owned;  // that it brought along
+  bool poisonous = false;              // a row of it makes the model fail
+  std::weak_ptr<const Parcel> parcel;  // if it came as one
+  bool by_parcel = false;
   Code code{};
   bool ok = false;
 };
@@ -72,8 +120,12 @@ class World : public Completion {
   void cancel();
   void load(const std::string& name);
   void check_counts();
-  void check_rows(const backend::BatchInput& input);
-  void check_owned(const backend::BatchInput& input);
+  std::vector<Seen> read(const backend::BatchInput& input);
+  bool asks_for(const Asked& asked, const backend::BatchInput& input, const Seen& seen) const;
+  void check_rows(const backend::BatchInput& input, const std::vector<Seen>& rows);
+  void check_kept(const backend::BatchInput& input, const std::vector<Seen>& rows);
+  Status answer(const Version& version, const backend::BatchInput& input,
+                const std::vector<Seen>& rows, backend::BatchOutput& output);
 
   uint64_t seed_;
   Planted planted_;
