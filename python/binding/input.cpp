@@ -53,8 +53,15 @@ bool refuse_type(PyArrayObject* array) {
   return refuse(message);
 }
 
+// Numbers in Python objects or written as text, which spinney.inputs reads.
+bool holds_cells(PyArrayObject* array) {
+  const char kind = PyArray_DESCR(array)->kind;
+  return kind == 'O' || kind == 'U' || kind == 'S' || kind == 'T';
+}
+
 // Of two dimensions. In line, since the call would cost a single row a tenth of its time.
-[[gnu::always_inline]] inline bool read_array(PyObject* x, const BoundModel& bound, Input& input) {
+[[gnu::always_inline]] inline bool read_numbers(PyObject* x, const BoundModel& bound,
+                                                Input& input) {
   auto* array = reinterpret_cast<PyArrayObject*>(x);
   const int type = PyArray_TYPE(array);
   input.count = static_cast<size_t>(PyArray_DIM(array, 0));
@@ -68,7 +75,7 @@ bool refuse_type(PyArrayObject* array) {
   }
   if (!real && !PyTypeNum_ISINTEGER(type) && type != NPY_BOOL && type != NPY_HALF &&
       type != NPY_LONGDOUBLE)
-    return refuse_type(array);
+    return false;
   input.kind = Input::Kind::kConverted;
   input.array = x;
   const bool small = type == NPY_HALF || type == NPY_BOOL ||
@@ -141,12 +148,16 @@ bool convert_by_numpy(PyArrayObject* array, size_t first, PyArrayObject* filled)
   return PyArray_CopyInto(filled, view) == 0;
 }
 
-// Whatever is no array of two dimensions. Apart, so that those find their way straight.
+// Whatever is no array of numbers in two dimensions. Apart, so that those find their way straight.
 [[gnu::noinline]] bool read_other(PyObject* self, const BoundModel& bound, PyObject* x,
                                   Input& input) {
-  // Arrays of records are tables, whose columns have names.
-  if (PyArray_CheckExact(x) && PyArray_TYPE(reinterpret_cast<PyArrayObject*>(x)) != NPY_VOID)
-    return refuse_rank(bound, reinterpret_cast<PyArrayObject*>(x));
+  if (PyArray_CheckExact(x)) {
+    auto* array = reinterpret_cast<PyArrayObject*>(x);
+    // Arrays of records are tables, whose columns have names.
+    if (PyArray_NDIM(array) != 2 && PyArray_TYPE(array) != NPY_VOID)
+      return refuse_rank(bound, array);
+    if (PyArray_NDIM(array) == 2 && !holds_cells(array)) return refuse_type(array);
+  }
   input.kept.reset(prepare(self, x));
   if (!input.kept) return false;
   PyObject* made = input.kept.get();
@@ -158,14 +169,16 @@ bool convert_by_numpy(PyArrayObject* array, size_t first, PyArrayObject* filled)
   if (!PyArray_CheckExact(made))
     return refuse("spinney.inputs.prepare gave " + std::string(Py_TYPE(made)->tp_name));
   auto* array = reinterpret_cast<PyArrayObject*>(made);
-  return PyArray_NDIM(array) == 2 ? read_array(made, bound, input) : refuse_rank(bound, array);
+  if (PyArray_NDIM(array) != 2) return refuse_rank(bound, array);
+  return read_numbers(made, bound, input) || refuse_type(array);
 }
 
 }  // namespace
 
 bool read_input(PyObject* self, const BoundModel& bound, PyObject* x, Input& input) {
-  if (PyArray_CheckExact(x) && PyArray_NDIM(reinterpret_cast<PyArrayObject*>(x)) == 2)
-    return read_array(x, bound, input);
+  if (PyArray_CheckExact(x) && PyArray_NDIM(reinterpret_cast<PyArrayObject*>(x)) == 2 &&
+      read_numbers(x, bound, input))
+    return true;
   return read_other(self, bound, x, input);
 }
 

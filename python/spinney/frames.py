@@ -10,6 +10,7 @@ from typing import Any, Sequence
 
 import numpy as np
 
+from spinney import cells
 from spinney.exceptions import InvalidInputError
 from spinney.tables import Categorical, Labels, PandasTable, Table
 
@@ -19,7 +20,9 @@ _NAMES_SHOWN = 6
 @np.errstate(over="ignore")  # a double beyond float32 is infinity to XGBoost, silently
 def to_rows(model, table: Table) -> np.ndarray:
     """The table's columns in the model's order, as one array."""
-    order = _order(model, table.names, table.what)
+    order = _order(model, table)
+    if order is not None and len(order) < len(table.names):
+        table, order = table.of_columns(order), None
     dtype = np.float32 if model.source["library"] == "xgboost" else np.float64
     # Linear models of float32 take a frame in the type that numpy finds for all of its columns.
     promotes = model._small_cast_type != model._cast_type
@@ -45,31 +48,32 @@ def to_rows(model, table: Table) -> np.ndarray:
     return rows
 
 
-def _order(model, names: list[str], what: str) -> list[int] | None:
-    """Positions in the frame of the model's features; None if they are in order already."""
-    wanted, names = names_to_match(model, names)
+def _order(model, table: Table) -> list[int] | None:
+    """Positions in the table of the model's features, which may leave columns out; None if they
+    are in order already, or go by position.
+    """
+    wanted, names = names_to_match(model, table.names)
     if not wanted or names == wanted:
         return None
-    position = {name: i for i, name in enumerate(names)}
-    if len(position) != len(names):
-        repeated = sorted({name for name in names if names.count(name) > 1})
-        raise InvalidInputError(f"the {what} has more than one column named {listed(repeated)}")
+    if table.is_numbered and model.source["library"] != "xgboost":
+        return None  # 0, 1, 2 … are no names, except to XGBoost
+    known, position = set(wanted), {name: i for i, name in enumerate(names)}
+    repeated = sorted({name for name in names if name in known and names.count(name) > 1})
+    if repeated:
+        raise InvalidInputError(
+            f"the {table.what} has more than one column named {listed(repeated)}"
+        )
     missing = [name for name in wanted if name not in position]
-    known = set(wanted)
     if len(known) != len(wanted):
         repeated = sorted({name for name in wanted if wanted.count(name) > 1})
         raise InvalidInputError(
             f"the model was trained on several columns named {listed(repeated)}, which names do "
             "not tell apart; give an array, or a frame with the model's very names in their order"
         )
-    extra = [name for name in names if name not in known]
-    if missing or extra:
-        parts = []
-        if missing:
-            parts.append(f"lacks {listed(missing)}")
-        if extra:
-            parts.append(f"has {listed(extra)}, which the model was not trained on")
-        raise InvalidInputError(f"the {what} {' and '.join(parts)}")
+    if missing:
+        extra = [name for name in names if name not in known]
+        unknown = f" and has {listed(extra)}, which the model was not trained on" if extra else ""
+        raise InvalidInputError(f"the {table.what} lacks {listed(missing)}{unknown}")
     return [position[name] for name in wanted]
 
 
@@ -119,9 +123,7 @@ def _numbers(model, name: str, column, known: Sequence[Any] | None):
         return _all_missing(name, column, known)
     if isinstance(column, Labels):
         if known is None:
-            raise InvalidInputError(
-                f"column {name!r} has dtype {column.dtype}; expected numbers or categories"
-            )
+            return cells.column(model, name, column)
         values = [None if _is_missing(value) else value for value in column.values]
         found = list(dict.fromkeys(value for value in values if value is not None))
         code = {value: i for i, value in enumerate(found)}
@@ -174,9 +176,7 @@ def _all_missing(name: str, column, known: Sequence[Any]):
 
 
 def _is_missing(value) -> bool:
-    if isinstance(value, float):
-        return value != value
-    return value is None or type(value).__name__ in ("NAType", "NaTType")
+    return value != value if isinstance(value, float) else cells.is_missing(value)
 
 
 def _codes(model, name: str, column: Categorical, known: Sequence[Any] | None) -> np.ndarray:

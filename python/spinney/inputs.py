@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 
-from spinney import sparse_rows
+from spinney import cells, sparse_rows
 from spinney.exceptions import InvalidInputError
 from spinney.masks import is_masked_array
 from spinney.rows import LISTS, has_labels, in_order, labelled
@@ -42,9 +42,9 @@ def prepare(model, x):
     if type(x) in (list, tuple) and not has_labels(x):
         return _array_like(model, np.asarray, x)
     if is_masked_array(x):
-        return _masked(x)
+        x = _masked(x)
     if isinstance(x, np.ndarray) and x.dtype.kind != "V":
-        return np.asarray(x)
+        return _array(model, np.asarray(x))
     if _is_sparse(x):
         return _sparse(model, x)
     table = adopt(x)
@@ -54,8 +54,8 @@ def prepare(model, x):
             raise InvalidInputError(f"x is one row ({_type_name(x)}); give rows, for one row [x]")
     if table is not None:
         return in_order(model, table)
-    if isinstance(x, (str, bytes, bytearray, dict, set)) or x is None:
-        raise InvalidInputError(_wanted(model, x) + _advice(x))
+    if isinstance(x, (str, bytes, bytearray, set)) or x is None:
+        raise InvalidInputError(_wanted(model, x))
     masked = isinstance(x, LISTS) and has_labels(x)
     return _array_like(model, _unmasked if masked else np.asarray, x)
 
@@ -74,10 +74,11 @@ def one_row(model, x):
             array = _masked(x) if is_masked_array(x) else np.asarray(x)
         except Exception:  # rows of several lengths
             return None
-    width = model.n_features
-    if array.ndim != 1 or array.dtype.kind not in "biuf" or width not in (None, len(array)):
+    if array.ndim != 1 or model.n_features not in (None, len(array)):
         return None
-    return array.reshape(1, -1)
+    if array.dtype.kind in cells.KINDS:
+        array = _array(model, array)
+    return array.reshape(1, -1) if array.dtype.kind in "biuf" else None
 
 
 def by_name(model, x):
@@ -109,8 +110,11 @@ def _type_name(x):
     )
 
 
-def _advice(x):
-    return "; for one row give pandas.DataFrame([x])" if isinstance(x, dict) else ""
+def _array(model, array):
+    """Of objects and text the numbers, where those are cells of rows; other arrays as they are."""
+    if array.dtype.kind not in cells.KINDS:
+        return array
+    return cells.numbers(model, array, f"expected numbers, but x has dtype {array.dtype}")
 
 
 def _unmasked(rows):
@@ -124,31 +128,23 @@ def _array_like(model, make, x):
         array = make(x)
     except Exception as error:
         raise InvalidInputError(f"{_wanted(model, x)}, which numpy refuses: {error}") from error
-    if array.dtype == object:
-        raise InvalidInputError(_wanted(model, x) + _what_it_holds(x))
-    if array.ndim == 1 and isinstance(x, (list, tuple)):
+    if array.ndim == 0 and array.dtype == object:
+        raise InvalidInputError(_wanted(model, x))
+    if array.ndim == 1 and isinstance(x, LISTS):
+        if any(isinstance(row, (list, tuple, np.ndarray)) for row in x):  # old numpy's ragged rows
+            raise InvalidInputError(f"{_wanted(model, x)} whose rows differ in length")
         raise InvalidInputError(
             f"expected a 2-D array of shape {_shape(model)}, but x is a flat {_type_name(x)} of "
             f"{len(x)} values; for one row give [x]"
         )
     array = np.asarray(array)
+    if array.dtype.kind in cells.KINDS:
+        array = cells.numbers(model, array, _wanted(model, x), of_list=isinstance(x, LISTS))
+    elif array.dtype.kind in "iu" and isinstance(x, LISTS):
+        # scikit-learn makes float32 of lists by way of doubles, and of arrays at once.
+        array = array.astype(np.float64) if model.source["library"] == "sklearn" else array
     known = isinstance(x, (list, tuple)) or hasattr(x, "__array_interface__")
     return array if known or model.source["library"] != "xgboost" else (array,)
-
-
-def _what_it_holds(x):
-    """Of a list that numpy makes no numbers of: the first thing that is none, and what to do."""
-    if not isinstance(x, (list, tuple)):
-        return ""
-    if x and isinstance(x[0], dict):
-        return " of dicts; give pandas.DataFrame(x)"
-    cells = (cell for row in x for cell in (row if isinstance(row, (list, tuple)) else [row]))
-    for cell in cells:
-        if cell is None:
-            return " that holds None; for a missing value give float('nan')"
-        if not isinstance(cell, (bool, int, float, np.number, np.bool_, np.ndarray)):
-            return f" that holds a {_type_name(cell)}"
-    return " that numpy makes no numbers of"
 
 
 def _masked(x):
@@ -157,6 +153,8 @@ def _masked(x):
         raise InvalidInputError("expected numbers, but x is a masked array of named fields")
     if not np.ma.is_masked(x):
         return np.asarray(x.data)
+    if x.dtype.kind in cells.KINDS:
+        return np.where(np.ma.getmaskarray(x), None, np.asarray(x.data).astype(object))
     if x.dtype.kind not in "biuf":
         return np.asarray(x.data)  # refused by its dtype
     real = x.dtype if x.dtype.kind == "f" else np.dtype(np.float64)

@@ -7,12 +7,16 @@ is a column, which is never taken for a row. docs/python-api.md has the rule in 
 
 from __future__ import annotations
 
+import numbers
 import sys
-from collections import deque
+from collections import UserDict, deque
+from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, Callable, NamedTuple, Sequence
 
 import numpy as np
 
+from spinney.cells import is_missing
 from spinney.exceptions import InvalidInputError
 from spinney.frames import listed, to_rows
 from spinney.masks import is_masked_array, masked_array_type
@@ -20,6 +24,7 @@ from spinney.tables import Labels, Table, adopt
 
 _FOREIGN = ("DataFrame", "Series", "DataArray")
 _PLAIN = frozenset([int, float, bool, str, list, tuple, np.ndarray, np.float64, np.float32])
+_MAPPINGS = (dict, MappingProxyType, UserDict)
 LISTS = (list, tuple, deque)
 
 
@@ -142,15 +147,12 @@ def _numbers_or_labels(name: str, values: Sequence[Any]):
     """A column's values as numbers, NaN where missing, or as Labels."""
     if any(np.ndim(value) for value in values):
         raise InvalidInputError(f"the value of {name!r} is no single number")
-    kept = [np.nan if _is_missing(value) else value for value in values]
-    if all(isinstance(value, (bool, int, float, np.bool_, np.number)) for value in kept):
+    values = [value.as_py() if hasattr(value, "as_py") else value for value in values]
+    kept = [np.nan if is_missing(value) else value for value in values]
+    if all(isinstance(value, (numbers.Real, Decimal, np.bool_)) for value in kept):
         array = np.asarray(kept)
         return array if array.dtype.kind in "biuf" else array.astype(np.float64)
-    return Labels([None if _is_missing(value) else value for value in values], "object")
-
-
-def _is_missing(value) -> bool:
-    return value is None or type(value).__name__ in ("NAType", "NaTType")
+    return Labels([None if is_missing(value) else value for value in values], "object")
 
 
 # How one object of a type is read: a function of it that gives a Row, or None where it has no
@@ -163,6 +165,8 @@ def _reader(kind: type) -> Callable[[Any], Row | None] | None:
         known = (getattr(module, name, None) for name in names)
         if any(isinstance(each, type) and issubclass(kind, each) for each in known):
             return read
+    if issubclass(kind, _MAPPINGS):
+        return _mapping
     if issubclass(kind, np.void):
         return _record
     if hasattr(kind, "_fields") and hasattr(kind, "__len__"):
@@ -237,6 +241,23 @@ def _named_tuple(x):
     if not isinstance(fields, (tuple, list)) or len(fields) != len(x):
         return None
     return Row(list(fields), tuple(x))
+
+
+def _mapping(x):
+    """A dict of one row's values by the features' names."""
+    labels = list(x)
+    if not all(isinstance(label, str) for label in labels):
+        raise InvalidInputError(
+            f"x is a {type(x).__name__} whose keys are {_some(labels)}; expected the features' "
+            "names"
+        )
+    values = list(x.values())
+    if any(isinstance(value, (list, tuple, np.ndarray)) and np.ndim(value) for value in values):
+        raise InvalidInputError(
+            f"x is a {type(x).__name__} of columns, where one of a row's values is expected; give "
+            "pandas.DataFrame(x)"
+        )
+    return Row(labels, values)
 
 
 _READERS = (

@@ -31,6 +31,7 @@ class Table(ABC):
     what = "frame"  # what messages call it
     single = False  # whether it is one row that was given by itself
     titles: frozenset[str] = frozenset()  # names of the rows themselves
+    is_numbered = False  # whether the columns are called 0, 1, 2 … for want of names
     names: list[str]
     n_rows: int
 
@@ -53,6 +54,23 @@ class Table(ABC):
         """The type in which scikit-learn reads columns that column() gave."""
         return np.result_type(*columns)
 
+    def of_columns(self, order: Sequence[int]) -> Table:
+        """A table of some of the columns, in this order."""
+        return _Chosen(self, order)
+
+
+class _Chosen(Table):
+    def __init__(self, table: Table, order: Sequence[int]):
+        self._table, self._order = table, order
+        self.what, self.n_rows = table.what, table.n_rows
+        self.names = [table.names[i] for i in order]
+
+    def column(self, i):
+        return self._table.column(self._order[i])
+
+    def number_type(self, columns):
+        return self._table.number_type(columns)
+
 
 def adopt(x) -> Table | None:
     """x as a Table, or None if it is no frame. Imports no library that x is not from."""
@@ -74,8 +92,17 @@ class PandasTable(Table):
     def __init__(self, frame, pandas):
         self._frame, self._pandas = frame, pandas
         self._columns = None
-        self.names = [str(name) for name in frame.columns]
+        names = list(frame.columns)
+        if frame.columns.nlevels > 1:  # as XGBoost writes them, the one that keeps such names
+            names = [" ".join(map(str, levels)) for levels in names]
+        self.names = [str(name) for name in names]
+        self.is_numbered = all(type(name) is int for name in names) and names == list(
+            range(len(names))
+        )
         self.n_rows = len(frame)
+
+    def of_columns(self, order):
+        return PandasTable(self._frame.iloc[:, list(order)], self._pandas)
 
     def as_array(self, mixed_type):
         dtypes = set(self._frame.dtypes)

@@ -60,7 +60,7 @@ def refused():
         "nothing": None,
         "a set": {1},
         "ragged": [[1, 2], [1]],
-        "objects": np.full((2, WIDTH), None),
+        "objects": np.full((2, WIDTH), object()),
         "complex numbers": np.zeros((2, WIDTH), np.complex128),
         "dates": np.zeros((1, WIDTH), "M8[s]"),
         "a column short": np.zeros((2, WIDTH - 1), np.float32),

@@ -113,7 +113,7 @@ REFUSED = {
     "too wide": (np.zeros((2, 11), dtype=np.int32), "11 columns.*10"),
     "text": (np.full((1, 10), "a"), "numbers.*<U1"),
     "bytes": (np.full((1, 10), b"a"), "numbers.*S1"),
-    "objects": (np.full((1, 10), None), "numbers.*object.*astype"),
+    "objects": (np.full((1, 10), "a", object), "numbers.*object.*row 0, column 0 holds"),
     "complex": (np.zeros((1, 10), dtype=complex), "numbers.*complex128"),
     "dates": (np.zeros((1, 10), dtype="M8[s]"), "numbers.*datetime64"),
     "records": (np.zeros((1, 10), dtype=[("a", "f4")]), "numbers"),

@@ -98,12 +98,13 @@ def test_a_classifier_of_one_class_is_not_said_to_predict_nothing(x):
 @pytest.mark.parametrize(
     ("rows", "what"),
     [
-        ([{"a": 1.0}, {"a": 2.0}], r"list of dicts; give pandas.DataFrame\(x\)"),
-        ({"a": 1.0}, r"x is a dict; for one row give pandas.DataFrame\(\[x\]\)"),
+        ([{1: 1.0}, {1: 2.0}], "x is a dict whose keys are 1; expected the features' names"),
+        ({"a": 1.0}, r"x is one row \(dict\); give rows, for one row \[x\]"),
+        ({"a": [1.0]}, r"x is a dict of columns.*; give pandas.DataFrame\(x\)"),
         ([1.0, 2.0, 3.0], r"flat list of 3 values; for one row give \[x\]"),
         ((1.0, 2.0, 3.0), r"flat tuple of 3 values; for one row give \[x\]"),
-        ([[1.0, None, 2.0]], r"holds None; for a missing value give float\('nan'\)"),
-        ([["a", object(), 2.0]], "holds a str"),
+        ([["a", object(), 2.0]], "row 0, column 0 holds the str 'a', which is no number"),
+        ([[1.0, object(), 2.0]], "row 0, column 1 holds a object, which is no number"),
         ([[1.0, 2.0], [1.0]], "numpy refuses"),
     ],
 )
@@ -120,7 +121,7 @@ def test_lists_are_not_told_what_only_arrays_can_do(rows, what, files):
 def test_a_width_that_nobody_knows_is_not_none(x):
     model = CallableModel(len)
     sparse = pytest.importorskip("scipy.sparse")
-    for rows in ("text", {1}, None, sparse.coo_array(x[0]), [{}]):
+    for rows in ("text", {1}, None, sparse.coo_array(x[0]), [{1: 2}]):
         with pytest.raises(spinney.InvalidInputError) as refused:
             model.predict(rows)
         assert "None columns" not in str(refused.value) and ", None)" not in str(refused.value)
