@@ -9,7 +9,15 @@ import pickle
 import types
 
 from spinney._core import Model
-from spinney.exceptions import ForbiddenClassError, InvalidInputError, UnsupportedModelError
+from spinney.exceptions import (
+    CorruptModelError,
+    ForbiddenClassError,
+    InvalidInputError,
+    ModelTooLargeError,
+    UnsupportedModelError,
+    WorkerStartError,
+)
+from spinney.sources import content, is_path, may_be_pickled
 
 
 def load(
@@ -29,8 +37,9 @@ def load(
     """Load a model from a file, or take a fitted object as it is.
 
     source: a path (str or os.PathLike) to a model file: XGBoost JSON or UBJSON, LightGBM text, a
-        pickle or joblib file (any compression), a .spinney file. Or a fitted object: a scikit-learn
-        estimator, an XGBoost or LightGBM Booster or scikit-learn wrapper.
+        pickle or joblib file (any compression), a .spinney file. Or the content of one: bytes, or a
+        file that is open for reading. Or a fitted object: a scikit-learn estimator, an XGBoost or
+        LightGBM Booster or scikit-learn wrapper.
     format: "json", "ubj", "text", "pickle", "joblib" or "spinney"; None tells by the content.
     trusted, allowed_classes, in_process: permissions to unpickle and run an object for which there
         is no native path; a model that is read natively needs none of them and ignores none of
@@ -66,27 +75,39 @@ def load(
     ModelIOError for the file, InvalidInputError for the arguments.
     """
     choice = _choice(as_booster, iteration_range, start_iteration, num_iteration)
+    data, name = content(source) or (None, None)
     try:
-        if isinstance(source, (str, os.PathLike)):
+        if is_path(source):
             return Model.load(os.fspath(source), format, copy=copy, **choice)
         if not copy:
+            kind = type(source).__name__
             raise InvalidInputError(
-                f"copy=False maps a .spinney file, but source is a {type(source).__name__} object"
+                "copy=False maps a .spinney file by its path, but source is "
+                + (f"a {kind} object" if data is None else f"its content, from a {kind}")
             )
+        if data is not None:
+            return Model.from_bytes(data, format, name=name, **choice)
         return _load_object(source, format, choice)
     except ForbiddenClassError:
         raise
-    except UnsupportedModelError as error:
+    except (UnsupportedModelError, CorruptModelError, ModelTooLargeError) as error:
         if not (trusted or allowed_classes):
-            if not in_process:
+            if not in_process or not isinstance(error, UnsupportedModelError):
                 raise
             raise UnsupportedModelError(
                 f"{error}\nin_process=True alone permits nothing: it goes with trusted=True or "
                 "allowed_classes"
             ) from error
-        if choice or not _may_be_pickled(source, format):
+        if choice or not may_be_pickled(source, data, format):
             raise
-        return _run_by_python(source, trusted, allowed_classes, in_process, worker_options)
+        given = source if data is None else data
+        try:
+            return _run_by_python(given, trusted, allowed_classes, in_process, worker_options)
+        except (CorruptModelError, WorkerStartError) as second:
+            # Python can make nothing of it either, so that the reader's word is the better one.
+            if isinstance(error, UnsupportedModelError):
+                raise
+            raise error from second
 
 
 def from_saved(data: bytes) -> Model:
@@ -125,22 +146,6 @@ def _whole(name, value):
     return number
 
 
-def _may_be_pickled(source, format):
-    """Whether the object's refusal may be mended by unpickling it."""
-    if not isinstance(source, (str, os.PathLike)):
-        return True
-    if format not in (None, "pickle", "joblib"):
-        return False
-    with open(source, "rb") as file:
-        start = file.read(64)
-    return not start.lstrip().startswith(_OTHER_FORMATS)
-
-
-# JSON and UBJSON, LightGBM's text, Spinney's own, XGBoost's dumps and its old binary format: no
-# pickle begins so, and unpickling one would hide what the reader said of it.
-_OTHER_FORMATS = (b"{", b"[", b"tree", b"\x93SPINNEY", b"booster[", b"binf")
-
-
 def _run_by_python(source, trusted, allowed_classes, in_process, options):
     from spinney import workers  # most programs never need it
 
@@ -148,7 +153,7 @@ def _run_by_python(source, trusted, allowed_classes, in_process, options):
     if in_process and set(options) - {"num_threads"}:
         names = ", ".join(sorted(set(options) - {"num_threads"}))
         raise InvalidInputError(f"worker_options has {names}, which mean nothing with in_process")
-    if not isinstance(source, (str, os.PathLike)):
+    if not is_path(source) and not isinstance(source, bytes):
         if in_process:
             return workers.LocalModel(source, **options)
         source = _pickled(source)
@@ -186,13 +191,11 @@ def _load_object(source, format, choice):
                 "already"
             )
         return source
-    if isinstance(source, (bytes, bytearray, memoryview)):
+    if isinstance(source, type) or source is None:
         raise InvalidInputError(
-            "source is bytes, which could be a path or a model; give the bytes of a model to "
-            "spinney.Model.from_bytes"
+            f"source is {source!r}; expected a path, the bytes of a model, an open file or a "
+            "fitted object"
         )
-    if isinstance(source, type) or source is None or hasattr(source, "read"):
-        raise InvalidInputError(f"source is {source!r}; expected a path or a fitted object")
     if format is not None:
         raise InvalidInputError(
             f"format={format!r} goes with a file, but source is a {type(source).__name__} object"

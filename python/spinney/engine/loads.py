@@ -166,6 +166,8 @@ class Loads:
             served.close()
 
     def _load_failed(self, model_path, reason) -> bool:
+        if isinstance(model_path, (bytes, bytearray, memoryview)):
+            model_path = f"a model of {len(model_path)} bytes"
         _log.error("cannot load %s: %s", model_path, reason)
         self.last_error = reason
         return False
