@@ -246,6 +246,10 @@ def _named_tuple(x):
 def _mapping(x):
     """A dict of one row's values by the features' names."""
     labels = list(x)
+    if not labels:
+        raise InvalidInputError(
+            f"x is an empty {type(x).__name__}; expected one row's values by the features' names"
+        )
     if not all(isinstance(label, str) for label in labels):
         raise InvalidInputError(
             f"x is a {type(x).__name__} whose keys are {_some(labels)}; expected the features' "
