@@ -111,7 +111,10 @@ nb::object classes(const BoundModel& bound) {
             .c_str());
   const nb::object first = nb::borrow(bound.classes[0].get());
   if (has_classes_of_its_own(bound)) return first.attr("astype")("int64");
-  if (bound.classes.size() == 1) return first;
+  if (bound.classes.size() == 1) {
+    if (nb::len(first) != 2 || !first[nb::int_(0)].equal(first[nb::int_(1)])) return first;
+    return first[nb::slice(0, 1)];  // trained on one class; see name_second_class()
+  }
   nb::list out;
   for (const Owned& array : bound.classes) out.append(nb::borrow(array.get()));
   return out;

@@ -86,15 +86,6 @@ def test_an_artifact_of_a_later_version_is_named_so(files, tmp_path, options):
     assert "version 77" in str(error) and "pickl" not in str(error)
 
 
-def test_a_classifier_of_one_class_is_not_said_to_predict_nothing(x):
-    fitted = lightgbm.LGBMClassifier(n_estimators=2, verbose=-1).fit(x, np.zeros(len(x)))
-    try:
-        spinney.load(fitted)
-    except spinney.SpinneyError as error:
-        assert "nothing to predict" not in str(error)
-        assert "single class" in str(error)
-
-
 @pytest.mark.parametrize(
     ("rows", "what"),
     [

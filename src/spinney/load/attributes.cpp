@@ -168,6 +168,10 @@ Result<std::vector<std::string>> to_texts(const Value& value, const std::string&
 }
 
 // A list of plain Python numbers stands for an array of int64.
+void name_second_class(Labels& labels) {
+  std::visit([](auto& values) { values.push_back(values[0]); }, labels.values);
+}
+
 Result<Labels> to_labels(const Value& value, const std::string& what) {
   Labels labels;
   SPINNEY_TRY(spend(what, 1, sizeof(Labels), 1));

@@ -38,6 +38,9 @@ Result<std::vector<int64_t>> to_integers(const Value& value, const std::string& 
 Result<std::vector<std::string>> to_texts(const Value& value, const std::string& what);
 // A classifier's labels of one target: `classes_`, whatever their type.
 Result<Labels> to_labels(const Value& value, const std::string& what);
+// Of a classifier of two classes that was trained on one of them: its score is still that of a
+// second class, which has no name. That one gets the first one's, which no library gives twice.
+void name_second_class(Labels& labels);
 
 // "sklearn.ensemble._forest.RandomForestClassifier.n_features_in_"
 std::string place(const Record& record, std::string_view attribute);

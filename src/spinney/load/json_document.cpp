@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "spinney/load/real_text.h"
 #include "spinney/load/xgboost_document.h"
 
 namespace spinney::load::xgboost {
@@ -212,7 +213,10 @@ bool read_float(const char*& at, const char* end, float& value) {
   // from_chars takes "NaN", "Infinity" and "-Infinity" as they are, but no plus sign.
   if (*at == '+' && end - at > 1 && at[1] != '-') ++at;
   const auto [behind, error] = std::from_chars(at, end, value);
-  if (error != std::errc()) return false;
+  if (error == std::errc::result_out_of_range)  // to XGBoost, zero or infinity
+    value = out_of_range<float>({at, static_cast<size_t>(behind - at)});
+  else if (error != std::errc())
+    return false;
   at = behind;
   return true;
 }

@@ -1,7 +1,8 @@
 #include "spinney/load/lightgbm_fields.h"
 
 #include <charconv>
-#include <cstdlib>
+
+#include "spinney/load/real_text.h"
 
 namespace spinney::load::lightgbm {
 namespace {
@@ -12,7 +13,7 @@ bool parse_one(std::string_view word, double& value) {
   const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
   if (end != word.data() + word.size()) return false;
   if (error == std::errc::result_out_of_range) {
-    value = std::strtod(std::string(word).c_str(), nullptr);
+    value = out_of_range<double>(word);
     return true;
   }
   return error == std::errc();

@@ -28,9 +28,7 @@ Status make_classifier(const Record& record, DescriptionParts& model) {
   SPINNEY_ASSIGN(const Value* const classes, attribute(record, "_classes"));
   SPINNEY_ASSIGN(Labels labels, to_labels(*classes, place(record, "_classes")));
   const size_t columns = model.n_outputs() == 1 ? 2 : model.n_outputs();
-  if (labels.size() == 1 && columns == 2)
-    return unsupported(record.full_name() +
-                       " was trained on a single class, which this build does not read");
+  if (labels.size() == 1 && columns == 2) name_second_class(labels);
   if (labels.size() != columns)
     return corrupt(place(record, "_classes") + " holds " + std::to_string(labels.size()) +
                    " classes, but the trees score " + std::to_string(columns));

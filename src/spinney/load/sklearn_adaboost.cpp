@@ -85,6 +85,29 @@ Status boost_trees(const Record& record, const std::vector<Member>& members,
   return {};
 }
 
+// Trained on a single class it asks no member: the score is 0, the probability 1.
+Status always_the_class(uint32_t n_features, DescriptionParts& description) {
+  ForestParts parts;
+  parts.settings.n_features = n_features;
+  parts.settings.comparison = Comparison::kLessEqual;
+  parts.settings.accumulator = NumberType::kFloat64;
+  parts.base = {0};
+  parts.nodes = {Node::leaf(0, 0)};
+  parts.leaf_values = {0};
+  parts.tree_begin = {0, 1};
+  parts.tree_target = {0};
+  SPINNEY_ASSIGN(description.scorer, make_forest(std::move(parts)));
+  Output& output = description.output;
+  output.task = Task::kMulticlass;
+  output.objective = "samme";
+  output.link.kind = LinkKind::kNormalize;  // of a sum of 0: equal shares
+  output.value_type = NumberType::kFloat64;
+  output.decision = Decision::kArgmax;
+  output.has_probabilities = true;
+  description.refuses_infinity = description.refuses_missing = true;
+  return {};
+}
+
 }  // namespace
 
 Result<DescriptionParts> describe_sklearn_adaboost_classifier(const Record& record,
@@ -100,8 +123,10 @@ Result<DescriptionParts> describe_sklearn_adaboost_classifier(const Record& reco
   output.labels.emplace_back();
   SPINNEY_ASSIGN(output.labels[0], to_labels(*classes, place(record, "classes_")));
   const size_t n_classes = output.labels[0].size();
-  if (n_classes < 2)
-    return unsupported(record.full_name() + " was trained on a single class: it always gives that");
+  if (n_classes == 1) {
+    SPINNEY_TRY(always_the_class(n_features, description));
+    return description;
+  }
   SPINNEY_TRY(place_classes(members, &output.labels[0], n_classes));
   output.task = n_classes == 2 ? Task::kBinary : Task::kMulticlass;
   output.objective = "samme";

@@ -188,6 +188,7 @@ Status read_output(const Record& record, size_t n_outputs, Output& output) {
   SPINNEY_ASSIGN(const Value* const classes, attribute(record, "classes_"));
   output.labels.emplace_back();
   SPINNEY_ASSIGN(output.labels[0], to_labels(*classes, place(record, "classes_")));
+  if (output.labels[0].size() == 1) name_second_class(output.labels[0]);
   const size_t n_classes = output.labels[0].size();
   if (n_classes < 2 || n_outputs != (n_classes == 2 ? 1 : n_classes))
     return corrupt(place(record, "_predictors") + " holds " + std::to_string(n_outputs) +
