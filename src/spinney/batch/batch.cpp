@@ -108,7 +108,7 @@ void Batch::join() noexcept {
   }
 }
 
-void Batch::run() noexcept {
+void Batch::run(const Clock& clock) noexcept {
   backend::BatchInput batch_input;
   batch_input.kind = kind;
   output = {};
@@ -120,8 +120,10 @@ void Batch::run() noexcept {
     told = &no_memory();
     return;
   }
+  gathered_ns = clock.now_ns();
   try {
     Status status = backend->score(batch_input, output);
+    scored_ns = clock.now_ns();
     if (!status.ok()) {
       failed = true;
       error = status.error();

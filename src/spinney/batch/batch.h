@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "spinney/backend/backend.h"
+#include "spinney/base/clock.h"
 #include "spinney/base/result.h"
 #include "spinney/request/node.h"
 
@@ -38,7 +39,8 @@ struct Batch {
   const Error* told = nullptr;  // what requests are told: error, or one that needs no memory
 
   int64_t started_ns = 0;
-  int64_t finished_ns = 0;
+  int64_t gathered_ns = 0;  // when run() had the rows together, and the answers
+  int64_t scored_ns = 0;
   size_t deliveries = 0;         // answers that refer to this batch and are on their way
   Batch* next = nullptr;         // in a list of batches
   Batch* made_before = nullptr;  // of the lane's batches
@@ -51,7 +53,7 @@ struct Batch {
   // Adds what it accepts. There must be room.
   void add(const Part& part) noexcept;
   // Scores the rows. Never throws: what the back end throws becomes kInternal.
-  void run() noexcept;
+  void run(const Clock& clock) noexcept;
   // What became of a part by itself, in a batch that has not failed; null if nothing went wrong.
   const backend::ItemError* error_of(size_t part) const noexcept;
   void clear() noexcept;

@@ -30,8 +30,7 @@ Core::~Core() {
 
 Admission Core::submit(const Request& request) noexcept {
   const auto refuse = [&](Refusal refusal) {
-    Counters::add(unknown_.submitted);
-    Counters::add(unknown_.refused[static_cast<size_t>(refusal)]);
+    count_unknown(refusal);
     return Admission{refusal, {}, 0, 0, 0};
   };
   const bool may_block = request.completion && request.completion->may_block();
@@ -103,33 +102,18 @@ std::vector<ModelStatus> Core::models() const {
   return models;
 }
 
-EngineStats Core::stats() const {
-  EngineStats stats;
-  const std::shared_lock lock(directory_mutex_);
-  stats.requests = past_;
-  add_to(stats.requests, unknown_.read());
-  for (const Lanes* lanes : {&lanes_, &retired_})
-    for (const auto& lane : *lanes) add_to(stats.requests, lane->counts());
-  stats.in_flight = shared_.in_flight.load();
-  stats.workers = options_.num_workers;
-  for (const auto& crew : crews_) stats.waiters += crew->size();
-  return stats;
-}
-
-Result<Stages> Core::stages(const std::string& name, const std::string& version) const {
-  const std::shared_lock lock(directory_mutex_);
-  if (const Lane* lane = find(name, version)) return lane->stages();
-  return Error{Code::kNotFound, "no model \"" + name + "\" of version \"" + version + "\""};
-}
-
 void Core::before_fork() {
   admin_mutex_.lock();
   directory_mutex_.lock();
   for (const Lanes* lanes : {&lanes_, &retired_})
     for (const auto& lane : *lanes) lane->lock_for_fork();
+  for (const auto& [name, count] : counts_)
+    if (count) count->lock_for_fork();
 }
 
 void Core::after_fork(bool in_child) noexcept {
+  for (const auto& [name, count] : counts_)
+    if (count) count->unlock_after_fork();
   for (const Lanes* lanes : {&lanes_, &retired_})
     for (const auto& lane : *lanes) lane->unlock_after_fork(in_child);
   if (in_child) {

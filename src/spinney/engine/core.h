@@ -13,12 +13,14 @@
 #include <shared_mutex>  // shared_lock
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "spinney/engine/crew.h"
 #include "spinney/engine/directory_lock.h"
 #include "spinney/engine/engine.h"
 #include "spinney/engine/lane.h"
+#include "spinney/engine/lane_count.h"
 #include "spinney/engine/shared.h"
 
 namespace spinney::engine {
@@ -43,6 +45,18 @@ class Core : public std::enable_shared_from_this<Core> {
   std::vector<ModelStatus> models() const;
   EngineStats stats() const;
   Result<Stages> stages(const std::string& name, const std::string& version) const;
+  std::shared_ptr<LaneCount> count_of(const std::string& name, const std::string& version) const;
+  Totals totals() const;
+  void retract_unknown() noexcept {
+    unknown_.submitted.fetch_sub(1, std::memory_order_relaxed);
+    unknown_.refused[static_cast<size_t>(Refusal::kUnknownModel)].fetch_sub(
+        1, std::memory_order_relaxed);
+  }
+  void count_unknown(Refusal why = Refusal::kUnknownModel) noexcept {
+    Counters::add(unknown_.submitted);
+    Counters::add(unknown_.refused[static_cast<size_t>(why)]);
+  }
+  std::vector<Call> latest_calls(size_t calls_max) const;
   bool run_some(Work work) noexcept;
   int64_t tick() noexcept;
 
@@ -78,6 +92,9 @@ class Core : public std::enable_shared_from_this<Core> {
   // Under the shared lock; null if there is none.
   Lane* find(std::string_view model, std::string_view version) const noexcept;
   void retire(std::shared_ptr<Lane> lane);  // under the exclusive lock
+  std::shared_ptr<LaneCount> make_count(const std::string& name, const std::string& version,
+                                        const ModelOptions& options);
+  void sweep_counts();  // under the exclusive lock: adds up those that nobody counts in any more
   bool has_retired() const noexcept;
   void sweep() noexcept;  // lets go of retired lanes that are vacant
   std::shared_ptr<const Lanes> all_lanes() const noexcept;
@@ -110,8 +127,10 @@ class Core : public std::enable_shared_from_this<Core> {
   Crews crews_;    // of those among both that wait
   std::shared_ptr<const Lanes> all_ = std::make_shared<const Lanes>();  // both, never changed
   bool closed_ = false;  // drained or stopped: no request is taken
-  RequestCounts past_;   // of lanes that are gone, and of requests for models that never were
-  Counters unknown_;
+  // By name and counted_as: those that are served, and those in which something may still count.
+  std::map<std::pair<std::string, std::string>, std::shared_ptr<LaneCount>> counts_;
+  Totals past_;       // of counts that are gone
+  Counters unknown_;  // of requests for models that never were
   std::atomic<uint64_t> directory_version_{1};
 
   std::mutex admin_mutex_;  // one load, unload, drain or stop changes things at a time

@@ -32,8 +32,8 @@ Status Core::load(const std::string& name, const std::string& version,
   if (name.empty()) return invalid_argument("load: a model needs a name");
   Loading loading{name, version};
   const UnderWay under_way(*this, loading);
-  auto lane =
-      std::make_shared<Lane>(loading.id, name, version, std::move(backend), options, shared_);
+  auto lane = std::make_shared<Lane>(loading.id, name, version, std::move(backend), options,
+                                     shared_, make_count(name, version, options));
   SPINNEY_TRY(lane->prepare());
   auto crew = lane->waits() ? std::make_unique<Crew>(lane) : nullptr;
   {
@@ -137,6 +137,7 @@ void Core::sweep() noexcept try {
   Crews ended;  // as their threads are waited for
   {
     const std::unique_lock lock(directory_mutex_);
+    sweep_counts();
     if (retired_.empty()) return;
     const auto vacant = std::partition(retired_.begin(), retired_.end(),
                                        [](const auto& lane) { return !lane->vacant(); });
@@ -146,7 +147,6 @@ void Core::sweep() noexcept try {
     auto all = std::make_shared<Lanes>(lanes_);
     all->insert(all->end(), retired_.begin(), vacant);
     for (auto lane = vacant; lane != retired_.end(); ++lane) {
-      add_to(past_, (*lane)->counts());
       const auto crew = std::find_if(crews_.begin(), crews_.end(),
                                      [&](const auto& c) { return c->lane() == *lane; });
       if (crew != crews_.end()) {

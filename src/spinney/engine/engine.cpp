@@ -96,6 +96,21 @@ Result<Stages> Engine::stages(const std::string& name, const std::string& versio
   return core_->stages(name, version);
 }
 
+Totals Engine::totals() const { return core_->totals(); }
+
+void Engine::count_unknown() noexcept { core_->count_unknown(); }
+
+void Engine::retract_unknown() noexcept { core_->retract_unknown(); }
+
+std::vector<Call> Engine::latest_calls(size_t calls_max) const {
+  return core_->latest_calls(calls_max);
+}
+
+std::shared_ptr<LaneCount> Engine::count_of(const std::string& name,
+                                            const std::string& version) const {
+  return core_->count_of(name, version);
+}
+
 void Engine::after_fork_in_child() { core_->start_afresh_if_forked(); }
 
 bool Engine::run_some(Work work) noexcept { return core_->run_some(work); }

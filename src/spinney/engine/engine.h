@@ -26,6 +26,7 @@
 namespace spinney::engine {
 
 class Core;
+class LaneCount;
 
 // Whose batches: of back ends that compute, as a worker does; of those that wait
 // (Backend::waits()); or of both.
@@ -82,6 +83,18 @@ class Engine {
   EngineStats stats() const;
   // Empty version: the current one. kNotFound if it is not loaded.
   Result<Stages> stages(const std::string& name, const std::string& version = "") const;
+  Totals totals() const;
+  // The latest batches and calls of all models, the oldest first, of those that each one keeps
+  // (ModelOptions::window_calls).
+  std::vector<Call> latest_calls(size_t calls_max) const;
+  // A request for a model that the caller did not find is in totals() as submit()'s are.
+  void count_unknown() noexcept;
+  // One that submit() refused as such is submitted again to another version, and is one request.
+  void retract_unknown() noexcept;
+  // Where callers count what they answer themselves. Null if it is not loaded. As long as somebody
+  // has it, what is counted in it after an unload is in totals(), too.
+  std::shared_ptr<LaneCount> count_of(const std::string& name,
+                                      const std::string& version = "") const;
 
   // After fork() the child has none of the engine's threads. Its first use of the engine starts it
   // afresh with the same models, and answers the requests that it inherited with kShutDown; so does

@@ -10,13 +10,14 @@ using batch::Batch;
 
 Lane::Lane(uint32_t id, std::string name, std::string version,
            std::shared_ptr<const backend::Backend> backend, const ModelOptions& options,
-           Shared& shared)
+           Shared& shared, std::shared_ptr<LaneCount> count)
     : id_(id),
       name_(std::move(name)),
       version_(std::move(version)),
       backend_(std::move(backend)),
       options_(options),
-      shared_(shared) {}
+      shared_(shared),
+      count_(std::move(count)) {}
 
 Lane::~Lane() {
   while (Batch* batch = all_batches_) {
@@ -127,7 +128,13 @@ ModelStatus Lane::status() const {
   ModelStatus status;
   status.name = name_;
   status.version = version_;
-  status.requests = counters_.read();
+  status.counted_as = options_.counted_as.empty() ? version_ : options_.counted_as;
+  status.requests = count_->request_counts();
+  status.runs = count_->run_counts();
+  status.pending = count_->pending();
+  const observe::HistogramSnapshot batches = count_->batch_rows.read();
+  status.batches = batches.count();
+  status.batch_rows = batches.sum();
   status.queued_rows = queued_rows_.load();
   status.cost_row_ns = row_ns_.load();
   status.cost_batch_ns = batch_ns_.load();
@@ -136,14 +143,8 @@ ModelStatus Lane::status() const {
   status.cache_rests = judge_.rests();
   status.cache_resting = judge_.resting();
   const std::lock_guard lock(mutex_);
-  status.batches = batches_;
-  status.batch_rows = batch_rows_;
   status.batch_size = batch_cap();
   return status;
-}
-
-Stages Lane::stages() const {
-  return {queue_wait_ns_.read(), run_ns_.read(), total_ns_.read(), batch_size_rows_.read()};
 }
 
 }  // namespace spinney::engine

@@ -18,9 +18,9 @@
 #include "spinney/batch/cost_fit.h"
 #include "spinney/cache/judge.h"
 #include "spinney/cache/lru_ttl.h"
+#include "spinney/engine/lane_count.h"
 #include "spinney/engine/options.h"
 #include "spinney/engine/shared.h"
-#include "spinney/observe/histogram.h"
 #include "spinney/queue/deadlines.h"
 #include "spinney/queue/delay.h"
 #include "spinney/queue/flights.h"
@@ -33,8 +33,8 @@ namespace spinney::engine {
 class Lane final : public request::NodeOwner, public std::enable_shared_from_this<Lane> {
  public:
   Lane(uint32_t id, std::string name, std::string version,
-       std::shared_ptr<const backend::Backend> backend, const ModelOptions& options,
-       Shared& shared);
+       std::shared_ptr<const backend::Backend> backend, const ModelOptions& options, Shared& shared,
+       std::shared_ptr<LaneCount> count);
   ~Lane() override;
 
   // kInvalidArgument naming the option, or what the warm-up says.
@@ -89,8 +89,7 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   const std::shared_ptr<const backend::Backend>& backend() const { return backend_; }
   const ModelOptions& options() const { return options_; }
   ModelStatus status() const;
-  Stages stages() const;
-  RequestCounts counts() const { return counters_.read(); }
+  const std::shared_ptr<LaneCount>& count() const { return count_; }
 
   // fork(): the parent holds the locks over it, so that the child finds everything in order; the
   // child forgets the batches of threads that it does not have.
@@ -146,6 +145,7 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   void drop_hold(request::Node* node) noexcept;
   void release_dropped() noexcept;
   void recycle(batch::Batch* batch) noexcept;
+  void count(const batch::Batch& batch, int64_t now_ns) noexcept;
   // What a step under the lock leaves for afterwards, as it may run code of others: completions,
   // and destructors of what nodes and batches hold.
   struct Leavings {
@@ -167,6 +167,8 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   const std::shared_ptr<const backend::Backend> backend_;
   ModelOptions options_;
   Shared& shared_;
+  const std::shared_ptr<LaneCount> count_;
+  Counters& counters_ = count_->requests;
   std::array<std::optional<AnswerShape>, kAnswerKinds> shapes_;
   size_t width_ = 0;
   size_t at_once_ = 0;
@@ -179,8 +181,6 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   std::atomic<bool> dismissed_{false};
   request::NodeStore store_;
   queue::Intake intake_;
-  Counters counters_;
-  observe::Histogram queue_wait_ns_, run_ns_, total_ns_, batch_size_rows_;
   std::unique_ptr<cache::LruTtl> cache_;
   cache::Judge judge_;  // of the cache
   std::atomic<uint64_t> serials_{1};
@@ -208,9 +208,8 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   std::atomic<batch::Batch*> cleared_batches_{nullptr};  // free, pushed without the lock
   batch::Batch* all_batches_ = nullptr;
   request::Node* free_nodes_ = nullptr;
-  Leavings inherited_;  // of end_inherited()
-  uint64_t batches_ = 0;
-  uint64_t batch_rows_ = 0;
+  Leavings inherited_;    // of end_inherited()
+  uint64_t batches_ = 0;  // that have run
 };
 
 }  // namespace spinney::engine

@@ -54,7 +54,9 @@ bool Lane::answer_from_cache(Node* node, int64_t now_ns, response::DoneList& don
   char* answer = key.ok() ? node->answer_memory.reserve(bytes) : nullptr;
   const bool found =
       answer && cache_->get(key.bytes(), std::span(reinterpret_cast<std::byte*>(answer), bytes));
-  judge_.on_lookup(found, shared_.clock->now_ns() - begin);
+  const int64_t took = shared_.clock->now_ns() - begin;
+  judge_.on_lookup(found, took);
+  count_->looked_up(found, took);
   if (!found) return false;
   node->leader = node;
   node->answered = true;

@@ -25,6 +25,7 @@ void Lane::claim(Node* node, const Error* error, int64_t now_ns,
   node->finished_ns = now_ns;
   node->started_ns = leader->work_started_ns;
   deadlines_.remove(node);
+  if (leader->work_started_ns != 0) count_->started.fetch_sub(1, std::memory_order_relaxed);
   done.add(node);
   if (--leader->live > 0) return;
   // Nobody waits for these rows any more.
@@ -84,8 +85,8 @@ void Lane::claim_part(Batch* batch, size_t number, size_t batch_row, int64_t now
     ++batch->deliveries;
     Counters::add(error ? counters_.failed : counters_.answered);
     if (!error) {
-      queue_wait_ns_.record_signed(leader->work_started_ns - node->submitted_ns);
-      total_ns_.record_signed(now_ns - node->submitted_ns);
+      count_->queue_wait_ns.record_signed(leader->work_started_ns - node->submitted_ns);
+      count_->total_ns.record_signed(now_ns - node->submitted_ns);
     }
     if (!error && node->shared) Counters::add(counters_.shared);
     claim(node, error, now_ns, done);
@@ -124,6 +125,15 @@ bool Lane::halve(Batch* batch) noexcept {
   return true;
 }
 
+// Before its requests are answered, since those who wait for it are counted.
+void Lane::count(const Batch& batch, int64_t now_ns) noexcept {
+  size_t requests = 0;
+  for (const Part& part : batch.parts)
+    if (!part.leader->failed) requests += part.leader->live;
+  count_->ran({batch.rows, requests, batch.failed, batch.started_ns, batch.gathered_ns,
+               batch.scored_ns, now_ns});
+}
+
 void Lane::finish(Batch* batch) noexcept {
   Leavings leavings;
   bool more = false;
@@ -132,9 +142,7 @@ void Lane::finish(Batch* batch) noexcept {
     const int64_t now = shared_.clock->now_ns();
     --running_;
     ++batches_;
-    batch_rows_ += batch->rows;
-    run_ns_.record_signed(now - batch->started_ns);
-    batch_size_rows_.record(batch->rows);
+    count(*batch, now);
     if (!batch->failed) {
       fit_.add(batch->rows, static_cast<double>(now - batch->started_ns));
       publish_costs();

@@ -52,6 +52,7 @@ void Lane::follow(Node* node, Node* leader) noexcept {
   ++node->holds;
   ++leader->holds;
   ++leader->live;
+  if (leader->work_started_ns != 0) count_->started.fetch_add(1, std::memory_order_relaxed);
   node->shared = true;
   leave_queue(node, node->charge);
   if (!leader->has_runnable_rows()) return;
@@ -187,7 +188,10 @@ bool Lane::add_next(Batch& batch, size_t cap, int64_t now_ns, int64_t& deadline_
   batch.add({leader, leader->rows_taken, rows});
   ++leader->holds;
   leader->rows_taken += rows;
-  if (leader->work_started_ns == 0) leader->work_started_ns = now_ns;
+  if (leader->work_started_ns == 0) {
+    leader->work_started_ns = now_ns;
+    count_->started.fetch_add(leader->live, std::memory_order_relaxed);
+  }
   leave_queue(leader, std::min(rows, leader->charge));
   levels_.charge(entry->priority, rows);
   if (leader->rows_taken == leader->rows.count) {

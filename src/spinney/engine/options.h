@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "spinney/base/clock.h"
 #include "spinney/base/result.h"
@@ -70,6 +71,10 @@ struct ModelOptions {
   // cost more than they save steps aside for a while (cache/judge.h).
   size_t cache_entries = 0;
   int64_t cache_ttl_ns = 300 * kSecond;
+
+  // Versions that count as one in what is exported, under this name; empty: the version's own.
+  std::string counted_as = {};
+  size_t window_calls = 0;  // the latest batches and calls of a version that are kept one by one
 
   bool warm_up = true;  // score dummy rows before the model takes requests (idempotent only)
   size_t warm_up_iterations = 3;  // of each number of rows

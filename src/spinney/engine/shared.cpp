@@ -33,6 +33,20 @@ void add_to(RequestCounts& sum, const RequestCounts& more) {
   sum.shut_down += more.shut_down;
   sum.shared += more.shared;
   sum.from_cache += more.from_cache;
+  sum.at_once += more.at_once;
+}
+
+void RunCounts::add(const RunCounts& more) {
+  executions += more.executions;
+  rows += more.rows;
+  failed += more.failed;
+  input_ns += more.input_ns;
+  infer_ns += more.infer_ns;
+  output_ns += more.output_ns;
+  cache_hits += more.cache_hits;
+  cache_misses += more.cache_misses;
+  cache_hit_ns += more.cache_hit_ns;
+  cache_miss_ns += more.cache_miss_ns;
 }
 
 size_t Shared::enter() noexcept {

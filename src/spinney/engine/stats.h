@@ -25,17 +25,47 @@ struct RequestCounts {
   uint64_t shut_down = 0;   // answered with kShutDown
   uint64_t shared = 0;      // of those answered: by an equal request in flight
   uint64_t from_cache = 0;  // of those answered: by the cache
+  uint64_t at_once = 0;     // of those answered: on their caller's thread, without the queue
+  // Submitted and not answered, for whatever reason; what is in flight is not among them.
+  uint64_t failures() const {
+    uint64_t sum = failed + expired + cancelled + shed + shut_down;
+    for (const uint64_t n : refused) sum += n;
+    return sum;
+  }
   uint64_t in_flight() const {
     return admitted - answered - failed - expired - cancelled - shed - shut_down;
   }
 };
 
+// What was run for requests, since the beginning.
+struct RunCounts {
+  uint64_t executions = 0;  // batches, and calls on the caller's thread; those that failed are not
+  uint64_t rows = 0;        // of all executions
+  uint64_t failed = 0;      // executions
+  // Each request whose rows ran adds what its batch took: preparing and gathering rows, the model,
+  // and joining and keeping answers.
+  uint64_t input_ns = 0, infer_ns = 0, output_ns = 0;
+  uint64_t cache_hits = 0, cache_misses = 0;  // lookups, and what they took
+  uint64_t cache_hit_ns = 0, cache_miss_ns = 0;
+  void add(const RunCounts& more);
+};
+
+// One batch, or one call on its caller's thread.
+struct Call {
+  int64_t ended_ns = 0;
+  int64_t infer_ns = 0;
+  size_t rows = 0;
+};
+
 struct ModelStatus {
   std::string name;
   std::string version;
-  bool current = false;  // the version that requests without one get
+  std::string counted_as;  // see ModelOptions
+  bool current = false;    // the version that requests without one get
   RequestCounts requests;
-  uint64_t batches = 0;
+  RunCounts runs;
+  size_t pending = 0;          // requests that wait for their turn at this moment
+  uint64_t batches = 0;        // of the queue, failed ones included
   uint64_t batch_rows = 0;     // of all batches together
   size_t queued_rows = 0;      // at this moment
   size_t batch_size = 0;       // rows that a batch may have at this moment
@@ -47,16 +77,27 @@ struct ModelStatus {
   bool cache_resting = false;  // and whether it does at this moment
 };
 
-// Where the time of a model's answered requests went, and the rows of its batches.
+// Where the time of a model's answered requests went, and the rows of its batches: of the queue.
 struct Stages {
   observe::HistogramSnapshot queue_wait_ns;  // submitted to the begin of the (first) batch
   observe::HistogramSnapshot run_ns;         // of each batch: gather, score, join
   observe::HistogramSnapshot total_ns;       // submitted to answered
   observe::HistogramSnapshot batch_rows;
+  // And of what was answered without the queue, too:
+  observe::HistogramSnapshot infer_ns;    // of each execution, the model alone
+  observe::HistogramSnapshot request_ns;  // of each answered request, from asked to answered
+};
+
+// Of all models together, those unloaded included: never less than before.
+struct Totals {
+  RequestCounts requests;
+  RunCounts runs;
+  Stages stages;
 };
 
 struct EngineStats {
   RequestCounts requests;  // of all models together, those unloaded included
+  uint64_t rows = 0;       // that models answered, as RunCounts::rows
   size_t in_flight = 0;    // at this moment
   size_t workers = 0;
   size_t waiters = 0;  // threads for back ends that wait

@@ -73,7 +73,7 @@ bool Core::run_batch(Lane& lane, const Lanes& beside) noexcept {
   batch::Batch* batch = lane.take();
   if (!batch) return false;
   pass_on(lane, beside);
-  batch->run();
+  batch->run(*shared_.clock);
   lane.remember(*batch);
   lane.finish(batch);
   return true;

@@ -11,7 +11,7 @@ const char* name_of(Refusal refusal) {
   constexpr const char* kNames[] = {"none",      "unknown_model", "width",         "no_rows",
                                     "kind",      "input",         "no_completion", "expired",
                                     "too_late",  "queue_full",    "concurrency",   "overloaded",
-                                    "no_memory", "shut_down"};
+                                    "no_memory", "shut_down",     "misfit"};
   static_assert(std::size(kNames) == kRefusals);
   return kNames[static_cast<size_t>(refusal)];
 }
@@ -78,6 +78,8 @@ Error Admission::error() const {
         return "no memory for a copy of the request's rows";
       case Refusal::kShutDown:
         return "the engine is stopping or stopped, or this model is being unloaded";
+      case Refusal::kMisfit:
+        return "the rows are not such as the model takes";
       case Refusal::kNone:
         break;
     }

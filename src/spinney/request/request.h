@@ -119,6 +119,7 @@ enum class Refusal : uint8_t {
   kOverloaded,    // requests of this level have been waiting for longer than shed_target_ns
   kNoMemory,      // no memory for a copy of the rows
   kShutDown,      // draining or stopped
+  kMisfit,        // the caller's rows could not be read as the model's, so nothing was submitted
 };
 inline constexpr size_t kRefusals = 14;
 const char* name_of(Refusal refusal);
