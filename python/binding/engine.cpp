@@ -55,6 +55,8 @@ engine::ModelOptions model_options(const nb::dict& given) {
   take(given, "adaptive_batch_size", options.adaptive_batch_size);
   take(given, "max_queue_rows", options.max_queue_rows);
   take(given, "single_flight", options.single_flight);
+  take(given, "counted_as", options.counted_as);
+  take(given, "window_calls", options.window_calls);
   take(given, "warm_up", options.warm_up);
   take(given, "warm_up_iterations", options.warm_up_iterations);
   options.batch_timeout_ns = nanoseconds(batch_timeout_s);
@@ -151,23 +153,14 @@ class PyEngine {
   std::shared_ptr<Dispatcher> dispatcher() const { return dispatcher_; }
 
   // In a forked child, whose threads are gone: nothing of this engine may be touched, not even
-  // ended. A thread of the parent may hold the locks of the dispatcher and of the log of batches.
+  // ended. A thread of the parent may hold the dispatcher's locks.
   void abandon() {
     new std::shared_ptr<engine::Engine>(engine_);
     new std::shared_ptr<Dispatcher>(std::move(dispatcher_));
-    new std::shared_ptr<BatchLog>(std::move(batches_));
     dispatcher_ = std::make_shared<Dispatcher>();
-    batches_ = std::make_shared<BatchLog>();
   }
 
-  // ([(seconds, rows) of each batch since the last call], rows of those that were not kept, ever)
-  nb::tuple take_batches() {
-    uint64_t lost_rows = 0;
-    nb::list out;
-    for (const BatchLog::Batch& batch : batches_->take(lost_rows))
-      out.append(nb::make_tuple(static_cast<double>(batch.run_ns) * 1e-9, batch.rows));
-    return nb::make_tuple(out, lost_rows);
-  }
+  void refuse_unknown() { engine_->count_unknown(); }
 
   const engine::Engine& engine() const { return *engine_; }
 
@@ -177,7 +170,6 @@ class PyEngine {
     served->engine = engine_;
     served->dispatcher = dispatcher_;
     served->gate = gate_;
-    served->batches = batches_;
     served->name = name;
     served->version = version;
     return served;
@@ -193,12 +185,14 @@ class PyEngine {
       status = engine_->load(served.name, served.version, std::move(backend), options);
     }
     check(status);
+    served.count = engine_->count_of(served.name, served.version);
+    // Another thread may have unloaded or replaced it: then nobody exports what is counted here.
+    if (!served.count) served.count = std::make_shared<engine::LaneCount>(0);
   }
 
   std::shared_ptr<engine::Engine> engine_;
   std::shared_ptr<Dispatcher> dispatcher_;
   std::shared_ptr<Gate> gate_;
-  std::shared_ptr<BatchLog> batches_ = std::make_shared<BatchLog>();
 };
 
 // Plain C methods, since every prediction calls both.
@@ -263,14 +257,17 @@ void define_engine(nb::module_& module) {
           "limit", [](PyEngine& self, int64_t requests) { self.gate().limit(requests); },
           "requests"_a)
       .def_prop_ro("active", [](PyEngine& self) { return self.gate().active(); })
-      .def_prop_ro("misfits", [](PyEngine& self) { return self.gate().misfits(); })
-      .def_prop_ro("refused", [](PyEngine& self) { return self.gate().refused(); })
       .def("drain", &PyEngine::drain, "seconds"_a)
       .def("stop", &PyEngine::stop, "seconds"_a)
       .def("abandon", &PyEngine::abandon)
       .def("deliver_unserved", &PyEngine::deliver_unserved)
       .def_prop_ro("dispatcher", &PyEngine::dispatcher)
-      .def("take_batches", &PyEngine::take_batches)
+      .def("totals", [](const PyEngine& self) { return totals_of(self.engine()); })
+      .def("refuse_unknown", [](PyEngine& self) { self.refuse_unknown(); })
+      .def(
+          "latest_calls",
+          [](const PyEngine& self, size_t calls_max) { return calls_of(self.engine(), calls_max); },
+          "calls_max"_a)
       .def("stats", [](const PyEngine& self) { return stats_of(self.engine()); })
       .def("models", [](const PyEngine& self) { return models_of(self.engine()); })
       .def(

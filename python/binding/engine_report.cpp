@@ -31,7 +31,18 @@ nb::dict counts(const engine::RequestCounts& from) {
   out["shed"] = from.shed;
   out["shut_down"] = from.shut_down;
   out["shared"] = from.shared;
+  out["from_cache"] = from.from_cache;
+  out["at_once"] = from.at_once;
+  out["failures"] = from.failures();
   return out;
+}
+
+void add_runs(nb::dict& out, const engine::RunCounts& runs) {
+  out["executions"] = runs.executions;
+  out["rows"] = runs.rows;
+  out["failed_executions"] = runs.failed;
+  out["cache_hits"] = runs.cache_hits;
+  out["cache_misses"] = runs.cache_misses;
 }
 
 nb::dict describe(const engine::Stages& stages) {
@@ -40,32 +51,9 @@ nb::dict describe(const engine::Stages& stages) {
   out["run"] = describe_histogram(stages.run_ns, kSeconds);
   out["total"] = describe_histogram(stages.total_ns, kSeconds);
   out["batch_rows"] = describe_histogram(stages.batch_rows, 1);
+  out["infer"] = describe_histogram(stages.infer_ns, kSeconds);
+  out["request"] = describe_histogram(stages.request_ns, kSeconds);
   return out;
-}
-
-struct ModelStages {
-  observe::Labels labels;
-  engine::Stages stages;
-};
-
-std::vector<ModelStages> all_stages(const engine::Engine& engine, const observe::Labels& labels) {
-  std::vector<ModelStages> all;
-  for (const engine::ModelStatus& status : engine.models()) {
-    auto stages = engine.stages(status.name, status.version);
-    if (!stages.ok()) continue;  // unloaded meanwhile
-    observe::Labels own = labels;
-    own.emplace_back("model", status.name);
-    own.emplace_back("version", status.version.substr(0, status.version.rfind('#')));
-    all.push_back({std::move(own), std::move(stages).value()});
-  }
-  return all;
-}
-
-void write(observe::PrometheusText& text, const ModelStages& of, const char* stage,
-           const observe::HistogramSnapshot& times) {
-  observe::Labels labels = of.labels;
-  labels.emplace_back("stage", stage);
-  text.histogram("spinney_queue_stage_seconds", labels, times, kSeconds);
 }
 
 }  // namespace
@@ -73,8 +61,25 @@ void write(observe::PrometheusText& text, const ModelStages& of, const char* sta
 nb::dict stats_of(const engine::Engine& engine) {
   const engine::EngineStats stats = engine.stats();
   nb::dict out = counts(stats.requests);
+  out["rows"] = stats.rows;
   out["in_flight"] = stats.in_flight;
   out["workers"] = stats.workers;
+  return out;
+}
+
+nb::dict totals_of(const engine::Engine& engine) {
+  const engine::Totals totals = engine.totals();
+  nb::dict out = counts(totals.requests);
+  add_runs(out, totals.runs);
+  out["stages"] = describe(totals.stages);
+  return out;
+}
+
+nb::list calls_of(const engine::Engine& engine, size_t calls_max) {
+  nb::list out;
+  for (const engine::Call& call : engine.latest_calls(calls_max))
+    out.append(nb::make_tuple(static_cast<double>(call.ended_ns) * kSeconds,
+                              static_cast<double>(call.infer_ns) * kSeconds, call.rows));
   return out;
 }
 
@@ -83,7 +88,9 @@ nb::list models_of(const engine::Engine& engine) {
   for (const engine::ModelStatus& status : engine.models()) {
     nb::dict one = counts(status.requests);
     one["name"] = status.name;
-    one["version"] = status.version;
+    one["version"] = status.counted_as;
+    one["pending"] = status.pending;
+    add_runs(one, status.runs);
     one["batches"] = status.batches;
     one["batch_rows"] = status.batch_rows;
     one["queued_rows"] = status.queued_rows;
@@ -97,22 +104,6 @@ nb::list models_of(const engine::Engine& engine) {
     out.append(one);
   }
   return out;
-}
-
-std::string prometheus_of(const engine::Engine& engine, const observe::Labels& labels) {
-  const std::vector<ModelStages> all = all_stages(engine, labels);
-  observe::PrometheusText text;
-  text.family("spinney_queue_stage_seconds", observe::Kind::kHistogram,
-              "Time that queued requests wait, that their batches run, and both together");
-  for (const ModelStages& of : all) {
-    write(text, of, "queue_wait", of.stages.queue_wait_ns);
-    write(text, of, "run", of.stages.run_ns);
-    write(text, of, "total", of.stages.total_ns);
-  }
-  text.family("spinney_batch_rows", observe::Kind::kHistogram, "Rows of the queue's batches");
-  for (const ModelStages& of : all)
-    text.histogram("spinney_batch_rows", of.labels, of.stages.batch_rows);
-  return text.text();
 }
 
 }  // namespace spinney::binding

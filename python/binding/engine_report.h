@@ -11,11 +11,15 @@
 namespace spinney::binding {
 
 nanobind::dict stats_of(const engine::Engine& engine);
+// All models together, those unloaded included: what became of requests, what was run, `stages`.
+nanobind::dict totals_of(const engine::Engine& engine);
+// (ended, seconds of the model, rows) of the latest batches and calls, the oldest first.
+nanobind::list calls_of(const engine::Engine& engine, size_t calls_max);
 // A dict for each model: its counts, measured costs, and `stages`: name -> histogram in seconds,
 // and that of the batches' rows.
 nanobind::list models_of(const engine::Engine& engine);
-// The same histograms as Prometheus scrapes them. A version ends where "#" begins, which
-// InferenceEngine puts before the number of a load.
+// What Prometheus scrapes of models: every family with labels of model and version, and no others
+// but `labels` and what tells its samples apart.
 std::string prometheus_of(const engine::Engine& engine, const observe::Labels& labels);
 
 }  // namespace spinney::binding

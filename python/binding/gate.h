@@ -20,18 +20,12 @@ class Gate {
     const bool throttled = limit >= 0 && now > limit;
     if (!throttled && (max_ == 0 || now <= max_)) return kOpen;
     leave();
-    refused_.fetch_add(1, std::memory_order_relaxed);
     return throttled ? kThrottled : kFull;
   }
   void leave() { active_.fetch_sub(1, std::memory_order_acq_rel); }
 
-  // A request whose rows could not be read, so that it never came to enter.
-  void misfit() { misfits_.fetch_add(1, std::memory_order_relaxed); }
-  int64_t misfits() const { return misfits_.load(std::memory_order_relaxed); }
-
   explicit Gate(int64_t max) : max_(max) {}
   int64_t active() const { return active_.load(std::memory_order_acquire); }
-  int64_t refused() const { return refused_.load(std::memory_order_relaxed); }
   // Requests at once from now on, 0 for none at all, negative for no limit besides the maximum.
   void limit(int64_t requests) { limit_.store(requests, std::memory_order_relaxed); }
   int64_t limit() const { return limit_.load(std::memory_order_relaxed); }
@@ -39,8 +33,6 @@ class Gate {
 
  private:
   std::atomic<int64_t> active_{0};
-  std::atomic<int64_t> refused_{0};
-  std::atomic<int64_t> misfits_{0};
   std::atomic<int64_t> limit_{-1};
   const int64_t max_;  // 0: any number
 };

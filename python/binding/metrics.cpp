@@ -197,10 +197,13 @@ void define_metrics(nb::module_& module) {
       .def("grows", &observe::Trend::grows, "per_second_min"_a);
   nb::class_<observe::CpuMeter>(module, "CpuMeter", "CPU use in percent of what may be used.")
       .def(nb::init<double>(), "cpus"_a)
-      .def("percent", [](observe::CpuMeter& meter, double cpu_seconds) {
-        return meter.percent(SteadyClock::instance().now_ns(),
-                             static_cast<int64_t>(cpu_seconds * 1e9));
-      });
+      .def(
+          "percent",
+          [](observe::CpuMeter& meter, double now, double cpu_seconds) {
+            return meter.percent(static_cast<int64_t>(now * 1e9),
+                                 static_cast<int64_t>(cpu_seconds * 1e9));
+          },
+          "now"_a, "cpu_seconds"_a);
   module.def("read_process", &process, "What the process and its control group use, as a dict.");
 }
 

@@ -2,11 +2,12 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <utility>
 
-#include "binding/inference_window.h"
 #include "binding/model.h"
 #include "binding/numpy_api.h"
+#include "binding/served.h"
 #include "spinney/base/clock.h"
 
 namespace nb = nanobind;
@@ -15,11 +16,10 @@ using namespace nb::literals;
 namespace spinney::binding {
 namespace {
 
-// What keeps the times of predictions: a PerformanceMetrics, by its window, or any function.
+// Of one model's requests that are answered where they are asked: counted with those of its queue.
 struct Outcomes {
-  nb::object metrics;  // keeps window
-  InferenceWindow* window = nullptr;
-  nb::object record;
+  std::shared_ptr<engine::LaneCount> count;
+  nb::object record;  // of a MetricsManager that a program put in place, or none
 };
 
 struct Names {
@@ -34,6 +34,7 @@ const Names* names = nullptr;  // made at import, and for as long as the process
 
 // time.perf_counter() is this clock too.
 int64_t now() { return SteadyClock::instance().now_ns(); }
+int64_t in_ns(double seconds) { return static_cast<int64_t>(seconds * 1e9); }
 
 // Several targets' probabilities are a list of arrays.
 Py_ssize_t rows_of(PyObject* result) {
@@ -107,12 +108,26 @@ PyObject* answered(PyObject* self, PyObject* const* args, Py_ssize_t count) {
   const Py_ssize_t rows = rows_of(args[0]);
   if (rows < 0) return nullptr;
   const Outcomes& outcomes = *nb::inst_ptr<Outcomes>(self);
-  if (outcomes.window)
-    outcomes.window->add({took_s > 0 ? took_s : 0, preparation[0], preparation[1], rows, ended_ns});
-  else if (outcomes.record.is_valid() &&
-           !call_record(outcomes.record.ptr(), took_s, rows, preparation[0], preparation[1]))
+  const double lookup_s =
+      args[3] == Py_None ? -1 : times[1] - times[0] - preparation[0] - preparation[1];
+  outcomes.count->answered_at_once({static_cast<size_t>(rows), in_ns(times[0]), in_ns(times[1]),
+                                    in_ns(took_s), ended_ns, in_ns(lookup_s)});
+  if (outcomes.record.is_valid() &&
+      !call_record(outcomes.record.ptr(), took_s, rows, preparation[0], preparation[1]))
     return nullptr;
   return success(args[0], took_s, ended_s - times[0], rows, false, args[6]);
+}
+
+// cached(result, started, more)
+PyObject* cached(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+  std::array<double, 1> started;
+  if (!expect(count, 3) || !read_floats(args + 1, started)) return nullptr;
+  const Py_ssize_t rows = rows_of(args[0]);
+  if (rows < 0) return nullptr;
+  const int64_t ended_ns = now();
+  nb::inst_ptr<Outcomes>(self)->count->hit_at_once(ended_ns - in_ns(started[0]));
+  const double total_s = static_cast<double>(ended_ns) * 1e-9 - started[0];
+  return success(args[0], 0.0, total_s, rows, true, args[2]);
 }
 
 // succeeded(result, took, started, cached, more)
@@ -135,13 +150,17 @@ PyMethodDef methods[] = {
      "answered($self, result, started, inside, took, scaling, quantizing, more, /)\n--\n\n"
      "(True, result, metadata) of a prediction that has just ended, which is recorded. started,\n"
      "inside: time.perf_counter() at the request's and the model's beginning; took: the model's\n"
-     "seconds, or None if it ended now; more: metadata besides, or None."},
+     "seconds after a look into the cache that found nothing, or None if it ended now and nothing\n"
+     "was looked up; more: metadata besides, or None."},
+    {"cached", fast(cached), METH_FASTCALL,
+     "cached($self, result, started, more, /)\n--\n\n"
+     "The same of an answer that the cache gave."},
     {nullptr, nullptr, 0, nullptr},
 };
 PyMethodDef functions[] = {
     {"succeeded", fast(succeeded), METH_FASTCALL,
      "succeeded(result, took, started, cached, more, /)\n--\n\n"
-     "(True, result, metadata) of an answer that is recorded elsewhere or came from the cache."},
+     "(True, result, metadata) of an answer that is counted elsewhere."},
     {nullptr, nullptr, 0, nullptr},
 };
 
@@ -152,19 +171,36 @@ void define_outcomes(nb::module_& module) {
   names = &made;
   PyType_Slot slots[] = {{Py_tp_methods, methods}, {0, nullptr}};
   nb::class_<Outcomes>(module, "Outcomes", nb::type_slots(slots),
-                       "Makes what InferenceEngine.predict gives, and records its times.")
+                       "Makes what InferenceEngine.predict gives of one model, and counts it.")
       .def(
           "__init__",
-          [](Outcomes* self, nb::object metrics) {
-            new (self) Outcomes;
-            if (metrics.is_none()) return;
-            if (nb::isinstance<InferenceWindow>(metrics))
-              self->window = nb::inst_ptr<InferenceWindow>(metrics);
-            else
-              self->record = metrics.attr("update_inference");
-            self->metrics = std::move(metrics);
+          [](Outcomes* self, const ServedHandle& served, nb::object metrics) {
+            new (self) Outcomes{served.served->count, {}};
+            if (!metrics.is_none()) self->record = metrics.attr("update_inference");
           },
-          "metrics"_a.none());
+          "served"_a, "metrics"_a.none())
+      .def(
+          "refused",
+          [](const Outcomes& self, bool throttled) {
+            self.count->refused_at_once(throttled ? Refusal::kOverloaded : Refusal::kConcurrency);
+          },
+          "throttled"_a, "A request that was not let in.")
+      .def(
+          "failed",
+          [](const Outcomes& self, bool misfit) {
+            misfit ? self.count->refused_at_once(Refusal::kMisfit) : self.count->failed_at_once();
+          },
+          "misfit"_a, "A request whose rows did not fit, or that the model failed to answer.")
+      .def(
+          "looked_up",
+          [](const Outcomes& self, double seconds) {
+            self.count->looked_up(false, in_ns(seconds));
+          },
+          "seconds"_a, "A look into the cache that found nothing, for a queued request.")
+      .def(
+          "hit",
+          [](const Outcomes& self, double seconds) { self.count->hit_at_once(in_ns(seconds)); },
+          "seconds"_a, "A request that the cache answered instead of the queue.");
   if (PyModule_AddFunctions(module.ptr(), functions) < 0) throw nb::python_error();
 }
 

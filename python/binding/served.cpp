@@ -153,13 +153,8 @@ class RequestPromise final : public Promise {
 class PromiseCompletion final : public Completion {
  public:
   void finish(std::span<Finished> finished) noexcept override {
-    int64_t noted = 0;
     for (const Finished& one : finished) {
       auto* promise = static_cast<RequestPromise*>(one.context);
-      if (one.started_ns != noted && one.batch_rows && !one.shared && !one.from_cache) {
-        noted = one.started_ns;  // once for all requests of a batch
-        promise->served().batches->add({one.finished_ns - one.started_ns, one.batch_rows});
-      }
       promise->leave();
       try {
         promise->keep(one);
@@ -266,7 +261,11 @@ struct Outgoing {
   }
 
   PyObject* send(const Served& served) {
-    if (const Gate::Entry entry = served.gate->enter()) return PyLong_FromLong(entry);
+    if (const Gate::Entry entry = served.gate->enter()) {
+      served.count->refused_at_once(entry == Gate::kThrottled ? Refusal::kOverloaded
+                                                              : Refusal::kConcurrency);
+      return PyLong_FromLong(entry);
+    }
     promise->retain();  // the engine's
     const Admission admission = served.engine->submit(request);
     if (admission.ok()) {
@@ -275,7 +274,10 @@ struct Outgoing {
     }
     served.gate->leave();
     promise->release();
-    if (admission.refusal == Refusal::kUnknownModel) Py_RETURN_NONE;
+    if (admission.refusal == Refusal::kUnknownModel) {
+      served.engine->retract_unknown();  // the caller looks for the model that replaced this one
+      Py_RETURN_NONE;
+    }
     raise(admission.error(), admission.retry_after_ns);
     return failed_future();
   }
@@ -291,7 +293,7 @@ PyObject* submit(const std::shared_ptr<Served>& served, PyObject* const* args) {
   if (!read_rows(*served, args[0], input, converted)) {
     // An interrupt, or what the caller's own class of rows ends a program with, is no answer.
     if (!PyErr_ExceptionMatches(PyExc_Exception)) return nullptr;
-    served->gate->misfit();
+    served->count->refused_at_once(Refusal::kMisfit);
     return failed_future();
   }
   if (input.kind == Input::Kind::kSparse || input.by_matrix || input.rows.count == 0)

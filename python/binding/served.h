@@ -7,11 +7,11 @@
 #include <string>
 #include <vector>
 
-#include "binding/batch_log.h"
 #include "binding/gate.h"
 #include "binding/model.h"
 #include "binding/promise.h"
 #include "spinney/engine/engine.h"
+#include "spinney/engine/lane_count.h"
 
 namespace spinney::binding {
 
@@ -21,7 +21,7 @@ struct Served {
   std::shared_ptr<engine::Engine> engine;
   std::shared_ptr<Dispatcher> dispatcher;
   std::shared_ptr<Gate> gate;
-  std::shared_ptr<BatchLog> batches;
+  std::shared_ptr<engine::LaneCount> count;
   std::shared_ptr<void>
       model_object;  // the Python Model that bound is part of; empty for callables
   const BoundModel* bound = nullptr;

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
+import time
+
 import numpy as np
 import pytest
 
 import spinney
 from spinney import InferenceEngine
 from spinney.engine import load_watch
-from spinney.engine.load_watch import CpuMeter, Throttle
+from spinney.engine.load_watch import Throttle
+from spinney.metrics import cpu
+from spinney.metrics.cpu import CpuMeter
 
 ROWS = np.zeros((1, 10))
 
 
 class Use:
-    """What read_process says of a process that a test makes up."""
+    """What read_process says of a process that a test makes up, and of its neighbours."""
 
     def __init__(self, quota):
-        self.seconds, self.quota = 0.0, quota
+        self.seconds, self.neighbours, self.quota = 0.0, 0.0, quota
 
     def __call__(self):
-        return {"group_cpu_seconds": self.seconds, "group_cpus": self.quota, "cpu_seconds": 1e6}
+        return {
+            "cpu_seconds": self.seconds,
+            "group_cpu_seconds": self.seconds + self.neighbours,
+            "group_cpus": self.quota,
+        }
 
 
-def test_the_meter_reads_the_control_group_not_the_host(monkeypatch):
-    monkeypatch.setattr(load_watch, "usable_cpus", lambda: 64)
+def test_the_meter_goes_by_the_quota_not_the_host(monkeypatch):
+    monkeypatch.setattr(cpu, "usable_cpus", lambda: 64)
     now, use = [0.0], Use(2.0)
     use.seconds = 1.0
     meter = CpuMeter(use, lambda: now[0])
@@ -35,20 +47,92 @@ def test_the_meter_reads_the_control_group_not_the_host(monkeypatch):
     assert meter.percent() == pytest.approx(0.0)
 
 
-def test_the_meter_without_a_quota_or_a_control_group(monkeypatch):
-    monkeypatch.setattr(load_watch, "usable_cpus", lambda: 3)
-    assert CpuMeter(Use(0.0)).cpus == 3.0
-    use = {"group_cpu_seconds": 0.0, "group_cpus": 0.0, "cpu_seconds": 1.0}
-    now = [0.0]
-    meter = CpuMeter(lambda: use, lambda: now[0])
-    now[0], use["cpu_seconds"] = 1.0, 2.5
+def test_the_meter_without_a_quota(monkeypatch):
+    monkeypatch.setattr(cpu, "usable_cpus", lambda: 3)
+    now, use = [0.0], Use(0.0)
+    meter = CpuMeter(use, lambda: now[0])
+    assert meter.cpus == 3.0
+    now[0], use.seconds = 1.0, 1.5
     assert meter.percent() == pytest.approx(50.0)
 
 
-def test_the_meter_reads_this_process():
-    meter = CpuMeter()
-    assert 0 < meter.cpus <= spinney._core.usable_cpus()
-    assert meter.percent() >= 0.0
+def test_what_neighbours_in_the_control_group_use_is_not_ours(monkeypatch):
+    monkeypatch.setattr(cpu, "usable_cpus", lambda: 2)
+    now, use = [0.0], Use(0.0)
+    meter, throttle = CpuMeter(use, lambda: now[0]), Throttle(50.0, cpus=2)
+    for _ in range(20):
+        now[0] += 0.25
+        use.neighbours += 0.5  # all that there is
+        use.seconds += 0.05
+        assert meter.percent() == pytest.approx(10.0)
+        assert throttle.look(meter.percent(), 8) is None
+
+
+def test_a_busy_neighbour_does_not_throttle(model, monkeypatch):
+    """Another process in this one's control group computes on all CPUs; the engine is idle."""
+    monkeypatch.setattr(load_watch, "LOOK_S", 60.0)  # only this test looks
+    busy = "while True: pass"
+    count = spinney._core.usable_cpus()
+    neighbours = [subprocess.Popen([sys.executable, "-c", busy]) for _ in range(count)]
+    try:
+        options = {"enable_throttling": True, "cpu_threshold_percent": 50.0}
+        with InferenceEngine(options) as engine:
+            assert engine.load_model(model)
+            watch = engine._parts.watch
+            watch._meter.percent()
+            before = [used_seconds(one.pid) for one in neighbours]
+            for _ in range(8):
+                time.sleep(0.1)
+                watch.look()
+                assert watch.cpu_percent < 50.0
+            assert watch.throttle.limit is None
+            used = sum(used_seconds(one.pid) for one in neighbours) - sum(before)
+            assert used > 0, "the neighbours did nothing, so the test says nothing"
+    finally:
+        for one in neighbours:
+            one.kill()
+            one.wait()
+
+
+def used_seconds(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_the_engine_has_one_cpu_percent(monkeypatch, model):
+    """Of the throttle, of the metrics, and without monitoring: one meter."""
+    read = {"cpu_seconds": 0.0, "group_cpu_seconds": 1e9, "group_cpus": 0.5}
+    process = {**spinney._core.read_process(), **read}
+    now = [100.0]
+    monkeypatch.setattr(CpuMeter, "__init__", meter_of(CpuMeter.__init__, process, now))
+    for name in ("spinney.metrics.monitor.read_process", "spinney.engine.report.read_process"):
+        monkeypatch.setattr(name, lambda: process)
+    monkeypatch.setattr(load_watch, "LOOK_S", 60.0)
+    throttled = {"enable_throttling": True, "monitoring_interval": 3600}
+    with InferenceEngine(throttled) as watched, InferenceEngine(
+        {"enable_monitoring": False}
+    ) as bare:
+        wait_until(lambda: watched._parts.metrics._leaks.read()["memory_slope_samples"] > 0)
+        now[0], process["cpu_seconds"] = 110.0, 2.0  # 40 % of half a CPU
+        watched._parts.watch.look()
+        found = watched.get_performance_metrics()
+        assert watched._parts.watch.cpu_percent == pytest.approx(40.0)
+        assert found["cpu_percent"] == pytest.approx(40.0)
+        assert bare.get_performance_metrics()["cpu_percent"] == pytest.approx(40.0)
+        text = watched.get_prometheus_metrics()
+        assert re.search(r"^nv_cpu_utilization 0\.4", text, re.M)
+
+
+def meter_of(make, process, now):
+    return lambda meter, *_: make(meter, lambda: process, lambda: now[0])
+
+
+def wait_until(condition):
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def test_the_throttle_waits_halves_and_lets_go():

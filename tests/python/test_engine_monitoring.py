@@ -82,8 +82,9 @@ def test_every_prediction_is_counted(model, training_data):
         metrics = engine.get_performance_metrics()
         assert metrics["total_batches"] == 4 * 300
         assert metrics["total_requests"] == 4 * 600
-        assert len(engine._parts.metrics.inference_times) == 100
-        assert "spinney_inference_seconds_count 1200" in engine.get_prometheus_metrics()
+        assert len(engine._parts.core.latest_calls(1000)) == 100
+        text = engine.get_prometheus_metrics()
+        assert 'spinney_inference_seconds_count{model="default",version="1.0"} 1200' in text
 
 
 def test_errors_of_every_way_in_are_counted_by_kind(model, training_data):

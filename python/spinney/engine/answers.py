@@ -40,7 +40,6 @@ class Answers:
         self._prefixes = {}
         self.ttl_seconds = config.cache_ttl_seconds
         self.rested = 0
-        self._counted = [0, 0]
         self._rest = 0
         self._forget()
 
@@ -149,13 +148,6 @@ class Answers:
             self.cache.clear()
         else:
             self.cache.shrink(entries)
-
-    def fresh_counts(self):
-        """(hits, misses) since the last call."""
-        stats = self.cache.get_stats()
-        counted = self._counted
-        self._counted = now = [stats.get(name, 0) for name in ("hits", "misses")]
-        return [max(0, int(after) - before) for before, after in zip(counted, now)]
 
     def bytes(self):
         return self.cache.get_stats().get("memory_usage_bytes", 0)

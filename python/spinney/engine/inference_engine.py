@@ -122,11 +122,12 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
         if model is not None or version is not None or served is None:
             served, why = self._find(model, version)
             if served is None:
+                self._count_unknown()
                 return False, None, {"error": why}
         parts = self._parts
         entry = parts.enter()
         if entry:
-            return self._refused(entry)
+            return False, None, failure(self._refusal(entry, served))
         try:
             outcome = self._answer(served, parts, features, started)
         finally:
@@ -148,7 +149,8 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
                     quantizing = perf_counter() - started - scaling
                     more = loss if more is None else {**more, **loss}
             except BaseException as error:
-                return self._not_prepared(parts, error)
+                return self._not_prepared(parts, served, error)
+            parts.preparation.took(scaling, quantizing)
         answers = parts.answers
         key = None
         if answers is not None:
@@ -156,12 +158,14 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
             if key is not None:
                 found, result = answers.get(key)
                 if found:
-                    return _core.succeeded(result, 0.0, started, True, more)
+                    return served.cached(result, started, more)
                 features = answers.owned(served, features, key)
         inside = perf_counter()
         try:
             result = served.predict(features)
         except Exception as error:
+            if key is not None:
+                served.outcomes.looked_up(inside - started - scaling - quantizing)
             return self._predict_again(
                 served, parts, features, error, started, scaling, quantizing, more
             )
@@ -170,13 +174,13 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
             took = perf_counter() - inside
             answers.computed(took)
             answers.put(key, result)
-        return parts.answered(result, started, inside, took, scaling, quantizing, more)
+        return served.answered(result, started, inside, took, scaling, quantizing, more)
 
     @staticmethod
-    def _not_prepared(parts, error):
+    def _not_prepared(parts, served, error):
         if is_the_users(error):
             raise error
-        parts.failed(error)
+        parts.failed(served, error, misfit=True)
         return False, None, failure(contained(error, "the preprocessor"))
 
     def _predict_again(self, served, parts, features, error, started, scaling, quantizing, more):
@@ -188,15 +192,19 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
             inside = perf_counter()
             result = served.predict(row)
         except Exception as second:
-            parts.failed(second)
+            parts.failed(served, second)
             reason = second if isinstance(second, SpinneyError) else error
             return False, None, failure(reason)
-        return parts.answered(result, started, inside, None, scaling, quantizing, more)
+        return served.answered(result, started, inside, None, scaling, quantizing, more)
 
-    def _refused(self, entry):
-        return False, None, failure(self._refusal(entry))
+    def _count_unknown(self):
+        if self.state not in (EngineState.STOPPING, EngineState.STOPPED):
+            self._parts.core.refuse_unknown()
 
-    def _refusal(self, entry):
+    def _refusal(self, entry, served=None):
+        """served: the model of a request that the queue has not counted."""
+        if served is not None:
+            served.outcomes.refused(entry != _FULL)
         watch = self._parts.watch
         if entry == _FULL:
             error = QueueFullError(
@@ -240,6 +248,7 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
         if model is not None or version is not None or served is None:
             served, why = self._find(model, version)
             if served is None:
+                self._count_unknown()
                 return _core.settled_future(None, self._nothing(why))
         parts = self._parts
         keep = key = loss = None
@@ -249,15 +258,18 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
             except BaseException as error:
                 if is_the_users(error):
                     raise
-                parts.failed(error)
+                parts.failed(served, error, misfit=True)
                 return _core.settled_future(None, contained(error, "the preprocessor"))
         try:
             if parts.batcher is not None and served is self._served:
                 return parts.batch(by_name(served.model, features), level, timeout_ms)
             if parts.answers is not None:
+                began = perf_counter()
                 features, key = parts.answers.key(served, features)
                 if key is not None:
                     found, result = parts.answers.get(key)
+                    took = perf_counter() - began
+                    (served.outcomes.hit if found else served.outcomes.looked_up)(took)
                     if found:
                         future = _core.settled_future(result)
                         return parts.note(future, served, loss) if parts.notes else future
@@ -266,12 +278,13 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
             try:
                 rows = served.as_rows(features)
             except Exception as error:  # of the caller's own class of rows, perhaps
-                parts.failed(error)
+                parts.failed(served, error, misfit=True)
                 return _core.settled_future(None, error)
             future = served.submit(rows, level, timeout_ms, keep, key)
             while future is None:  # replaced by another load between the look-up and here
                 served, why = self._find(model, version)
                 if served is None:
+                    self._count_unknown()
                     return _core.settled_future(None, self._nothing(why))
                 future = served.submit(served.as_rows(features), level, timeout_ms, None, None)
             if future is NotImplemented:
@@ -288,17 +301,17 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
         """A done future of what the queue does not carry: no rows, and sparse rows."""
         entry = parts.enter()
         if entry:
-            return _core.settled_future(None, self._refusal(entry))
+            return _core.settled_future(None, self._refusal(entry, served))
         try:
             started = perf_counter()
             result = served.predict(features)
             more = served.notes if loss is None else {**(served.notes or {}), **loss}
-            outcome = parts.answered(result, started, started, None, 0.0, 0.0, more)
+            outcome = served.answered(result, started, started, None, 0.0, 0.0, more)
             future = _core.settled_future(result)
             future._told = outcome[2]
             return future
         except SpinneyError as error:
-            parts.failed(error)
+            parts.failed(served, error)
             raise
         finally:
             parts.leave()

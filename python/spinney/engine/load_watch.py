@@ -5,10 +5,9 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import time
 from threading import Event, Thread, current_thread
 
-from spinney._core import read_process, usable_cpus
+from spinney.metrics.cpu import CpuMeter
 
 _log = logging.getLogger("spinney.engine")
 
@@ -16,28 +15,6 @@ LOOK_S = 0.25
 _LOOKS_ABOVE = 3  # looks in a row above the threshold before anything is refused
 _LOOKS_BELOW = 4  # and below it before the limit is raised again
 _HYSTERESIS = 10.0  # percent below the threshold that counts as below
-
-
-class CpuMeter:
-    """CPU time that the process's control group used, as a percentage of what it may use."""
-
-    def __init__(self, read=read_process, clock=time.monotonic):
-        self._read, self._clock = read, clock
-        now = read()
-        cpus = float(usable_cpus())
-        self.cpus = min(cpus, now["group_cpus"] or cpus)
-        self._last = (clock(), self._used_s(now))
-
-    @staticmethod
-    def _used_s(now):
-        return now["group_cpu_seconds"] or now["cpu_seconds"]  # where there is no control group
-
-    def percent(self):
-        """Since the last call."""
-        now, used = self._clock(), self._used_s(self._read())
-        then, used_then = self._last
-        self._last = (now, used)
-        return 100.0 * (used - used_then) / max(now - then, 1e-9) / self.cpus
 
 
 class Throttle:

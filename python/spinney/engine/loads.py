@@ -115,7 +115,7 @@ class Loads:
             self._warm_up(served)
             loading.check()
             parts = self._parts
-            served.enter(parts.core, parts.model_options())
+            served.enter(parts.core, parts.model_options(), parts.told)
             kept = self._adopt(served, loading)
             self.last_error = None
             return True

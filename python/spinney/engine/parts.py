@@ -5,16 +5,19 @@ from __future__ import annotations
 import weakref
 from concurrent.futures import Future
 from itertools import count
-from threading import Lock, RLock
+from threading import RLock
 
 from spinney import _core
 from spinney.configs.engine import QUEUE_OPTIONS, queue_config
 from spinney.engine.answers import Answers
 from spinney.engine.collaborators import collaborator, is_replaced
+from spinney.engine.failures import Failures
 from spinney.engine.load_watch import LoadWatch
 from spinney.engine.preparation import Preparation
+from spinney.engine.rates import Rates
 from spinney.engine.upkeep import Upkeep
-from spinney.exceptions import EngineShutDownError
+from spinney.exceptions import EngineShutDownError, InvalidInputError
+from spinney.metrics.cpu import CpuMeter
 
 _WINDOW = 4096  # items of predict_batch in the queue at once
 
@@ -31,8 +34,8 @@ class Parts:
         )
         self.enter, self.leave = self.core.enter, self.core.leave
         self.memory_pool = collaborator("MemoryPool")()
-        self.metrics = self.record = None
-        self.counting, self.counted_errors = Lock(), {}
+        self.metrics = self.told = None
+        self.failures, self.rates = Failures(), Rates()
         self.answers = None
         preparation = Preparation(config) if before is None else before.preparation
         self.preparation = preparation
@@ -41,19 +44,25 @@ class Parts:
         self.notes = config.enable_quantization  # there may be more to say of an answer
         if config.enable_request_deduplication and config.max_cache_entries:
             self.answers = Answers(config)
-        if config.enable_monitoring:
+        if not config.enable_monitoring:
+            self.cpu = CpuMeter()
+        else:
             self.metrics = self._metrics()
-            self.record = self.metrics.update_inference
-        self.answered = _core.Outcomes(self.metrics).answered
+            if is_replaced("MetricsManager"):
+                self.told = self.metrics
         self.batcher = self._batcher()
         self.window = min(_WINDOW, config.max_concurrent_requests or _WINDOW)
         self.watch = LoadWatch(config, self.core, self.trim) if LoadWatch.needed(config) else None
         self.upkeep = Upkeep(
-            self.answers, self.memory_pool, config.enable_memory_optimization, self.core
+            self.answers,
+            self.memory_pool,
+            config.enable_memory_optimization,
+            self.core,
+            weakref.WeakMethod(self.look_at_rates),
         )
         if before is not None:
             for served in (s for versions in engine._named.values() for s in versions.values()):
-                served.enter(self.core, {**self.model_options(), "warm_up": False})
+                served.enter(self.core, {**self.model_options(), "warm_up": False}, self.told)
 
     def _metrics(self):
         config = self.config
@@ -82,6 +91,7 @@ class Parts:
             "adaptive_batch_size": queue.enable_adaptive_batching,
             "single_flight": config.enable_request_deduplication,
             "warm_up": config.enable_warmup,
+            "window_calls": config.monitoring_window if config.enable_monitoring else 0,
         }
         if "max_queue_size" in queue._given:
             options["max_queue_rows"] = queue.max_queue_size
@@ -94,9 +104,17 @@ class Parts:
             future._more = {**(served.notes or {}), **(loss or {})}
         return future
 
-    def failed(self, error):
-        if self.metrics is not None:
-            self.metrics.record_error(type(error).__name__)
+    def failed(self, served, error, misfit=False):
+        """Count a request that never came to the queue. misfit: its rows were at fault for sure."""
+        misfit = misfit or isinstance(error, InvalidInputError)
+        served.outcomes.failed(misfit)
+        self.failures.add("misfit" if misfit else "failed", error)
+        if self.told is not None:
+            self.told.record_error(type(error).__name__)
+
+    def look_at_rates(self):
+        totals = self.core.stats()
+        return self.rates.look(totals["answered"], totals["rows"])
 
     def _batcher(self):
         """A DynamicBatcher that was put in place of Spinney's own; the core needs none."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
+from time import perf_counter
+
 import numpy as np
 
 from spinney.configs import QuantizationConfig
@@ -20,6 +23,8 @@ class Preparation:
     """
 
     def __init__(self, config):
+        # (scaling, quantizing) of the latest requests, in seconds.
+        self.times = deque(maxlen=config.monitoring_window)
         self.quantizer = self.quantize = self.scale = self._preprocessor = None
         if config.enable_feature_scaling:
             made = collaborator("DataPreprocessor")(config.preprocessor_config)
@@ -48,10 +53,22 @@ class Preparation:
         self.scale = None if preprocessor is None else self._scale
 
     def prepared(self, features, served):
-        """(rows, what quantizing them lost, or None)."""
+        """(rows, what quantizing them lost, or None), for the queue."""
+        began = perf_counter()
+        scaling = quantizing = 0.0
+        loss = None
         if self.scale is not None:
             features = self.scale(features, served)
-        return (features, None) if self.quantize is None else self.quantize(features, served)
+            scaling = perf_counter() - began
+        if self.quantize is not None:
+            features, loss = self.quantize(features, served)
+            quantizing = perf_counter() - began - scaling
+        self.took(scaling, quantizing)
+        return features, loss
+
+    def took(self, scaling, quantizing):
+        """A request's preparation, in seconds."""
+        self.times.append((scaling, quantizing))
 
     def _scale(self, features, served):
         # Nearly all rows come as this, and the rest of the call is a quarter of a microsecond.

@@ -3,54 +3,15 @@
 from __future__ import annotations
 
 import gc
-import time
 
 from spinney._core import read_process
-from spinney.metrics.monitor import in_ms
-
-_DOES_NOT_FIT = ("width", "no_rows", "kind")  # as the core names refusals
-_started = (time.monotonic(), time.process_time())
-
-
-def collect(parts):
-    """Count what others noted meanwhile: workers their batches, and the cache its lookups.
-
-    Gives the rows of batches that were not kept.
-    """
-    batches, lost_rows = parts.core.take_batches()
-    if parts.record is not None:
-        if parts.answers is not None:
-            parts.metrics.record_lookups(*parts.answers.fresh_counts())
-        for seconds, rows in batches:
-            parts.record(seconds, rows)
-        _count_errors(parts)
-    return lost_rows
-
-
-def _count_errors(parts):
-    """Requests of the queue that failed since the last count, by what their futures raise."""
-    queue = parts.core.stats()
-    refused = queue["refused"]
-    failed = {
-        "ModelFailedError": queue["failed"],
-        "RequestExpiredError": queue["expired"] + refused.get("expired", 0),
-        "InvalidInputError": parts.core.misfits
-        + sum(refused.get(name, 0) for name in _DOES_NOT_FIT),
-    }
-    with parts.counting:
-        for kind, times in failed.items():
-            fresh = times - parts.counted_errors.get(kind, 0)
-            parts.counted_errors[kind] = times
-            if fresh > 0:
-                parts.metrics.record_error(kind, fresh)
+from spinney.engine.figures import engine_text, figures
+from spinney.metrics.monitor import MetricsManager, in_ms
 
 
 def report(engine):
     parts = engine._parts
-    lost_rows = collect(parts)
-    found = _without_monitoring() if parts.metrics is None else dict(parts.metrics.get_metrics())
-    if parts.metrics is not None:
-        found["total_requests"] += lost_rows
+    found = _without_monitoring(parts) if parts.metrics is None else _with_monitoring(parts)
     queue = parts.core.stats()
     models = [_model(one) for one in parts.core.models()]
     throttle = None if parts.watch is None else parts.watch.throttle
@@ -58,7 +19,7 @@ def report(engine):
         {
             "state": engine.state.name,
             "active_requests": parts.core.active,
-            "refused_requests": parts.core.refused + sum(queue["refused"].values()),
+            "refused_requests": sum(queue["refused"].values()),
             "queue": queue,
             "models": models,
             "batcher": _batcher(parts, models, queue),
@@ -68,31 +29,35 @@ def report(engine):
             "gc_counts": gc.get_count(),
         }
     )
-    if throttle is not None:
-        found["cgroup_cpu_percent"] = parts.watch.cpu_percent
     return found
 
 
 def prometheus(engine):
-    """The same as Prometheus scrapes it, with histograms of the queue's stages of each model."""
+    """What Prometheus scrapes: the same figures, and histograms of each model."""
     parts = engine._parts
     metrics = parts.metrics
     if metrics is None:
         return ""
-    collect(parts)
-    text = metrics.to_prometheus()
-    if not isinstance(text, str):  # a stand-in of a test
-        return text
-    labels = [(str(key), str(value)) for key, value in metrics.labels.items()]
-    return text + parts.core.prometheus(labels)
+    if not isinstance(metrics, MetricsManager):  # a stand-in, which exports as it likes
+        text = metrics.to_prometheus()
+        if not isinstance(text, str):
+            return text
+    else:
+        text = metrics.process_text(metrics.get_metrics())
+    labels = [(str(key), str(value)) for key, value in getattr(metrics, "labels", {}).items()]
+    return parts.core.prometheus(labels) + engine_text(parts, figures(parts), labels) + text
+
+
+def _with_monitoring(parts):
+    return {**dict(parts.metrics.get_metrics()), **figures(parts)}
 
 
 def _model(one):
-    """The queue's figures of a model, under the version that its user gave."""
+    """A model's figures."""
     stages = {name: in_ms(read) for name, read in one["stages"].items() if name != "batch_rows"}
     if stages:
         stages["batch_rows"] = one["stages"]["batch_rows"]
-    return {**one, "version": one["version"].rpartition("#")[0], "stages": stages}
+    return {**one, "stages": stages}
 
 
 def _batcher(parts, models, queue):
@@ -108,12 +73,11 @@ def _batcher(parts, models, queue):
     }
 
 
-def _without_monitoring():
+def _without_monitoring(parts):
     """What costs nothing until it is asked for."""
     process = read_process()
-    wall, used = _started
     return {
-        "cpu_percent": 100.0 * (time.process_time() - used) / max(time.monotonic() - wall, 1e-9),
+        "cpu_percent": parts.cpu.percent(process),
         "memory_usage_mb": process["resident_bytes"] / 2**20,
         "threads_count": process["threads"],
     }

@@ -7,7 +7,7 @@ from itertools import count
 
 import numpy as np
 
-from spinney._core import Model
+from spinney._core import Model, Outcomes
 from spinney.configs import ModelType
 from spinney.engine.parcels import Parcel, answer_parcels
 from spinney.engine.rank_keys import rank_key_for, row_of_zeros
@@ -47,11 +47,13 @@ class ServedModel:
     token: a number that no other load has, which keys of cached answers begin with.
     ticket: greater, the later the load was called.
     predict(rows): the answer on this thread. submit: the queue, see spinney._core.Served.
+    outcomes: counts what does not come to the queue, with what does; see spinney._core.Outcomes.
     """
 
     def __init__(self, source, wanted, config, load_options, calibration=None):
         self.token = next(_loads)
         self.name = self.version = self.submit = self.handle = None
+        self.outcomes = self.answered = self.cached = None
         self.engine_version = ""
         self.ticket = 0
         self.idempotent = False  # may be asked again about rows of a batch that failed
@@ -116,8 +118,12 @@ class ServedModel:
         for _ in range(rounds if zeros is not None else 0):
             self.predict(zeros)
 
-    def enter(self, core, options):
-        """Queue requests for it in `core`, a spinney._core.Engine, after its warm-up there."""
+    def enter(self, core, options, told=None):
+        """Queue requests for it in `core`, a spinney._core.Engine, after its warm-up there.
+
+        told: a MetricsManager that a program put in place of Spinney's own.
+        """
+        options = {**options, "counted_as": str(self.version)}
         self.engine_version = f"{self.version}#{self.token}"
         place = (self.name, self.engine_version)
         if self.native:
@@ -136,6 +142,8 @@ class ServedModel:
                 partial(answer_parcels, predict),
             )
             self.submit = partial(_submit_python, self.handle)
+        self.outcomes = Outcomes(self.handle, told)
+        self.answered, self.cached = self.outcomes.answered, self.outcomes.cached
 
     def as_rows(self, features):
         """Features as submit takes them; raises what predict would say of those that do not fit."""

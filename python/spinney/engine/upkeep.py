@@ -28,8 +28,11 @@ class Upkeep:
     any for five seconds.
     """
 
-    def __init__(self, answers, memory_pool, trim_pools, core=None):
-        """core: the spinney._core.Engine whose futures' callbacks it delivers if it must."""
+    def __init__(self, answers, memory_pool, trim_pools, core=None, look_besides=None):
+        """core: the spinney._core.Engine whose futures' callbacks it delivers if it must.
+        look_besides: a weak reference to what is called at each look.
+        """
+        self._look_besides = look_besides
         self._answers, self._memory_pool = answers, memory_pool
         self._interval = TRIM_S if trim_pools else _SELDOMEST_S
         if answers is not None:
@@ -73,6 +76,9 @@ class Upkeep:
 
     def look(self, seconds):
         """seconds: since the last look."""
+        besides = None if self._look_besides is None else self._look_besides()
+        if besides is not None:
+            besides()
         if self._answers is not None:
             self._answers.cleanup()
         if self._trim_pools:

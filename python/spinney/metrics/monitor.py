@@ -10,16 +10,10 @@ import threading
 import time
 import weakref
 
-from spinney._core import (
-    CpuMeter,
-    InferenceWindow,
-    LatencyHistogram,
-    PrometheusText,
-    read_process,
-    usable_cpus,
-)
+from spinney._core import InferenceWindow, LatencyHistogram, PrometheusText, read_process
 from spinney.exceptions import InvalidInputError
 from spinney.metrics import names
+from spinney.metrics.cpu import CpuMeter
 from spinney.metrics.garbage import GarbageWatch
 from spinney.metrics.leaks import BYTES_PER_SECOND_MIN, LeakWatch
 from spinney.metrics.performance import PerformanceMetrics
@@ -59,8 +53,7 @@ class MetricsManager(PerformanceMetrics):
         self._marks = []
         self._leaks = LeakWatch(leak_bytes_per_second)
         self._garbage = GarbageWatch()
-        quota = read_process()["group_cpus"]  # usable_cpus() rounds it up
-        self._cpu = CpuMeter(min(float(usable_cpus()), quota or math.inf))
+        self._cpu = CpuMeter()
         self._cpu_percent = 0.0
         self._started = time.monotonic()
         self._thread = None
@@ -101,7 +94,7 @@ class MetricsManager(PerformanceMetrics):
     def sample(self):
         """Reads the process, follows its memory, acts on watermarks. Returns read_process()."""
         process = read_process()
-        self._cpu_percent = self._cpu.percent(process["cpu_seconds"])
+        self._cpu_percent = self._cpu.percent(process)
         parts = {}
         for name, (_, bytes_of) in list(self._sources.items()):
             if bytes_of is not None:
@@ -147,7 +140,7 @@ class MetricsManager(PerformanceMetrics):
         """
         metrics = super().get_metrics()
         process = read_process()
-        self._cpu_percent = self._cpu.percent(process["cpu_seconds"])
+        self._cpu_percent = self._cpu.percent(process)
         metrics.update(
             cpu_percent=self._cpu_percent,
             memory_usage_mb=process["resident_bytes"] / 2**20,
@@ -177,21 +170,32 @@ class MetricsManager(PerformanceMetrics):
         spinney_* for the rest, with histograms of inference and of each stage."""
         metrics = self.get_metrics()
         text = PrometheusText()
-        labels = [(str(name), str(value)) for name, value in self.labels.items()]
-        for name, kind, help_text, read in names.FAMILIES:
-            text.family(name, kind, help_text)
-            text.sample(name, labels, float(read(metrics)))
+        labels = self._labels()
+        names.write(text, names.CALLS, metrics, labels)
         text.family("spinney_errors_total", "counter", "Failed requests, by what failed")
         for kind, count in metrics["errors_by_kind"].items():
             text.sample("spinney_errors_total", [*labels, ("kind", str(kind))], float(count))
         text.family("spinney_inference_seconds", "histogram", "Time of a call of the model")
         self._write(text, "spinney_inference_seconds", labels)
+        self._write_stages(text, labels)
+        return text.text() + self.process_text(metrics)
+
+    def process_text(self, metrics):
+        """Of to_prometheus(), what is of the process and the sources, by get_metrics()."""
+        text = PrometheusText()
+        labels = self._labels()
+        names.write(text, names.PROCESS, metrics, labels)
+        for name in list(self._sources):
+            names.write_source(text, name, metrics.get(name, {}), labels)
+        return text.text()
+
+    def _labels(self):
+        return [(str(name), str(value)) for name, value in self.labels.items()]
+
+    def _write_stages(self, text, labels):
         text.family("spinney_stage_seconds", "histogram", "Time that requests spend in a stage")
         for name, stage in list(self._stages.items()):
             stage._write(text, "spinney_stage_seconds", [*labels, ("stage", str(name))])
-        for name in self._sources:
-            names.write_source(text, name, metrics[name], labels)
-        return text.text()
 
 
 def _watch(manager, wake):

@@ -16,7 +16,8 @@ def _process(name):
 
 
 # (name, kind, help, metrics -> number). nv_* as dashboards know them from other servers.
-FAMILIES = [
+# What a MetricsManager was told of calls; an engine's models count for themselves.
+CALLS = [
     (
         "nv_inference_request_success",
         "counter",
@@ -39,6 +40,8 @@ FAMILIES = [
         "Looks into the cache that found nothing",
         _number("cache_misses"),
     ),
+]
+PROCESS = [
     (
         "nv_cpu_utilization",
         "gauge",
@@ -91,6 +94,12 @@ FAMILIES = [
         _number("memory_leak_suspected"),
     ),
 ]
+
+
+def write(text, families, metrics, labels):
+    for name, kind, help_text, read in families:
+        text.family(name, kind, help_text)
+        text.sample(name, labels, float(read(metrics)))
 
 
 def write_source(text, source, values, labels):

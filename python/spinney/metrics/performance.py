@@ -80,20 +80,13 @@ class PerformanceMetrics(InferenceWindow):
             "cache_hits": counts["hits"],
             "cache_misses": counts["misses"],
             "cache_hit_rate": counts["hits"] / lookups if lookups else 0.0,
-            "avg_inference_time_ms": 1e3 * _mean(times),
-            "min_inference_time_ms": 1e3 * min(times, default=0.0),
-            "max_inference_time_ms": 1e3 * max(times, default=0.0),
-            "avg_batch_size": _mean(rows),
-            "max_batch_size": max(rows, default=0),
-            "avg_preprocessing_time_ms": 1e3 * _mean(self._column("preprocessing")),
-            "avg_quantization_time_ms": 1e3 * _mean(self._column("quantization")),
+            **of_window(times, rows),
+            "avg_preprocessing_time_ms": 1e3 * mean(self._column("preprocessing")),
+            "avg_quantization_time_ms": 1e3 * mean(self._column("quantization")),
             "throughput": sum(rows) / busy if busy > 0 else 0.0,
             "requests_per_second": sum(rows) / span if span > 0 else 0.0,
         }
-        times.sort()
-        for share, name in PERCENTILES:
-            metrics[f"{name}_inference_time_ms"] = 1e3 * _percentile(times, share)
-            metrics[f"lifetime_{name}_inference_time_ms"] = 1e3 * counts["lifetime"][name]
+        metrics.update(of_lifetime(counts["lifetime"]))
         return metrics
 
     def reset(self):
@@ -101,7 +94,27 @@ class PerformanceMetrics(InferenceWindow):
         self._reset()
 
 
-def _mean(values):
+def of_window(times, rows):
+    """What get_metrics says of calls' seconds and rows."""
+    found = {
+        "avg_inference_time_ms": 1e3 * mean(times),
+        "min_inference_time_ms": 1e3 * min(times, default=0.0),
+        "max_inference_time_ms": 1e3 * max(times, default=0.0),
+        "avg_batch_size": mean(rows),
+        "max_batch_size": max(rows, default=0),
+    }
+    ordered = sorted(times)
+    for share, name in PERCENTILES:
+        found[f"{name}_inference_time_ms"] = 1e3 * _percentile(ordered, share)
+    return found
+
+
+def of_lifetime(read):
+    """What get_metrics says of the histogram of all calls."""
+    return {f"lifetime_{name}_inference_time_ms": 1e3 * read[name] for _, name in PERCENTILES}
+
+
+def mean(values):
     return math.fsum(values) / len(values) if values else 0.0
 
 

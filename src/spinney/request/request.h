@@ -121,7 +121,7 @@ enum class Refusal : uint8_t {
   kShutDown,      // draining or stopped
   kMisfit,        // the caller's rows could not be read as the model's, so nothing was submitted
 };
-inline constexpr size_t kRefusals = 14;
+inline constexpr size_t kRefusals = 15;
 const char* name_of(Refusal refusal);
 
 // What submit() says at once. Costs no allocation, whatever it says.
