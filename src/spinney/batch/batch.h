@@ -38,6 +38,8 @@ struct Batch {
   Error error;                  // if failed and not for want of memory
   const Error* told = nullptr;  // what requests are told: error, or one that needs no memory
 
+  Priority level{};   // where one that is tried again waits for its turn
+  int64_t order = 0;  // in that level
   int64_t started_ns = 0;
   int64_t gathered_ns = 0;  // when run() had the rows together, and the answers
   int64_t scored_ns = 0;

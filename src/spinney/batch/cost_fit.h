@@ -30,7 +30,8 @@ class CostFit {
     const double mean_x = x_ / weight_;
     const double mean_y = y_ / weight_;
     const double variance = xx_ / weight_ - mean_x * mean_x;
-    if (variance > 0.01 * mean_x * mean_x + 0.1) {
+    shape_known_ = variance > 0.01 * mean_x * mean_x + 0.1;
+    if (shape_known_) {
       row_ns_ = std::max(0.0, (xy_ / weight_ - mean_x * mean_y) / variance);
       row_ns_ = std::min(row_ns_, mean_y / mean_x);
       batch_ns_ = mean_y - row_ns_ * mean_x;
@@ -44,6 +45,11 @@ class CostFit {
         row_ns_ = mean_y / mean_x;
       }
     }
+  }
+  // A smaller batch is believed to cost what one of so many rows does: where all had one size, it is
+  // not known what part of the cost goes with the rows.
+  size_t rows_at_least() const {
+    return shape_known_ || weight_ == 0 ? 0 : static_cast<size_t>(x_ / weight_ + 0.5);
   }
   bool known() const { return samples_ >= kSamplesMin || row_ns_ + batch_ns_ > 0; }
   double row_ns() const { return row_ns_; }
@@ -69,6 +75,7 @@ class CostFit {
   double batch_ns_ = 0;
   double weight_ = 0, x_ = 0, y_ = 0, xx_ = 0, xy_ = 0;
   size_t samples_ = 0;
+  bool shape_known_ = false;
 };
 
 }  // namespace spinney::batch

@@ -122,6 +122,7 @@ void Lane::publish_costs() noexcept {
   if (!fit_.known()) return;
   row_ns_.store(fit_.row_ns(), std::memory_order_relaxed);
   batch_ns_.store(fit_.batch_ns(), std::memory_order_relaxed);
+  rows_at_least_.store(fit_.rows_at_least(), std::memory_order_relaxed);
 }
 
 ModelStatus Lane::status() const {

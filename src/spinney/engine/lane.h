@@ -21,6 +21,7 @@
 #include "spinney/engine/lane_count.h"
 #include "spinney/engine/options.h"
 #include "spinney/engine/shared.h"
+#include "spinney/queue/backlog.h"
 #include "spinney/queue/deadlines.h"
 #include "spinney/queue/delay.h"
 #include "spinney/queue/flights.h"
@@ -98,7 +99,7 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
 
  private:
   // A batch that waits is run so long before its deadline asks for it.
-  static constexpr int64_t kWakeUpNs = 200 * kMicrosecond;
+  static constexpr int64_t kWakeUpNs = 500 * kMicrosecond;
   static constexpr int64_t kTargetsInInterval = 8;
   static constexpr size_t index_of(Priority level) { return static_cast<size_t>(level); }
 
@@ -111,7 +112,16 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   // count: rows that the request counts for.
   Admission check(const Request& request, size_t count, int64_t now_ns) const noexcept;
   Admission check_delay(const Request& request, size_t count, int64_t now_ns) noexcept;
-  double wait_ns(Priority level) const noexcept;
+  bool probes(int64_t now_ns) const noexcept;
+  Refusal check_deadline(const Request& request, size_t count, double wait_ns,
+                         int64_t now_ns) const noexcept;
+  size_t batches_at_once() const noexcept;
+  double cost_ns(size_t rows) const noexcept;
+  int64_t start_by_ns(int64_t deadline_ns, int64_t since_ns, size_t rows) const noexcept;
+  bool stands(Priority level, double allowed_ns, int64_t now_ns) const noexcept;
+  double allowed_ns(double time_ns) const noexcept;
+  double others_meanwhile(Priority level, double own) const noexcept;
+  double wait_ns(Priority level, int64_t order_ns, int64_t now_ns) const noexcept;
   bool answer_from_cache(request::Node* node, int64_t now_ns, response::DoneList& done) noexcept;
   request::Node* fill(const Request& request, size_t count, bool may_block,
                       int64_t now_ns) noexcept;
@@ -124,15 +134,34 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   bool ready(int64_t now_ns) const noexcept;
   int64_t ready_at_ns() const noexcept;
   size_t batch_cap() const noexcept;
-  batch::Batch* take_retry(int64_t now_ns, response::DoneList& done) noexcept;
-  bool add_next(batch::Batch& batch, size_t cap, int64_t now_ns, int64_t& deadline_ns,
+  // What has become of a batch so far.
+  struct Filling {
+    size_t cap = 0;
+    int64_t deadline_ns = kNever;  // the earliest
+    size_t spare_rows = 0;         // that were added out of turn
+  };
+  bool add_next(batch::Batch& batch, Filling& filling, int64_t now_ns,
                 response::DoneList& done) noexcept;
+  bool fits(const batch::Batch& batch, const Filling& filling, size_t rows, int64_t deadline_ns,
+            int64_t now_ns) const noexcept;
+  size_t spare_rows() const noexcept;
   size_t rows_to_add(const batch::Batch& batch, const request::Node& leader, size_t cap) const;
   int64_t shed_target_ns() const noexcept;
   bool sheds(request::Node* entry, int64_t now_ns, response::DoneList& done) noexcept;
+  bool too_late(const request::Node& entry, int64_t now_ns) const noexcept;
+  void measure_waits(int64_t now_ns) noexcept;
+  void judge_waits(int64_t now_ns) noexcept;
   void expire_members(request::Node* leader, int64_t now_ns, response::DoneList& done) noexcept;
   batch::Batch* fill_batch(int64_t now_ns, response::DoneList& done) noexcept;
   batch::Batch* new_batch() noexcept;
+  void note_running(const batch::Batch& batch, int64_t now_ns) noexcept;
+
+  // lane_retry.cpp; under mutex_
+  bool halve(batch::Batch* batch) noexcept;
+  void enter_level(batch::Batch& half) noexcept;
+  void leave_level(batch::Batch& half) noexcept;
+  void promote_retry(const request::Node* leader) noexcept;
+  batch::Batch* take_retry(bool due, int64_t now_ns, response::DoneList& done) noexcept;
 
   // lane_finish.cpp and lane_tell.cpp; all but tell() under mutex_
   void claim(request::Node* node, const Error* error, int64_t now_ns,
@@ -141,7 +170,6 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
                     response::DoneList& done) noexcept;
   void claim_part(batch::Batch* batch, size_t number, size_t batch_row, int64_t now_ns,
                   response::DoneList& done) noexcept;
-  bool halve(batch::Batch* batch) noexcept;
   void drop_hold(request::Node* node) noexcept;
   void release_dropped() noexcept;
   void recycle(batch::Batch* batch) noexcept;
@@ -185,12 +213,15 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   cache::Judge judge_;  // of the cache
   std::atomic<uint64_t> serials_{1};
   std::atomic<size_t> queued_rows_{0};
-  std::array<std::atomic<size_t>, kPriorities> level_rows_{};
+  std::array<queue::Backlog, kPriorities> backlogs_;
   std::atomic<size_t> in_flight_{0};
   std::atomic<size_t> nodes_out_{0};
   std::atomic<size_t> retry_count_{0};
   std::atomic<int64_t> next_due_ns_{kNever};
   std::atomic<double> row_ns_{0}, batch_ns_{0};  // the fit, for submitters
+  std::atomic<size_t> rows_at_least_{0};         // that a small batch is believed to cost
+  std::atomic<int64_t> last_batch_ns_{0};        // when it ended
+  std::atomic<int64_t> busy_until_ns_{0};        // if all that may run its batches do
   std::atomic<size_t> cap_{0};                   // of the last batch
   std::array<queue::Delay, kPriorities> delays_;
 

@@ -10,6 +10,9 @@ using request::Node;
 
 namespace {
 
+constexpr double kShareOfTime = 0.4;
+constexpr int64_t kProbeNs = 100 * kMillisecond;
+
 const Error kCancelledError{Code::kCancelled, "the request was cancelled"};
 
 }  // namespace
@@ -40,43 +43,103 @@ Admission Lane::check(const Request& request, size_t count, int64_t now_ns) cons
   return {};
 }
 
-// How long a new request of this level would wait, if costs are known: its own level comes first
-// in, first out (nearly), and of other levels as much is served meanwhile as their shares allow.
-double Lane::wait_ns(Priority level) const noexcept {
-  const double own =
-      static_cast<double>(level_rows_[index_of(level)].load(std::memory_order_relaxed));
-  double rows = own;
+size_t Lane::batches_at_once() const noexcept {
+  const size_t threads = waits_ ? at_once_ : shared_.workers;
+  return at_once_ == 0 ? threads : std::min(threads, at_once_);
+}
+
+double Lane::cost_ns(size_t rows) const noexcept {
+  return row_ns_.load(std::memory_order_relaxed) * static_cast<double>(rows) +
+         batch_ns_.load(std::memory_order_relaxed);
+}
+
+// When a batch of so many rows that is held must begin for its earliest deadline, twice its cost
+// before it; if nothing is known of costs, after half of its time.
+int64_t Lane::start_by_ns(int64_t deadline_ns, int64_t since_ns, size_t rows) const noexcept {
+  if (deadline_ns == kNever) return kNever;
+  const double cost = 2 * cost_ns(std::max(rows, rows_at_least_.load(std::memory_order_relaxed)));
+  if (cost <= 0) return since_ns + (deadline_ns - since_ns) / 2;
+  return deadline_ns - static_cast<int64_t>(std::min(cost, 1e15)) - kWakeUpNs;
+}
+
+double Lane::others_meanwhile(Priority level, double own) const noexcept {
+  double rows = 0;
   for (size_t other = 0; other < kPriorities; ++other) {
     if (other == index_of(level)) continue;
-    const double queued = static_cast<double>(level_rows_[other].load(std::memory_order_relaxed));
+    const double queued = static_cast<double>(backlogs_[other].rows());
     const double share = static_cast<double>(queue::kWeights[other]) /
                          static_cast<double>(queue::kWeights[index_of(level)]);
     rows += std::min(queued, (own + 1) * share);
   }
+  return rows;
+}
+
+// How long a new request of this level and order would wait, if costs are known: for the rows of
+// its own level that come before it, and of other levels for as many as their shares allow
+// meanwhile.
+double Lane::wait_ns(Priority level, int64_t order_ns, int64_t now_ns) const noexcept {
+  const double own = backlogs_[index_of(level)].before(order_ns, now_ns);
+  double rows = own;
+  if (queued_rows_.load(std::memory_order_relaxed) > backlogs_[index_of(level)].queued() ||
+      retry_count_.load(std::memory_order_relaxed) > 0)
+    rows += others_meanwhile(level, own);
   const double cap = static_cast<double>(std::max<size_t>(cap_.load(std::memory_order_relaxed), 1));
   const double row = row_ns_.load(std::memory_order_relaxed) +
                      batch_ns_.load(std::memory_order_relaxed) / std::min(cap, rows + 1);
-  size_t at_once = waits_ ? at_once_ : shared_.workers;
-  if (at_once_ != 0) at_once = std::min(at_once, at_once_);
-  return rows * row / static_cast<double>(at_once);
+  const int64_t busy = busy_until_ns_.load(std::memory_order_relaxed) - now_ns;
+  const double queued = (rows * row + static_cast<double>(std::max<int64_t>(busy, 0))) /
+                        static_cast<double>(batches_at_once());
+  return std::max(queued, own * backlogs_[index_of(level)].row_ns());
+}
+
+// While a level does not catch up, a request with a deadline is taken if it would be answered
+// within two fifths of its time, and after a wait of three targets at most: so the queue never
+// grows to where those whose turn has come are about to expire. The batch that runs and the
+// request's own are always allowed, or workers would have nothing to do.
+double Lane::allowed_ns(double time_ns) const noexcept {
+  const double batch = cost_ns(cap_.load(std::memory_order_relaxed));
+  const double most = 3.0 * static_cast<double>(shed_target_ns()) + batch;
+  return std::max(std::min(kShareOfTime * time_ns, most), 2 * batch);
+}
+
+// A burst has just begun and drains; a queue that stands has not caught up for a quarter of the
+// time that a new request may take.
+bool Lane::stands(Priority level, double allowed_ns, int64_t now_ns) const noexcept {
+  const int64_t behind = now_ns - backlogs_[index_of(level)].caught_up_ns();
+  return options_.shed_target_ns > 0 && static_cast<double>(behind) > allowed_ns / 4;
 }
 
 Admission Lane::check_delay(const Request& request, size_t count, int64_t now_ns) noexcept {
   const bool dated = request.deadline_ns != kNever && options_.refuse_too_late;
   queue::Delay& delay = delays_[index_of(request.priority)];
-  if (!dated && !delay.overloaded()) return {};
-  const double wait = wait_ns(request.priority);
+  if (!dated && !delay.overloaded(now_ns)) return {};
+  const double wait =
+      wait_ns(request.priority, queue::order_of(request.deadline_ns, now_ns), now_ns);
   const auto wait_for = static_cast<int64_t>(std::min(wait, 1e18));
-  if (dated) {
-    const double run = row_ns_.load(std::memory_order_relaxed) * static_cast<double>(count);
-    if (static_cast<double>(now_ns) + wait + run > static_cast<double>(request.deadline_ns))
-      return {Refusal::kTooLate, {}, wait_for, 0, 0};
-  }
-  if (delay.overloaded() && wait_for > shed_target_ns()) {
-    delay.on_refused();
-    return {Refusal::kOverloaded, {}, wait_for, 0, 0};
-  }
-  return {};
+  if (dated) return {check_deadline(request, count, wait, now_ns), {}, wait_for, 0, 0};
+  if (wait_for <= shed_target_ns()) return {};
+  delay.on_refused();
+  return {Refusal::kOverloaded, {}, wait_for, 0, 0};
+}
+
+// What was measured when the machine was slow would be believed for good if nothing ran any more.
+bool Lane::probes(int64_t now_ns) const noexcept {
+  return in_flight_.load(std::memory_order_relaxed) == 0 &&
+         now_ns - last_batch_ns_.load(std::memory_order_relaxed) > kProbeNs;
+}
+
+Refusal Lane::check_deadline(const Request& request, double wait_ns,
+                             int64_t now_ns) const noexcept {
+  const auto time = static_cast<double>(request.deadline_ns - now_ns);
+  const double run = row_ns_.load(std::memory_order_relaxed) * static_cast<double>(count);
+  if (wait_ns + run > time) return probes(now_ns) ? Refusal::kNone : Refusal::kTooLate;
+  const double batch = cost_ns(cap_.load(std::memory_order_relaxed));
+  const double surely = 3.0 * static_cast<double>(options_.shed_target_ns);
+  if (wait_ns + batch <= std::min(kShareOfTime * time, surely)) return Refusal::kNone;
+  const double allowed = allowed_ns(time);
+  return wait_ns + batch > allowed && stands(request.priority, allowed, now_ns)
+             ? Refusal::kOverloaded
+             : Refusal::kNone;
 }
 
 Node* Lane::fill(const Request& request, size_t count, bool may_block, int64_t now_ns) noexcept {
@@ -124,7 +187,8 @@ Admission Lane::submit(const Request& request, bool may_block, response::DoneLis
   if (const Admission late = check_delay(request, rows, now); !late.ok()) return refused(late);
   const size_t level = index_of(request.priority);
   const auto retry_after = [&] {
-    return static_cast<int64_t>(std::min(wait_ns(request.priority), 1e18));
+    return static_cast<int64_t>(
+        std::min(wait_ns(request.priority, queue::order_of(request.deadline_ns, now), now), 1e18));
   };
 
   // Each of these takes a share, which is given back if a later one refuses.
@@ -156,14 +220,14 @@ Admission Lane::submit(const Request& request, bool may_block, response::DoneLis
     queued_rows_.fetch_sub(rows, std::memory_order_relaxed);
     return {};
   }
-  level_rows_[level].fetch_add(rows, std::memory_order_relaxed);
+  backlogs_[level].add(request.deadline_ns, now, rows);
   Counters::add(counters_.admitted);
   Admission admitted;
   admitted.id = {id_, node->index, serials_.fetch_add(1, std::memory_order_relaxed)};
   node->serial.store(admitted.id.serial, std::memory_order_release);
-  const int64_t due = options_.batch_timeout_ns > 0
-                          ? std::min(request.deadline_ns, now + options_.batch_timeout_ns)
-                          : request.deadline_ns;
+  int64_t due = request.deadline_ns;
+  if (options_.batch_timeout_ns > 0)
+    due = std::min(start_by_ns(due, now, queued + rows), now + options_.batch_timeout_ns);
   intake_.push(node);  // from here on the node is not ours
   note_due(due);
   idle().notify();

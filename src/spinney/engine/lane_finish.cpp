@@ -99,32 +99,6 @@ void Lane::claim_part(Batch* batch, size_t number, size_t batch_row, int64_t now
   answer(leader);
 }
 
-// A failed batch of several requests is tried again in two halves, so that those at fault end up
-// alone. False if that is not allowed, nobody waits for any of them any more, or there is no
-// memory.
-bool Lane::halve(Batch* batch) noexcept {
-  if (batch->parts.size() < 2 || !backend_->idempotent()) return false;
-  if (std::none_of(batch->parts.begin(), batch->parts.end(),
-                   [](const Part& part) { return part.leader->live > 0; }))
-    return false;
-  Batch* halves[2] = {new_batch(), new_batch()};
-  if (!halves[0] || !halves[1]) {
-    for (Batch* half : halves)
-      if (half) recycle(half);
-    return false;
-  }
-  for (size_t i = 0; i < batch->parts.size(); ++i)
-    halves[i < batch->parts.size() / 2 ? 0 : 1]->add(batch->parts[i]);  // with its hold
-  for (Batch* half : {halves[1], halves[0]}) {
-    half->shape = batch->shape;
-    half->next = retries_;
-    retries_ = half;
-    retry_count_.fetch_add(1, std::memory_order_seq_cst);
-  }
-  recycle(batch);
-  return true;
-}
-
 // Before its requests are answered, since those who wait for it are counted.
 void Lane::count(const Batch& batch, int64_t now_ns) noexcept {
   size_t requests = 0;
@@ -141,6 +115,8 @@ void Lane::finish(Batch* batch) noexcept {
     const std::lock_guard lock(mutex_);
     const int64_t now = shared_.clock->now_ns();
     --running_;
+    busy_until_ns_.store(0, std::memory_order_relaxed);
+    last_batch_ns_.store(now, std::memory_order_relaxed);
     ++batches_;
     count(*batch, now);
     if (!batch->failed) {
@@ -207,7 +183,7 @@ void Lane::claim_all(const Error* error, int64_t now_ns, response::DoneList& don
     claim(node, error, now_ns, done);
   }
   // Entries and halves without anybody to answer go, too.
-  take_retry(now_ns, done);
+  take_retry(false, now_ns, done);
   levels_.front(queue::kAnyClass);
   release_dropped();
 }

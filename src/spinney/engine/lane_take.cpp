@@ -11,9 +11,12 @@ using request::Node;
 
 namespace {
 
+constexpr int64_t kMeasureNs = 500 * kMicrosecond;
 constexpr uint64_t kFirstBatches = 8;  // that keep to initial_batch_size
 
 const Error kExpiredError{Code::kExpired, "the request's deadline passed in the queue"};
+const Error kTooLateError{Code::kExpired,
+                          "overloaded: the answer would have come after the request's deadline"};
 const Error kShedError{Code::kThrottled,
                        "overloaded: the request waited for too long and was shed"};
 const Error kNoMemoryError{Code::kTooLarge, "no memory to score the request"};
@@ -55,21 +58,22 @@ void Lane::follow(Node* node, Node* leader) noexcept {
   if (leader->work_started_ns != 0) count_->started.fetch_add(1, std::memory_order_relaxed);
   node->shared = true;
   leave_queue(node, node->charge);
-  if (!leader->has_runnable_rows()) return;
-  const int64_t order =
-      node->deadline_ns == kNever ? node->submitted_ns + queue::kUndatedNs : node->deadline_ns;
-  if (node->priority < leader->best_priority ||
-      (node->priority == leader->best_priority && order < leader->best_order)) {
+  const int64_t order = queue::order_of(node->deadline_ns, node->submitted_ns);
+  if (node->priority > leader->best_priority ||
+      (node->priority == leader->best_priority && order >= leader->best_order))
+    return;
+  leader->best_priority = node->priority;
+  leader->best_order = order;
+  if (leader->has_runnable_rows())
     levels_.push(node);
-    leader->best_priority = node->priority;
-    leader->best_order = order;
-  }
+  else
+    promote_retry(leader);
 }
 
 void Lane::leave_queue(Node* node, size_t rows) noexcept {
   node->charge -= rows;
   queued_rows_.fetch_sub(rows, std::memory_order_relaxed);
-  level_rows_[index_of(node->priority)].fetch_sub(rows, std::memory_order_relaxed);
+  backlogs_[index_of(node->priority)].remove(node->deadline_ns, node->submitted_ns, rows);
 }
 
 // When those that wait for a larger batch have waited for long enough.
@@ -77,13 +81,9 @@ int64_t Lane::ready_at_ns() const noexcept {
   if (options_.batch_timeout_ns == 0 || shared_.draining.load(std::memory_order_relaxed)) return 0;
   const size_t queued = queued_rows_.load(std::memory_order_relaxed);
   if (queued >= options_.min_batch_size) return 0;
-  int64_t at = waiting_since_ns_ == kNever ? kNever : waiting_since_ns_ + options_.batch_timeout_ns;
-  if (earliest_deadline_ns_ != kNever) {
-    const double cost = 2 * fit_.cost_ns(std::max<size_t>(queued, 1));
-    at = std::min(at,
-                  earliest_deadline_ns_ - static_cast<int64_t>(std::min(cost, 1e15)) - kWakeUpNs);
-  }
-  return at;
+  if (waiting_since_ns_ == kNever) return kNever;
+  return std::min(waiting_since_ns_ + options_.batch_timeout_ns,
+                  start_by_ns(earliest_deadline_ns_, waiting_since_ns_, queued));
 }
 
 bool Lane::ready(int64_t now_ns) const noexcept { return now_ns >= ready_at_ns(); }
@@ -137,20 +137,36 @@ void Lane::expire_members(Node* leader, int64_t now_ns, response::DoneList& done
 // A wait for the batch that runs and the next one is no overload, however slow the model.
 int64_t Lane::shed_target_ns() const noexcept {
   if (options_.shed_target_ns == 0) return 0;
-  const double cap = static_cast<double>(cap_.load(std::memory_order_relaxed));
-  const double batch =
-      row_ns_.load(std::memory_order_relaxed) * cap + batch_ns_.load(std::memory_order_relaxed);
+  const double batch = cost_ns(cap_.load(std::memory_order_relaxed));
   return std::max(options_.shed_target_ns, static_cast<int64_t>(std::min(2 * batch, 1e15)));
+}
+
+// In a queue that stands, and with others to serve instead: its answer would come too late.
+bool Lane::too_late(const Node& entry, int64_t now_ns) const noexcept {
+  const size_t rows = entry.leader->rows.count;
+  const auto left = static_cast<double>(entry.deadline_ns - now_ns);
+  if (!fit_.known() || fit_.cost_ns(rows) <= left) return false;
+  const double allowed = allowed_ns(static_cast<double>(entry.deadline_ns - entry.submitted_ns));
+  return backlogs_[index_of(entry.priority)].rows() > rows &&
+         stands(entry.priority, allowed, now_ns);
 }
 
 bool Lane::sheds(Node* entry, int64_t now_ns, response::DoneList& done) noexcept {
   Node* leader = entry->leader;
-  if (leader->rows_taken > 0) return false;
+  if (leader->rows_taken > 0 || options_.shed_target_ns == 0) return false;
+  if (leader->live > 1 || leader->answered) return false;  // work that several wait for is worth it
+  if (entry->deadline_ns != kNever && options_.refuse_too_late) {
+    if (!too_late(*entry, now_ns)) return false;
+    Counters::add(counters_.expired);
+    claim(leader, &kTooLateError, now_ns, done);
+    return true;
+  }
+  queue::Delay& delay = delays_[index_of(entry->priority)];
+  if (!delay.overloaded(now_ns)) return false;
   const int64_t wait = now_ns - entry->submitted_ns;
   const int64_t target = shed_target_ns();
-  const int64_t interval = std::max(options_.shed_interval_ns, kTargetsInInterval * target);
-  if (!delays_[index_of(entry->priority)].on_turn(now_ns, wait, target, interval)) return false;
-  if (leader->live > 1 || leader->answered) return false;  // work that several wait for is worth it
+  if (wait <= 2 * target) return false;
+  delay.on_refused();
   Counters::add(counters_.shed);
   leader->retry_after_ns = std::max<int64_t>(wait - target, 0);
   claim(leader, &kShedError, now_ns, done);
@@ -166,25 +182,42 @@ size_t Lane::rows_to_add(const Batch& batch, const Node& leader, size_t cap) con
   return batch.parts.empty() ? left : 0;
 }
 
+// More rows must not make those that are in it already late.
+bool Lane::fits(const Batch& batch, const Filling& filling, size_t rows, int64_t deadline_ns,
+                int64_t now_ns) const noexcept {
+  const int64_t earliest = std::min(filling.deadline_ns, deadline_ns);
+  if (batch.parts.empty() || earliest == kNever || !fit_.known()) return true;
+  const auto limit = static_cast<double>(earliest - now_ns);
+  return fit_.cost_ns(batch.rows + rows) <= limit || fit_.cost_ns(batch.rows) > limit;
+}
+
+// How many rows may fill a batch out of turn, while requests of another class or size have a better
+// claim to the next one: as many as at most double the time for which those wait, which is the
+// batch's own cost whatever its rows.
+size_t Lane::spare_rows() const noexcept {
+  if (!fit_.known() || fit_.batch_ns() <= 0) return 0;
+  const double most = static_cast<double>(options_.max_batch_size);
+  return static_cast<size_t>(fit_.row_ns() > 0 ? std::min(fit_.batch_ns() / fit_.row_ns(), most)
+                                               : most);
+}
+
 // Adds the request whose turn it is. False if the batch should be closed.
-bool Lane::add_next(Batch& batch, size_t cap, int64_t now_ns, int64_t& deadline_ns,
+bool Lane::add_next(Batch& batch, Filling& filling, int64_t now_ns,
                     response::DoneList& done) noexcept {
   const size_t wanted = batch.parts.empty() ? queue::kAnyClass : batch.parts[0].leader->class_of();
-  Node* entry = levels_.front(wanted);
+  const auto [entry, in_turn] = levels_.next(wanted);
   if (!entry) return false;
   Node* leader = entry->leader;
   expire_members(leader, now_ns, done);
   if (!leader->has_runnable_rows() || sheds(entry, now_ns, done)) return true;
   if (!batch.accepts(*leader)) return false;
-  const size_t rows = rows_to_add(batch, *leader, cap);
+  const size_t rows = rows_to_add(batch, *leader, filling.cap);
   if (rows == 0) return false;
-  // More rows must not make those that are in it already late.
-  const int64_t earliest = std::min(deadline_ns, entry->deadline_ns);
-  if (!batch.parts.empty() && earliest != kNever && fit_.known()) {
-    const double limit = static_cast<double>(earliest - now_ns);
-    if (fit_.cost_ns(batch.rows + rows) > limit && fit_.cost_ns(batch.rows) <= limit) return false;
-  }
-  deadline_ns = earliest;
+  if (!fits(batch, filling, rows, entry->deadline_ns, now_ns)) return false;
+  const bool spare = !in_turn && !batch.parts.empty();
+  if (spare && filling.spare_rows + rows > spare_rows()) return false;
+  filling.spare_rows += spare ? rows : 0;
+  filling.deadline_ns = std::min(filling.deadline_ns, entry->deadline_ns);
   batch.add({leader, leader->rows_taken, rows});
   ++leader->holds;
   leader->rows_taken += rows;
@@ -193,13 +226,35 @@ bool Lane::add_next(Batch& batch, size_t cap, int64_t now_ns, int64_t& deadline_
     count_->started.fetch_add(leader->live, std::memory_order_relaxed);
   }
   leave_queue(leader, std::min(rows, leader->charge));
-  levels_.charge(entry->priority, rows);
+  backlogs_[index_of(entry->priority)].note_turn(entry->order, rows);
+  if (!spare) levels_.charge(entry->priority, rows);
   if (leader->rows_taken == leader->rows.count) {
     levels_.pop(entry);  // first: a sweep would drop it, as it has lost its purpose now
     if (entry != leader && leader->queued) levels_.note_dead();
     drop_hold(entry);
   }
   return true;
+}
+
+void Lane::measure_waits(int64_t now_ns) noexcept {
+  const double batch = std::min(cost_ns(cap_.load(std::memory_order_relaxed)), 1e15);
+  const auto window = std::max(kMeasureNs, static_cast<int64_t>(batch));
+  for (queue::Backlog& backlog : backlogs_) backlog.measure(now_ns, window);
+}
+
+// After a batch was filled: which levels have caught up, and how long the others wait.
+void Lane::judge_waits(int64_t now_ns) noexcept {
+  const size_t few = cap_.load(std::memory_order_relaxed) * batches_at_once();
+  const int64_t target = shed_target_ns();
+  const int64_t interval = std::max(options_.shed_interval_ns, kTargetsInInterval * target);
+  for (size_t level = 0; level < kPriorities; ++level) {
+    const size_t rows = backlogs_[level].rows();
+    if (rows <= few) backlogs_[level].note_caught_up(now_ns);
+    const auto priority = static_cast<Priority>(level);
+    const int64_t oldest =
+        rows > 0 ? levels_.oldest_ns(priority, !options_.refuse_too_late) : kNever;
+    delays_[level].observe(now_ns, oldest == kNever ? 0 : now_ns - oldest, target, interval);
+  }
 }
 
 Batch* Lane::fill_batch(int64_t now_ns, response::DoneList& done) noexcept {
@@ -214,18 +269,18 @@ Batch* Lane::fill_batch(int64_t now_ns, response::DoneList& done) noexcept {
     return nullptr;
   }
   batch->started_ns = now_ns;
+  measure_waits(now_ns);
   const size_t cap = batch_cap();
   cap_.store(cap, std::memory_order_relaxed);
-  int64_t deadline = kNever;
-  while (batch->rows < cap && add_next(*batch, cap, now_ns, deadline, done)) {
+  Filling filling{.cap = cap};
+  while (batch->rows < cap && add_next(*batch, filling, now_ns, done)) {
   }
   if (!options_.join_requests && batch->rows > 0) cap_.store(batch->rows);  // for estimates
   levels_.sweep_if_worthwhile();
   // What is left has waited already: it need not wait for a larger batch again.
   waiting_since_ns_ = levels_.empty() ? kNever : 0;
   earliest_deadline_ns_ = levels_.empty() ? kNever : earliest_deadline_ns_;
-  for (size_t level = 0; level < kPriorities; ++level)
-    if (level_rows_[level].load(std::memory_order_relaxed) == 0) delays_[level].on_empty();
+  judge_waits(now_ns);
   if (batch->parts.empty()) {
     recycle(batch);
     return nullptr;
@@ -234,28 +289,11 @@ Batch* Lane::fill_batch(int64_t now_ns, response::DoneList& done) noexcept {
   return batch;
 }
 
-// A half of a batch that failed; what nobody waits for any more is left out.
-Batch* Lane::take_retry(int64_t now_ns, response::DoneList& done) noexcept {
-  while (Batch* batch = retries_) {
-    retries_ = batch->next;
-    batch->next = nullptr;
-    retry_count_.fetch_sub(1, std::memory_order_relaxed);
-    size_t rows = 0;
-    std::erase_if(batch->parts, [&](const batch::Part& part) {
-      expire_members(part.leader, now_ns, done);
-      if (part.leader->live > 0 && !part.leader->failed) {
-        rows += part.rows;
-        return false;
-      }
-      drop_hold(part.leader);
-      return true;
-    });
-    batch->rows = rows;
-    batch->started_ns = now_ns;
-    if (!batch->parts.empty()) return batch;
-    recycle(batch);
-  }
-  return nullptr;
+void Lane::note_running(const Batch& batch, int64_t now_ns) noexcept {
+  ++running_;
+  if (running_ < batches_at_once()) return;
+  const double cost = std::min(cost_ns(batch.rows), 1e15);
+  busy_until_ns_.store(now_ns + static_cast<int64_t>(cost), std::memory_order_relaxed);
 }
 
 Batch* Lane::take() noexcept {
@@ -266,10 +304,11 @@ Batch* Lane::take() noexcept {
     drain_intake();
     const int64_t now = shared_.clock->now_ns();
     if (at_once_ == 0 || running_ < at_once_) {
-      batch = take_retry(now, leavings.done);
-      if (!batch && ready(now)) batch = fill_batch(now, leavings.done);
+      const bool due = ready(now);
+      batch = take_retry(due, now, leavings.done);
+      if (!batch && due) batch = fill_batch(now, leavings.done);
     }
-    if (batch) ++running_;
+    if (batch) note_running(*batch, now);
     release_dropped();
     take_leavings(leavings);
   }

@@ -49,7 +49,7 @@ Node* meld_children(Node* child) {
 void Ordered::push(Node* node) noexcept {
   node->next = nullptr;
   node->child = nullptr;
-  Run& run = runs_[node->deadline_ns == kNever ? 1 : 0];
+  Run& run = runs_[node->order == node->deadline_ns ? 0 : 1];
   if (!run.last) {
     run.first = run.last = node;
   } else if (!before(node, run.last)) {

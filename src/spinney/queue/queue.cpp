@@ -15,10 +15,20 @@ bool is_dead(const Node* node) { return !node->leader->has_runnable_rows(); }
 
 }  // namespace
 
+void Levels::begin_waiting(Level& level) noexcept {
+  if (level.entries + level.elsewhere == 0) level.pass = std::max(level.pass, virtual_time_);
+}
+
+void Levels::enter(Priority priority) noexcept {
+  Level& level = at(priority);
+  begin_waiting(level);
+  ++level.elsewhere;
+}
+
 void Levels::push(Node* node) noexcept {
-  Level& level = levels_[static_cast<size_t>(node->priority)];
-  if (level.entries == 0) level.pass = std::max(level.pass, virtual_time_);
-  node->order = node->deadline_ns == kNever ? node->submitted_ns + kUndatedNs : node->deadline_ns;
+  Level& level = at(node->priority);
+  begin_waiting(level);
+  node->order = order_of(node->deadline_ns, node->submitted_ns);
   node->arrival = arrivals_++;
   node->queued = true;
   ++node->holds;
@@ -51,22 +61,38 @@ Node* Levels::first_of(Level& level, size_t wanted_class) noexcept {
   return best;
 }
 
-Node* Levels::front(size_t wanted_class) noexcept {
-  if (entries_ == 0) return nullptr;
-  Node* best = nullptr;
-  uint64_t best_pass = 0;
+Turn Levels::next(size_t wanted_class) noexcept {
+  Turn turn;
+  const Level* least = nullptr;  // of the levels that have anything to run, of whichever class
+  uint64_t pass = 0;             // of turn.node's level
   for (Level& level : levels_) {
-    if (level.entries == 0 || (best && level.pass >= best_pass)) continue;
-    if (Node* node = first_of(level, wanted_class)) {
-      best = node;
-      best_pass = level.pass;
-    }
+    const bool less = !least || level.pass < least->pass;
+    if (level.entries > 0 && (!turn.node || level.pass < pass))
+      if (Node* node = first_of(level, wanted_class)) {
+        turn.node = node;
+        pass = level.pass;
+        if (less) least = &level;
+        continue;
+      }
+    if (!less || wanted_class == kAnyClass) continue;
+    if (level.elsewhere > 0 || (level.entries > 0 && first_of(level, kAnyClass))) least = &level;
   }
-  return best;
+  turn.in_turn = turn.node && least == &at(turn.node->priority);
+  return turn;
+}
+
+int64_t Levels::oldest_ns(Priority priority, bool dated) const noexcept {
+  int64_t oldest = kNever;
+  for (const Ordered& ordered : levels_[static_cast<size_t>(priority)].classes) {
+    if (const Node* node = ordered.oldest()) oldest = std::min(oldest, node->submitted_ns);
+    if (const Node* node = dated ? ordered.front() : nullptr)
+      oldest = std::min(oldest, node->submitted_ns);
+  }
+  return oldest;
 }
 
 void Levels::pop(Node* node) noexcept {
-  Level& level = levels_[static_cast<size_t>(node->priority)];
+  Level& level = at(node->priority);
   level.classes[node->class_of()].pop(node);
   --level.entries;
   --entries_;
@@ -74,7 +100,7 @@ void Levels::pop(Node* node) noexcept {
 }
 
 void Levels::charge(Priority priority, size_t rows) noexcept {
-  Level& level = levels_[static_cast<size_t>(priority)];
+  Level& level = at(priority);
   virtual_time_ = std::max(virtual_time_, level.pass);
   level.pass += rows * (kWeights[0] / kWeights[static_cast<size_t>(priority)]);
 }
