@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
+import warnings
 
 import numpy as np
 
-from spinney.cli.chart import save_times
+from spinney.cli.chart import refuse_chart, save_times
 from spinney.cli.data import add_data_arguments, read_chunks, reading_of
 from spinney.cli.errors import UserError
 from spinney.cli.hard_rows import plain_rows
 from spinney.cli.models import add_choice_arguments, choice_of, load_model
 from spinney.cli.original import open_original
-from spinney.cli.rivals import Subject, find_rivals
+from spinney.cli.rivals import Subject, find_rivals, shown_error
 from spinney.cli.table import print_table, shown_ratio, shown_seconds
 from spinney.cli.timing import fastest_of, measure
 
@@ -22,7 +23,10 @@ EXAMPLES = """examples:
   spinney bench model.pkl --trusted             a pickle: its library has to unpickle it
 
 Rivals: the training library, ONNX Runtime and daal4py where they are installed; with --compiled
-also lleaves and TL2cgen, which compile for minutes. All on one thread, taking turns."""
+also lleaves and TL2cgen, which compile for minutes. All on one thread, taking turns. One that
+cannot run the model, or refuses the rows, is named with its reason."""
+
+OURS = "Spinney"
 
 
 def _sizes(text):
@@ -32,12 +36,12 @@ def _sizes(text):
         sizes = []
     if not sizes or min(sizes) < 1:
         raise UserError(f"--rows: expected numbers such as 1,64,10000, found {text!r}")
-    return sizes
+    return list(dict.fromkeys(sizes))
 
 
 def add_arguments(parser):
     parser.add_argument("model", help="a model file")
-    parser.add_argument("--data", metavar="ROWS", help=".csv, .tsv, .npy or .parquet file")
+    parser.add_argument("--data", metavar="ROWS", help="a file of rows as predict reads it, or -")
     add_data_arguments(parser)
     parser.add_argument("--rows", default="1,64,10000", help="rows in a call (1,64,10000)")
     parser.add_argument("--seconds", type=float, default=0.5, help="time for each measurement")
@@ -51,10 +55,11 @@ def add_arguments(parser):
 def _rows(arguments, model, most):
     reading = reading_of(arguments)
     if not arguments.data:
-        return plain_rows(model, min(most * 4, 40_960))
+        return plain_rows(model, min(most * 4, max(40_960, most)))
     parts, count = [], 0
     for part in read_chunks(arguments.data, model, None, reading):
-        parts.append(np.asarray(part, np.float32))
+        with np.errstate(over="ignore"):  # beyond float32 is infinity
+            parts.append(np.asarray(part, np.float32))
         count += len(part)
         if count >= most * 4:
             break
@@ -84,42 +89,72 @@ def _rivals(arguments, model, method):
     )
 
 
+def _say(arguments, text):
+    """A passing line on the terminal; none clears it."""
+    if sys.stderr.isatty() and not arguments.quiet:
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def _times(arguments, calls, names, sizes, rows):
+    """Rows in a call -> {name: seconds}, and why rivals that refuse the rows do."""
+    times, errors = {}, {}
+    for size in sizes:
+        _say(arguments, f"timing calls of {size:,} row{'s' * (size > 1)} …")
+        failed = {}
+        timings = measure(calls, rows, size, arguments.seconds, failed)
+        if "0" in failed:
+            raise failed["0"]
+        errors.update(failed)
+        times[size] = {n: t.best for n, t in fastest_of(timings, names).items()}
+    _say(arguments, "")
+    timed = {name for one in times.values() for name in one}
+    refusals = {names[key]: error for key, error in errors.items() if names[key] not in timed}
+    return times, [
+        f"{name}: cannot run these rows ({shown_error(error)})" for name, error in refusals.items()
+    ]
+
+
+def _table(times, names, versions):
+    table = []
+    for name in names:
+        cells = [f"{name} {versions.get(name, '')}".strip()]
+        for one in times.values():
+            if name not in one:
+                cells.append("–")
+                continue
+            ratio = "" if name == OURS else f"  ({shown_ratio(one[name] / one[OURS])})"
+            cells.append(shown_seconds(one[name]) + ratio)
+        if set(cells[1:]) != {"–"}:
+            table.append(cells)
+    return table
+
+
 def run(arguments):
     sizes = _sizes(arguments.rows)
     if not arguments.seconds > 0:
         raise UserError("--seconds: expected a number above 0")
+    if arguments.chart:
+        refuse_chart(arguments.chart)
     model = load_model(arguments.model, choice_of(arguments))
     classifies = model.source["kind"] != "Booster" and model.info()["has_probabilities"]
     method = "predict_proba" if classifies else "predict"
-    rivals, notes = _rivals(arguments, model, method)
     rows = _rows(arguments, model, max(sizes))
     ours = getattr(model, method)
     calls = {"0": lambda part: ours(part, num_threads=1)}
-    names = {"0": "Spinney"}
-    for i, rival in enumerate(rivals, 1):
-        calls[str(i)], names[str(i)] = rival.call, rival.name
-    results = {}
-    for size in sizes:
-        if sys.stderr.isatty() and not arguments.quiet:
-            print(f"\r\x1b[Ktiming calls of {size:,} rows …", end="", file=sys.stderr, flush=True)
-        results[size] = fastest_of(measure(calls, rows, size, arguments.seconds), names)
-    if sys.stderr.isatty() and not arguments.quiet:
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+    names = {"0": OURS}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # rivals' own, of rows without names and the like
+        rivals, notes = _rivals(arguments, model, method)
+        for i, rival in enumerate(rivals, 1):
+            calls[str(i)], names[str(i)] = rival.call, rival.name
+        times, refusals = _times(arguments, calls, names, sizes, rows)
+    notes += refusals
     versions = {rival.name: rival.version for rival in rivals}
-    table = []
-    for name in dict.fromkeys(names.values()):
-        cells = [f"{name} {versions.get(name, '')}".strip()]
-        for size in sizes:
-            time, best = results[size][name].best, results[size]["Spinney"].best
-            note = "" if name == "Spinney" else f"  ({shown_ratio(time / best)})"
-            cells.append(shown_seconds(time) + note)
-        table.append(cells)
     headings = [f"{method}, one thread"]
     headings += [f"{size:,} row{'s' if size > 1 else ''}" for size in sizes]
-    print_table(headings, table)
+    print_table(headings, _table(times, dict.fromkeys(names.values()), versions))
     for note in notes:
         print(note, file=sys.stderr)
     if arguments.chart:
-        times = {size: {n: t.best for n, t in one.items()} for size, one in results.items()}
-        save_times(arguments.chart, arguments.model, times)
+        save_times(arguments.chart, arguments.model, times, notes)
     return 0

@@ -5,9 +5,11 @@ Each answers the same question on one thread, by the fastest call that its Pytho
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.metadata
 import os
+import tempfile
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -30,7 +32,7 @@ class Subject:
 
     path: str
     library: str  # xgboost, lightgbm or sklearn
-    original: object  # Booster or estimator, or None where only the file is at hand
+    original: object  # Booster or estimator
     n_features: int
     method: str  # "predict" or "predict_proba", as Spinney calls it
     compiled: str | None = None  # folder for rivals that compile for minutes; None: without them
@@ -38,14 +40,17 @@ class Subject:
     all_trees: bool = True  # of the file are used
 
 
+LIBRARIES = {"xgboost": "XGBoost", "lightgbm": "LightGBM", "sklearn": "scikit-learn"}
+
+
 def find_rivals(subject):
     """The rivals that can run the subject, and a note on each that cannot."""
     rivals, notes = [], []
-    makers = [_library, _onnxruntime, _daal4py]
+    makers = {LIBRARIES[subject.library]: _library, "ONNX Runtime": _onnxruntime}
+    makers["daal4py"] = _daal4py
     if subject.compiled:
-        makers += [_lleaves, _tl2cgen]
-    for make in makers:
-        name = make.__name__.lstrip("_")
+        makers.update({"lleaves": _lleaves, "TL2cgen": _tl2cgen})
+    for name, make in makers.items():
         if make is not _library and not subject.all_trees:
             notes.append(f"{name}: runs all trees of the file, of which the model uses some")
             continue
@@ -56,19 +61,27 @@ def find_rivals(subject):
         except ImportError as error:
             notes.append(f"{name}: not installed ({error.name})")
         except Exception as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            notes.append(f"{name}: cannot run this model ({reason[:120]})")
+            notes.append(f"{name}: cannot run this model ({shown_error(error)})")
     return rivals, notes
 
 
-def _library(subject):
+def shown_error(error):
+    """The first line of what a rival says, cut to a length that a terminal shows."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]
+
+
+def _booster(subject):
+    """XGBoost's or LightGBM's Booster, which wrappers hold."""
     model = subject.original
+    if hasattr(model, "get_booster"):
+        return model.get_booster()
+    return getattr(model, "booster_", model)
+
+
+def _library(subject):
+    model = _booster(subject)
     module = importlib.import_module(subject.library)
     version = module.__version__
-    if hasattr(model, "get_booster"):
-        model = model.get_booster()
-    if hasattr(model, "booster_"):
-        model = model.booster_
     if subject.library == "xgboost":
         model.set_param({"nthread": 1})
         # Rows are arrays without names, whatever the model was trained on.
@@ -110,10 +123,10 @@ def _onnx_model(subject):
     if subject.library == "xgboost":
         import xgboost
 
-        booster = xgboost.Booster(model_file=subject.path)
+        booster = xgboost.Booster(model_file=_booster(subject).save_raw("json"))
         booster.feature_names = None  # the converter knows columns by number only
         return onnxmltools.convert_xgboost(booster, initial_types=types)
-    return onnxmltools.convert_lightgbm(model, initial_types=types, zipmap=False)
+    return onnxmltools.convert_lightgbm(_booster(subject), initial_types=types, zipmap=False)
 
 
 def _onnxruntime(subject):
@@ -156,9 +169,10 @@ def _daal4py(subject):
 def _cached(subject, suffix):
     """The place of a compiled model; another file of the same name does not share it."""
     os.makedirs(subject.compiled, exist_ok=True)
-    facts = os.stat(subject.path)
+    with open(subject.path, "rb") as file:
+        digest = hashlib.sha256(file.read()).hexdigest()[:16]
     stem = os.path.basename(subject.path).split(".")[0]
-    return os.path.join(subject.compiled, f"{stem}_{facts.st_size}{suffix}")
+    return os.path.join(subject.compiled, f"{stem}_{digest}{suffix}")
 
 
 def _lleaves(subject):
@@ -166,8 +180,11 @@ def _lleaves(subject):
         raise ValueError("it compiles LightGBM models only")
     import lleaves
 
-    model = lleaves.Model(model_file=subject.path)
-    model.compile(cache=_cached(subject, ".lleaves"))
+    with tempfile.TemporaryDirectory() as folder:  # the file itself may be a pickle
+        text = os.path.join(folder, "model.txt")
+        _booster(subject).save_model(text)
+        model = lleaves.Model(model_file=text)
+        model.compile(cache=_cached(subject, ".lleaves"))
     version = importlib.metadata.version("lleaves")
     return [Rival("lleaves", version, lambda rows: model.predict(rows, n_jobs=1))]
 
@@ -181,9 +198,9 @@ def _tl2cgen(subject):
         if subject.library == "sklearn":
             model = treelite.sklearn.import_model(subject.original)
         elif subject.library == "xgboost":
-            model = treelite.frontend.load_xgboost_model(subject.path, format_choice="json")
+            model = treelite.frontend.from_xgboost(_booster(subject))
         else:
-            model = treelite.frontend.load_lightgbm_model(subject.path)
+            model = treelite.frontend.from_lightgbm(_booster(subject))
         tl2cgen.export_lib(model, toolchain="gcc", libpath=library, params={"parallel_comp": 2})
     predictor = tl2cgen.Predictor(library, nthread=1)
     version = importlib.metadata.version("tl2cgen")

@@ -29,13 +29,15 @@ def batches_of(rows, size):
     return batches
 
 
-def measure(calls, rows, size, seconds):
+def measure(calls, rows, size, seconds, failed=None):
     """A Timing for each of `calls` (name -> function of rows), on batches of `size` rows.
 
     The calls take turns, so that a slow moment of the machine strikes all of them. seconds is the
-    time for one call's measurements; each gets at least five chunks.
+    time for one call's measurements; each gets at least five chunks. failed: a dict that takes the
+    error of each call that raises one, which is then left out; None lets the error through.
     """
     batches = batches_of(rows, size)
+    calls = dict(calls) if failed is None else _that_run(calls, rows, batches, failed)
     counts, samples, position = {}, {name: [] for name in calls}, 0
     for name, call in calls.items():
         call(batches[0])
@@ -65,6 +67,19 @@ def measure(calls, rows, size, seconds):
         name: Timing(min(taken), float(np.median(taken)), len(taken))
         for name, taken in samples.items()
     }
+
+
+def _that_run(calls, rows, batches, failed):
+    """Those of the calls that take the rows, whole and in batches: none fails while it is timed."""
+    kept = {}
+    for name, call in calls.items():
+        try:
+            call(rows)
+            call(batches[0])
+            kept[name] = call
+        except Exception as error:
+            failed[name] = error
+    return kept
 
 
 def fastest_of(timings, names):

@@ -13,6 +13,7 @@ from spinney.cli.hard_rows import hard_rows
 from spinney.cli.models import add_choice_arguments, choice_of, load_model
 from spinney.cli.original import as_named_rows, open_original
 from spinney.cli.progress import Progress
+from spinney.cli.rivals import LIBRARIES, shown_error
 from spinney.cli.table import print_table
 
 EXAMPLES = """examples:
@@ -104,7 +105,18 @@ def made_rows(model, original, arguments):
         kinds = ["thresholds and their neighbours", "zeros", "denormals"]
         kinds += ["huge numbers"] * huge + ["NaN"] * missing + ["infinities"] * infinite
         return rows, f"rows of {', '.join(kinds)}"
-    raise UserError(f"{original.library} refuses the rows: {str(refusal).splitlines()[0]}")
+    raise UserError(f"{LIBRARIES[original.library]} refuses the rows: {shown_error(refusal)}")
+
+
+def _answers(original, name, rows):
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return np.asarray(original.answers[name](rows))
+    except Exception as error:
+        raise UserError(
+            f"{LIBRARIES[original.library]} refuses the rows: {shown_error(error)}"
+        ) from None
 
 
 def compare(model, original, chunks, progress, tolerance):
@@ -115,9 +127,7 @@ def compare(model, original, chunks, progress, tolerance):
     for rows in chunks:
         named = as_named_rows(original, model, rows)
         for name, tally in list(tallies.items()):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                theirs = np.asarray(original.answers[name](named))
+            theirs = _answers(original, name, named)
             tally.add(np.asarray(getattr(model, name)(rows)), theirs, rows)
         progress.add_rows(len(rows))
     progress.close()
