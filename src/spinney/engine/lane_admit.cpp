@@ -128,7 +128,7 @@ bool Lane::probes(int64_t now_ns) const noexcept {
          now_ns - last_batch_ns_.load(std::memory_order_relaxed) > kProbeNs;
 }
 
-Refusal Lane::check_deadline(const Request& request, double wait_ns,
+Refusal Lane::check_deadline(const Request& request, size_t count, double wait_ns,
                              int64_t now_ns) const noexcept {
   const auto time = static_cast<double>(request.deadline_ns - now_ns);
   const double run = row_ns_.load(std::memory_order_relaxed) * static_cast<double>(count);
