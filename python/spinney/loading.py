@@ -6,6 +6,7 @@ import io
 import operator
 import os
 import pickle
+import sys
 import types
 
 from spinney._core import Model
@@ -18,6 +19,7 @@ from spinney.exceptions import (
     WorkerStartError,
 )
 from spinney.sources import content, is_path, may_be_pickled
+from spinney.subclasses import base_that_predicts, reduce_as
 
 
 def load(
@@ -169,9 +171,45 @@ class _Pickler(pickle.Pickler):
     """
 
     def reducer_override(self, obj):
-        if isinstance(obj, types.FunctionType):
+        if isinstance(obj, types.FunctionType) and not _can_be_named(obj):
             return operator.attrgetter, (f"{obj.__module__}.{obj.__qualname__}",)
         return NotImplemented
+
+
+def _can_be_named(function):
+    """Whether pickle finds it again by its name, as it does those that make numpy's arrays."""
+    found = sys.modules.get(function.__module__)
+    for part in function.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found is function
+
+
+class _PicklerOfBases(_Pickler):
+    """Writes objects of users' classes as what they derive from, where these answer alike."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._bases = {}
+        self.found = False
+
+    def reducer_override(self, obj):
+        kind = type(obj)
+        if kind not in self._bases:
+            self._bases[kind] = None if isinstance(obj, type) else base_that_predicts(kind)
+        base = self._bases[kind]
+        reduced = reduce_as(base, obj) if base is not None else None
+        if reduced is None:
+            return super().reducer_override(obj)
+        self.found = True
+        return reduced
+
+
+def _as_bases(source):
+    """The bytes of the object, its users' classes taken for their bases; None if it has none."""
+    written = io.BytesIO()
+    pickler = _PicklerOfBases(written, protocol=5)
+    pickler.dump(source)
+    return written.getvalue() if pickler.found else None
 
 
 def _pickled(source):
@@ -209,6 +247,15 @@ def _load_object(source, format, choice):
             f"the {name} object cannot be pickled: {error}; give its Booster, or save it with the "
             "training library's own save_model and load the file"
         ) from error
-    return Model.from_bytes(
-        data, "pickle", name=f"the {name} object", source_format="object", **choice
-    )
+    known = {"name": f"the {name} object", "source_format": "object", **choice}
+    try:
+        return Model.from_bytes(data, "pickle", **known)
+    except UnsupportedModelError:
+        data = _as_bases(source)
+        if data is None:
+            raise
+        try:
+            return Model.from_bytes(data, "pickle", **known)
+        except (UnsupportedModelError, CorruptModelError):
+            pass  # the first error names the class that was given
+        raise

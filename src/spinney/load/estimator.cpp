@@ -7,6 +7,7 @@
 
 #include "spinney/load/budget.h"
 #include "spinney/load/lightgbm_record.h"
+#include "spinney/load/made_class.h"
 #include "spinney/load/sklearn.h"
 #include "spinney/load/xgboost_record.h"
 
@@ -87,6 +88,14 @@ constexpr std::array kWrappers = {
     Wrapper{"CalibratedClassifierCV", "save the `estimator` of its `calibrated_classifiers_`"},
 };
 
+const Entry* entry_of(std::string_view module, std::string_view name) {
+  if (module.size() > kModuleBytesMax) return nullptr;
+  const std::string_view package = module.substr(0, module.find('.'));
+  for (const Entry& entry : kEntries)
+    if (name == entry.name && package == entry.package) return &entry;
+  return nullptr;
+}
+
 std::string native_names() {
   std::string names;
   for (const Entry& entry : kEntries)
@@ -102,6 +111,12 @@ Error no_native_path(const Record& record) {
       record.full_name() + "', …], or trusted=True.";
   const auto* wrapper = std::find_if(std::begin(kWrappers), std::end(kWrappers),
                                      [&](const Wrapper& w) { return record.name == w.name; });
+  if (record.package() == "sklearnex" || record.package() == "daal4py")
+    return unsupported(
+        message
+            .append(" It was trained under scikit-learn-intelex, whose own library predicts with "
+                    "it; train it without the patch, or have a Python worker process run it: ")
+            .append(permission));
   if (wrapper != std::end(kWrappers))
     return unsupported(message.append(" Instead, ")
                            .append(wrapper->advice)
@@ -148,15 +163,20 @@ Result<DescriptionParts> describe_estimator(const Value& value, DescribeContext&
   if (context.depth_left == 0) return too_large("estimators lie within estimators too deeply");
   --context.depth_left;
   // Errors name the module, and are made ready for every attribute.
-  const bool is_short = record->module.size() <= kModuleBytesMax;
-  for (const Entry& entry : kEntries)
-    if (is_short && record->name == entry.name && record->package() == entry.package) {
-      SPINNEY_TRY(spend(record->full_name(), 1, sizeof(Description), kModelObjects));
-      auto description = entry.describe(*record, context);
-      ++context.depth_left;
-      return description;
-    }
-  return no_native_path(*record);
+  Record as_base;
+  const Record* described = record;
+  if (const Value::Global* base = base_that_predicts(*record)) {
+    as_base.module = base->module;
+    as_base.name = base->name;
+    as_base.state = record->state;
+    described = &as_base;
+  }
+  const Entry* entry = entry_of(described->module, described->name);
+  if (!entry) return no_native_path(*record);
+  SPINNEY_TRY(spend(described->full_name(), 1, sizeof(Description), kModelObjects));
+  auto description = entry->describe(*described, context);
+  ++context.depth_left;
+  return description;
 }
 
 }  // namespace spinney::load

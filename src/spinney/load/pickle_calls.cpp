@@ -21,6 +21,25 @@ bool is_numeric(std::string_view module) {
   return module == "numpy.core.numeric" || module == "numpy._core.numeric";
 }
 
+bool is_dill(std::string_view module) { return module == "dill._dill" || module == "dill.dill"; }
+bool is_cloudpickle(std::string_view module) {
+  return module == "cloudpickle.cloudpickle" || module == "cloudpickle.cloudpickle_fast";
+}
+
+// cloudpickle and dill write classes that nobody can import as calls of (type, name, bases,
+// attributes, ...).
+bool is_made_class(const Record* record) {
+  if (!record || !record->arguments || record->arguments->size() < 4) return false;
+  return (is_cloudpickle(record->module) && record->name == "_make_skeleton_class") ||
+         (is_dill(record->module) && record->name == "_create_type");
+}
+
+std::string_view module_of(const Record& made_class) {
+  const Dict* attributes = (*made_class.arguments)[3].dict();
+  const Value* module = attributes ? attributes->find("__module__") : nullptr;
+  return module ? module->string().value_or("") : "";
+}
+
 }  // namespace
 
 Status PickleMachine::push_instance(const Value& callable, const Value& arguments,
@@ -33,9 +52,14 @@ Status PickleMachine::push_instance(const Value& callable, const Value& argument
     if (known) return {};
   }
   // A call of something that is itself the result of a call has no name; it stays inert all the
-  // same, and no reader knows it.
+  // same, and no reader knows it, save instances of a class that the file itself describes.
   SPINNEY_ASSIGN(Record* const record,
                  new_record(global ? global->module : "", global ? global->name : "(a result)"));
+  if (const Record* made = callable.record(); is_made_class(made)) {
+    record->made_class = made;
+    record->module = module_of(*made);
+    record->name = (*made->arguments)[1].string().value_or(record->name);
+  }
   record->arguments = list;
   record->keywords = keywords;
   return push(Value(record));
@@ -64,7 +88,18 @@ Result<bool> PickleMachine::push_known_call(const Value::Global& f, const List& 
     }
     return false;
   }
-  if (!is_copyreg(f.module) || arguments.empty() || !arguments[0].global()) return false;
+  if (is_dill(f.module)) return push_dill_call(f.name, arguments);
+  if (is_cloudpickle(f.module) && f.name == "_class_setstate" && arguments.size() == 2) {
+    if (auto* const* held = std::get_if<Record*>(&arguments[0].storage))
+      (*held)->state = arguments[1];
+    return done(push(arguments[0]));
+  }
+  if (!is_copyreg(f.module) || arguments.empty()) return false;
+  if (const Record* made = arguments[0].record(); is_made_class(made)) {
+    SPINNEY_ASSIGN(List* const none, new_list());
+    return done(push_instance(arguments[0], Value(none), nullptr));
+  }
+  if (!arguments[0].global()) return false;
   // copyreg's ways to say "an instance of the first argument".
   if (f.name != "_reconstructor" && f.name != "__newobj__" && f.name != "__newobj_ex__")
     return false;
@@ -75,6 +110,21 @@ Result<bool> PickleMachine::push_known_call(const Value::Global& f, const List& 
   rest->assign(arguments.begin() + 1, arguments.end());
   record->arguments = rest;
   return done(push(Value(record)));
+}
+
+// dill's own ways to write numpy's arrays and the names of Python's types.
+Result<bool> PickleMachine::push_dill_call(std::string_view name, const List& arguments) {
+  const auto done = [](const Status& status) -> Result<bool> {
+    if (!status.ok()) return status.error();
+    return true;
+  };
+  if (name == "_load_type" && arguments.size() == 1 && arguments[0].string())
+    return done(push_global("builtins", *arguments[0].string()));
+  // (numpy's _reconstruct, its arguments, the array's state, attributes of a subclass)
+  if (name != "_create_array" || arguments.size() < 3 || !arguments[2].list()) return false;
+  SPINNEY_ASSIGN(NdArray* const array, new_array());
+  SPINNEY_TRY(build_array(*arguments[2].list(), *array));
+  return done(push(Value(array)));
 }
 
 // bytes(), bytearray(b"..."), _codecs.encode("...", "latin1"): how old protocols write bytes.

@@ -117,6 +117,7 @@ class PickleMachine {
   // Calls and states (pickle_calls.cpp).
   Status push_instance(const Value& callable, const Value& arguments, const Dict* keywords);
   Result<bool> push_known_call(const Value::Global& callable, const List& arguments);
+  Result<bool> push_dill_call(std::string_view name, const List& arguments);
   Status push_bytes_call(const List& arguments);
   Status push_dict_call(const List& arguments);
   Status build(Value& target, const Value& state);

@@ -96,6 +96,9 @@ struct Record {
   Value state;                      // as given to __setstate__; usually a dict of its attributes
   List items;                       // appended to it (list subclasses)
   Dict entries;                     // set on it (dict subclasses)
+  // Of an instance of a class that the file describes itself (cloudpickle, dill): that description,
+  // a call of (type, name, bases, attributes, ...), whose state may hold further attributes.
+  const Record* made_class = nullptr;
 
   // Its attribute, from a dict state or a (dict, slots) state; nullptr if absent, or if there are
   // more attributes than any estimator has.
