@@ -248,7 +248,7 @@ def _mapping(x):
     labels = list(x)
     if not labels:
         raise InvalidInputError(
-            f"x is an empty {type(x).__name__}; expected one row's values by the features' names"
+            f"x is an empty {type(x).__name__}; expected one row's numbers by the features' names"
         )
     if not all(isinstance(label, str) for label in labels):
         raise InvalidInputError(
