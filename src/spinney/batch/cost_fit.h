@@ -46,8 +46,8 @@ class CostFit {
       }
     }
   }
-  // A smaller batch is believed to cost what one of so many rows does: where all had one size, it is
-  // not known what part of the cost goes with the rows.
+  // A smaller batch is believed to cost what one of so many rows does: where all had one size, it
+  // is not known what part of the cost goes with the rows.
   size_t rows_at_least() const {
     return shape_known_ || weight_ == 0 ? 0 : static_cast<size_t>(x_ / weight_ + 0.5);
   }
