@@ -138,7 +138,7 @@ void write_histograms(PrometheusText& text, const std::vector<Exported>& all) {
   }
   text.family("spinney_batch_rows", Kind::kHistogram, "Rows of the queue's batches");
   for (const Exported& of : all)
-    text.histogram("spinney_batch_rows", of.labels, of.stages.batch_rows);
+    text.whole_numbers("spinney_batch_rows", of.labels, of.stages.batch_rows);
 }
 
 }  // namespace

@@ -161,6 +161,7 @@ def test_twelve_thousand_batches_are_not_4096(model, training_data):
     assert text.of("nv_inference_exec_count") == found["total_batches"] == 12_000
     assert text.of("nv_inference_count") == found["total_requests"] == 12_000
     assert text.of("spinney_inference_seconds_count") == 12_000
+    assert text.of("spinney_batch_rows_bucket", le="1") == 12_000  # buckets that tell them apart
     assert found["batcher"]["processed_batches"] == 12_000
 
 

@@ -86,22 +86,6 @@ std::shared_ptr<const Lanes> Core::all_lanes() const noexcept {
   return all_;
 }
 
-std::vector<ModelStatus> Core::models() const {
-  std::vector<std::pair<std::shared_ptr<Lane>, bool>> lanes;
-  {
-    const std::shared_lock lock(directory_mutex_);
-    for (const auto& [name, versions] : names_)
-      for (const auto& lane : versions.lanes)
-        lanes.emplace_back(lane, lane == versions.lanes.back());
-  }
-  std::vector<ModelStatus> models;
-  for (const auto& [lane, current] : lanes) {
-    models.push_back(lane->status());
-    models.back().current = current;
-  }
-  return models;
-}
-
 void Core::before_fork() {
   admin_mutex_.lock();
   directory_mutex_.lock();

@@ -94,6 +94,7 @@ class Core : public std::enable_shared_from_this<Core> {
   void retire(std::shared_ptr<Lane> lane);  // under the exclusive lock
   std::shared_ptr<LaneCount> make_count(const std::string& name, const std::string& version,
                                         const ModelOptions& options);
+  size_t pending(const Lane& lane) const;
   void sweep_counts();  // under the exclusive lock: adds up those that nobody counts in any more
   bool has_retired() const noexcept;
   void sweep() noexcept;  // lets go of retired lanes that are vacant

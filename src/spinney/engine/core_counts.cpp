@@ -32,6 +32,33 @@ std::shared_ptr<LaneCount> Core::count_of(const std::string& name,
   return lane ? lane->count() : nullptr;
 }
 
+// Requests that wait for their turn at any lane that counts with this one.
+size_t Core::pending(const Lane& lane) const {
+  const std::shared_ptr<const Lanes> lanes = all_lanes();
+  int64_t started = 0;
+  for (const auto& other : *lanes)
+    if (other->count() == lane.count()) started += other->started();
+  const auto out = static_cast<int64_t>(lane.count()->requests.read().in_flight());
+  return static_cast<size_t>(std::max<int64_t>(out - started, 0));
+}
+
+std::vector<ModelStatus> Core::models() const {
+  std::vector<std::pair<std::shared_ptr<Lane>, bool>> lanes;
+  {
+    const std::shared_lock lock(directory_mutex_);
+    for (const auto& [name, versions] : names_)
+      for (const auto& lane : versions.lanes)
+        lanes.emplace_back(lane, lane == versions.lanes.back());
+  }
+  std::vector<ModelStatus> models;
+  for (const auto& [lane, current] : lanes) {
+    models.push_back(lane->status());
+    models.back().current = current;
+    models.back().pending = pending(*lane);
+  }
+  return models;
+}
+
 EngineStats Core::stats() const {
   EngineStats stats;
   const std::shared_lock lock(directory_mutex_);

@@ -132,7 +132,6 @@ ModelStatus Lane::status() const {
   status.counted_as = options_.counted_as.empty() ? version_ : options_.counted_as;
   status.requests = count_->request_counts();
   status.runs = count_->run_counts();
-  status.pending = count_->pending();
   const observe::HistogramSnapshot batches = count_->batch_rows.read();
   status.batches = batches.count();
   status.batch_rows = batches.sum();

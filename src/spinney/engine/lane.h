@@ -91,6 +91,8 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   const ModelOptions& options() const { return options_; }
   ModelStatus status() const;
   const std::shared_ptr<LaneCount>& count() const { return count_; }
+  // Requests that run and are not answered yet.
+  int64_t started() const noexcept { return started_.load(std::memory_order_relaxed); }
 
   // fork(): the parent holds the locks over it, so that the child finds everything in order; the
   // child forgets the batches of threads that it does not have.
@@ -174,6 +176,9 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   void release_dropped() noexcept;
   void recycle(batch::Batch* batch) noexcept;
   void count(const batch::Batch& batch, int64_t now_ns) noexcept;
+  void add_started(int64_t requests) noexcept {  // read without the lock, written under it
+    started_.store(started() + requests, std::memory_order_relaxed);
+  }
   // What a step under the lock leaves for afterwards, as it may run code of others: completions,
   // and destructors of what nodes and batches hold.
   struct Leavings {
@@ -217,6 +222,7 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   std::atomic<size_t> in_flight_{0};
   std::atomic<size_t> nodes_out_{0};
   std::atomic<size_t> retry_count_{0};
+  std::atomic<int64_t> started_{0};
   std::atomic<int64_t> next_due_ns_{kNever};
   std::atomic<double> row_ns_{0}, batch_ns_{0};  // the fit, for submitters
   std::atomic<size_t> rows_at_least_{0};         // that a small batch is believed to cost

@@ -112,11 +112,6 @@ RequestCounts LaneCount::request_counts() const {
   return counts;
 }
 
-size_t LaneCount::pending() const {
-  const auto out = static_cast<int64_t>(requests.read().in_flight());
-  return static_cast<size_t>(std::max<int64_t>(out - started.load(std::memory_order_relaxed), 0));
-}
-
 RunCounts LaneCount::run_counts() const {
   const std::lock_guard lock(lock_);
   return runs_;

@@ -41,7 +41,6 @@ class LaneCount {
   explicit LaneCount(size_t window) : window_(window) {}
 
   Counters requests;
-  std::atomic<int64_t> started{0};  // admitted requests that run and are not answered yet
   observe::Histogram queue_wait_ns, total_ns;  // of the queue's requests
   observe::Histogram run_ns, batch_rows;       // of its batches
 
@@ -55,7 +54,6 @@ class LaneCount {
 
   RequestCounts request_counts() const;
   RunCounts run_counts() const;
-  size_t pending() const;  // requests that wait for their turn
   Stages stages() const;
   void add_calls(std::vector<Call>& out) const;
 

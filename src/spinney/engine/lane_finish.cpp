@@ -25,7 +25,7 @@ void Lane::claim(Node* node, const Error* error, int64_t now_ns,
   node->finished_ns = now_ns;
   node->started_ns = leader->work_started_ns;
   deadlines_.remove(node);
-  if (leader->work_started_ns != 0) count_->started.fetch_sub(1, std::memory_order_relaxed);
+  if (leader->work_started_ns != 0) add_started(-1);
   done.add(node);
   if (--leader->live > 0) return;
   // Nobody waits for these rows any more.

@@ -55,7 +55,7 @@ void Lane::follow(Node* node, Node* leader) noexcept {
   ++node->holds;
   ++leader->holds;
   ++leader->live;
-  if (leader->work_started_ns != 0) count_->started.fetch_add(1, std::memory_order_relaxed);
+  if (leader->work_started_ns != 0) add_started(1);
   node->shared = true;
   leave_queue(node, node->charge);
   const int64_t order = queue::order_of(node->deadline_ns, node->submitted_ns);
@@ -223,7 +223,7 @@ bool Lane::add_next(Batch& batch, Filling& filling, int64_t now_ns,
   leader->rows_taken += rows;
   if (leader->work_started_ns == 0) {
     leader->work_started_ns = now_ns;
-    count_->started.fetch_add(leader->live, std::memory_order_relaxed);
+    add_started(leader->live);
   }
   leave_queue(leader, std::min(rows, leader->charge));
   backlogs_[index_of(entry->priority)].note_turn(entry->order, rows);

@@ -70,25 +70,45 @@ void PrometheusText::sample(std::string_view name, const Labels& labels, double 
   add_number(value);
 }
 
+void PrometheusText::bucket(const std::string& name, const Labels& labels, double bound,
+                            uint64_t count) {
+  char digits[32];
+  const auto end = std::to_chars(digits, digits + sizeof digits, bound).ptr;
+  Labels with_bound = labels;
+  with_bound.emplace_back("le", std::string(digits, end));
+  sample(name + "_bucket", with_bound, static_cast<double>(count));
+}
+
+void PrometheusText::end_histogram(const std::string& name, const Labels& labels,
+                                   const HistogramSnapshot& snapshot, double scale) {
+  Labels with_bound = labels;
+  with_bound.emplace_back("le", "+Inf");
+  sample(name + "_bucket", with_bound, static_cast<double>(snapshot.count()));
+  sample(name + "_sum", labels, static_cast<double>(snapshot.sum()) * scale);
+  sample(name + "_count", labels, static_cast<double>(snapshot.count()));
+}
+
 void PrometheusText::histogram(std::string_view name, const Labels& labels,
                                const HistogramSnapshot& snapshot, double scale) {
   const std::string known = allowed(name, true);
   // From 1 us to 69 s where the unit is nanoseconds.
   for (unsigned bits = 10; bits <= 36; bits += 2) {
     const uint64_t bound = uint64_t{1} << bits;
-    char digits[32];
-    const auto end =
-        std::to_chars(digits, digits + sizeof digits, static_cast<double>(bound) * scale).ptr;
-    Labels with_bound = labels;
-    with_bound.emplace_back("le", std::string(digits, end));
     // Bounds are inclusive, and a bucket ends just before a power of two.
-    sample(known + "_bucket", with_bound, static_cast<double>(snapshot.count_up_to(bound - 1)));
+    bucket(known, labels, static_cast<double>(bound) * scale, snapshot.count_up_to(bound - 1));
   }
-  Labels with_bound = labels;
-  with_bound.emplace_back("le", "+Inf");
-  sample(known + "_bucket", with_bound, static_cast<double>(snapshot.count()));
-  sample(known + "_sum", labels, static_cast<double>(snapshot.sum()) * scale);
-  sample(known + "_count", labels, static_cast<double>(snapshot.count()));
+  end_histogram(known, labels, snapshot, scale);
+}
+
+void PrometheusText::whole_numbers(std::string_view name, const Labels& labels,
+                                   const HistogramSnapshot& snapshot) {
+  const std::string known = allowed(name, true);
+  for (unsigned bits = 0; bits <= 16; ++bits) {
+    const uint64_t bound = uint64_t{1} << bits;
+    const uint64_t last = bucket_begin(bucket_of(bound) + 1) - 1;  // batches of `bound` count
+    bucket(known, labels, static_cast<double>(bound), snapshot.count_up_to(last));
+  }
+  end_histogram(known, labels, snapshot, 1);
 }
 
 }  // namespace spinney::observe

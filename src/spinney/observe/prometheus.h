@@ -28,13 +28,20 @@ class PrometheusText {
  public:
   void family(std::string_view name, Kind kind, std::string_view help);
   void sample(std::string_view name, const Labels& labels, double value);
-  // The samples of a histogram's family: cumulative buckets at powers of two of the recorded
+  // The samples of a histogram's family: cumulative buckets below powers of two of the recorded
   // unit, sum and count, all multiplied by `scale`.
   void histogram(std::string_view name, const Labels& labels, const HistogramSnapshot& snapshot,
                  double scale = 1);
+  // The same of whole numbers, such as rows: 1, 2, 4 and so on up to 65,536, each bound's own
+  // value included (from 64 on with up to 1/32 beyond).
+  void whole_numbers(std::string_view name, const Labels& labels,
+                     const HistogramSnapshot& snapshot);
   const std::string& text() const { return text_; }
 
  private:
+  void bucket(const std::string& name, const Labels& labels, double bound, uint64_t count);
+  void end_histogram(const std::string& name, const Labels& labels,
+                     const HistogramSnapshot& snapshot, double scale);
   void add_labels(const Labels& labels);
   void add_number(double value);
   std::string text_;
