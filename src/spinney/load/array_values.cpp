@@ -6,6 +6,7 @@
 #include <cstring>
 #include <string>
 
+#include "spinney/base/utf8.h"
 #include "spinney/load/pickle_text.h"
 
 namespace spinney::load {
@@ -100,7 +101,7 @@ std::optional<std::string> text_at(const NdArray& array, size_t index) {
     text.assign(element, dtype.item_size);
   } else {
     for (size_t i = 0; i + 4 <= dtype.item_size; i += 4)
-      append_utf8(read<uint32_t>(element + i, dtype.swapped), text);
+      if (!append_utf8(text, read<uint32_t>(element + i, dtype.swapped))) return std::nullopt;
   }
   text.erase(text.find_last_not_of('\0') + 1);
   return text;

@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "spinney/base/version.h"
 #include "spinney/load/array_values.h"
 #include "spinney/load/budget.h"
 #include "spinney/model/label_type.h"
@@ -207,20 +208,6 @@ namespace {
 constexpr int kOldestMinor = 24;  // 0.24
 constexpr int kNewestMinor = 9;   // 1.9
 
-struct Version {
-  int major = 0, minor = 0;
-};
-
-// "1.5.2" -> {1, 5}.
-std::optional<Version> parse_version(std::string_view text) {
-  Version version;
-  const char* end = text.data() + text.size();
-  const auto [at, error] = std::from_chars(text.data(), end, version.major);
-  if (error != std::errc() || at == end || *at != '.') return std::nullopt;
-  if (std::from_chars(at + 1, end, version.minor).ec != std::errc()) return std::nullopt;
-  return version;
-}
-
 std::optional<std::string_view> version_of(const Record& record) {
   const Value* version = record.find("_sklearn_version");
   return version ? version->string() : std::nullopt;
@@ -252,7 +239,7 @@ Status read_sklearn_source(const Record& record, DescriptionParts& description) 
 bool written_before(const Record& record, int major, int minor) {
   const auto text = version_of(record);
   const std::optional<Version> version = text ? parse_version(*text) : std::nullopt;
-  return version && (version->major < major || (version->major == major && version->minor < minor));
+  return version && version->before(major, minor);
 }
 
 Status read_feature_names(const Record& record, uint32_t n_features,

@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "spinney/base/utf8.h"
 #include "spinney/load/real_text.h"
 #include "spinney/load/xgboost_document.h"
 
@@ -238,44 +239,6 @@ bool read_integer(const char*& at, const char* end, int64_t& value) {
   return true;
 }
 
-void append_utf8(std::string& out, uint32_t code) {
-  if (code < 0x80) {
-    out += static_cast<char>(code);
-  } else if (code < 0x800) {
-    out += static_cast<char>(0xC0 | code >> 6);
-    out += static_cast<char>(0x80 | (code & 0x3F));
-  } else if (code < 0x10000) {
-    out += static_cast<char>(0xE0 | code >> 12);
-    out += static_cast<char>(0x80 | (code >> 6 & 0x3F));
-    out += static_cast<char>(0x80 | (code & 0x3F));
-  } else {
-    out += static_cast<char>(0xF0 | code >> 18);
-    out += static_cast<char>(0x80 | (code >> 12 & 0x3F));
-    out += static_cast<char>(0x80 | (code >> 6 & 0x3F));
-    out += static_cast<char>(0x80 | (code & 0x3F));
-  }
-}
-
-bool read_hex4(std::string_view raw, size_t at, uint32_t& code) {
-  if (raw.size() < at + 4) return false;
-  const char* first = raw.data() + at;
-  const auto [behind, error] = std::from_chars(first, first + 4, code, 16);
-  return error == std::errc() && behind == first + 4;
-}
-
-// The code of "\uXXXX" at raw[at] (behind the u), or of a surrogate pair; moves at beyond it.
-bool read_unicode(std::string_view raw, size_t& at, uint32_t& code) {
-  if (!read_hex4(raw, at, code)) return false;
-  at += 4;
-  uint32_t low = 0;
-  if (code >= 0xD800 && code < 0xDC00 && raw.size() >= at + 6 && raw[at] == '\\' &&
-      raw[at + 1] == 'u' && read_hex4(raw, at + 2, low) && low >= 0xDC00 && low < 0xE000) {
-    code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
-    at += 6;
-  }
-  return true;
-}
-
 }  // namespace
 
 Result<Document> parse_json(std::span<const char> text) { return JsonParser(text).parse(); }
@@ -289,15 +252,10 @@ Result<std::string> unescape_json(std::string_view raw, std::string_view what) {
       out += c;
       continue;
     }
-    const char escaped = raw[i++];
-    static constexpr std::string_view kFrom = "\"\\/bfnrt", kTo = "\"\\/\b\f\n\r\t";
-    uint32_t code = 0;
-    if (const size_t found = kFrom.find(escaped); found != std::string_view::npos)
-      out += kTo[found];
-    else if (escaped == 'u' && read_unicode(raw, i, code))
-      append_utf8(out, code);
-    else
-      return corrupt(in_quotes(what) + " holds an unknown escape, \\" + escaped);
+    const char escaped = raw[i];
+    const std::optional<uint32_t> code = read_json_escape(raw, i);
+    if (!code) return corrupt(in_quotes(what) + " holds an unknown escape, \\" + escaped);
+    append_utf8(out, *code);
   }
   return out;
 }

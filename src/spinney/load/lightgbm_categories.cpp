@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "spinney/base/utf8.h"
 #include "spinney/load/budget.h"
 #include "spinney/load/lightgbm_fields.h"
 
@@ -24,25 +25,6 @@ struct Scalar {
     return scalar;
   }
 };
-
-void append_utf8(std::string& out, uint32_t code) {
-  const auto tail = [&](int shift) { out += static_cast<char>(0x80 | (code >> shift & 0x3F)); };
-  if (code < 0x80) {
-    out += static_cast<char>(code);
-  } else if (code < 0x800) {
-    out += static_cast<char>(0xC0 | code >> 6);
-    tail(0);
-  } else if (code < 0x10000) {
-    out += static_cast<char>(0xE0 | code >> 12);
-    tail(6);
-    tail(0);
-  } else {
-    out += static_cast<char>(0xF0 | code >> 18);
-    tail(12);
-    tail(6);
-    tail(0);
-  }
-}
 
 // Reads just what json.dumps() writes for a list of lists of numbers, booleans and strings.
 class Reader {
@@ -128,43 +110,14 @@ class Reader {
         continue;
       }
       if (at_ == text_.size()) break;
-      constexpr std::string_view kEscapes = "\"\\/bfnrt";
-      constexpr std::string_view kMeanings = "\"\\/\b\f\n\r\t";
-      const char escape = text_[at_++];
-      if (escape == 'u') {
-        SPINNEY_ASSIGN(const uint32_t code, read_code_point());
-        append_utf8(out, code);
-      } else if (const size_t i = kEscapes.find(escape); i != std::string_view::npos) {
-        out += kMeanings[i];
-      } else {
-        return fault("an escape");
-      }
+      const std::optional<uint32_t> code = read_json_escape(text_, at_);
+      if (!code) return fault("an escape");
+      if (is_surrogate(*code)) return fault("a surrogate pair");
+      append_utf8(out, *code);
     }
     if (at_ == text_.size()) return fault("the end of a string");
     ++at_;
     return scalar;
-  }
-
-  // After "\u"; characters beyond 16 bits come as two of them.
-  Result<uint32_t> read_code_point() {
-    SPINNEY_ASSIGN(const uint32_t high, read_hex());
-    if (high < 0xD800 || high > 0xDFFF) return high;
-    if (high > 0xDBFF || !text_.substr(at_).starts_with("\\u")) return fault("a surrogate pair");
-    at_ += 2;
-    SPINNEY_ASSIGN(const uint32_t low, read_hex());
-    if (low < 0xDC00 || low > 0xDFFF) return fault("a surrogate pair");
-    return 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00);
-  }
-
-  Result<uint32_t> read_hex() {
-    uint32_t code = 0;
-    const std::string_view digits = text_.substr(at_, 4);
-    const char* end = digits.data() + digits.size();
-    const auto [stop, error] = std::from_chars(digits.data(), end, code, 16);
-    if (digits.size() != 4 || stop != end || error != std::errc())
-      return fault("four hexadecimal digits");
-    at_ += 4;
-    return code;
   }
 
   // One type for the whole column: integers become floats where both occur.

@@ -1,6 +1,7 @@
 // The pickle machine's opcodes that build containers, remember, name, call and set states.
 #include <charconv>
 
+#include "spinney/base/utf8.h"
 #include "spinney/load/pickle_machine.h"
 #include "spinney/load/pickle_text.h"
 

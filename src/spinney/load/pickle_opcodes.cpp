@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "spinney/base/utf8.h"
 #include "spinney/load/pickle_machine.h"
 #include "spinney/load/pickle_text.h"
 

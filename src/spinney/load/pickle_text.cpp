@@ -4,26 +4,10 @@
 #include <cstdint>
 #include <cstring>
 
+#include "spinney/base/utf8.h"
+
 namespace spinney::load {
 namespace {
-
-// Length of the UTF-8 sequence at p (1 to 4) and its code point; 0 if malformed.
-size_t decode_one(const unsigned char* p, size_t left, uint32_t& code) {
-  static constexpr uint32_t kLowest[] = {0, 0, 0x80, 0x800, 0x10000};
-  if (p[0] < 0x80) {
-    code = p[0];
-    return 1;
-  }
-  const size_t length = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-  if (p[0] < 0xc2 || p[0] > 0xf4 || length > left) return 0;
-  code = p[0] & (0xffu >> (length + 1));
-  for (size_t i = 1; i < length; ++i) {
-    if ((p[i] & 0xc0) != 0x80) return 0;
-    code = code << 6 | (p[i] & 0x3fu);
-  }
-  if (code < kLowest[length] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return 0;
-  return length;
-}
 
 // Reads `digits` hexadecimal digits at text[i].
 std::optional<uint32_t> hex(std::string_view text, size_t i, size_t digits) {
@@ -53,42 +37,6 @@ char simple_escape(char c) {
 }
 
 }  // namespace
-
-bool is_utf8(std::string_view text) {
-  const auto* p = reinterpret_cast<const unsigned char*>(text.data());
-  size_t left = text.size();
-  while (left > 0) {
-    uint64_t word;
-    if (left >= 8 && (std::memcpy(&word, p, 8), (word & 0x8080808080808080u) == 0)) {
-      p += 8;
-      left -= 8;
-      continue;
-    }
-    uint32_t code;
-    const size_t length = decode_one(p, left, code);
-    if (length == 0) return false;
-    p += length;
-    left -= length;
-  }
-  return true;
-}
-
-void append_utf8(uint32_t c, std::string& out) {
-  const auto add = [&](uint32_t byte) { out.push_back(static_cast<char>(byte)); };
-  if (c < 0x80) return add(c);
-  if (c < 0x800) {
-    add(0xc0 | c >> 6);
-    return add(0x80 | (c & 63));
-  }
-  if (c < 0x10000) {
-    add(0xe0 | c >> 12);
-  } else {
-    add(0xf0 | (c >> 18 & 7));
-    add(0x80 | (c >> 12 & 63));
-  }
-  add(0x80 | (c >> 6 & 63));
-  add(0x80 | (c & 63));
-}
 
 std::optional<std::string> unquote(std::string_view line) {
   if (line.size() < 2 || line.front() != line.back() ||
@@ -121,13 +69,12 @@ std::optional<std::string> decode_raw_unicode_escape(std::string_view line) {
   for (size_t i = 0; i < line.size(); ++i) {
     const char kind = line[i] == '\\' && i + 1 < line.size() ? line[i + 1] : '\0';
     if (kind != 'u' && kind != 'U') {
-      append_utf8(static_cast<unsigned char>(line[i]), out);
+      append_utf8(out, static_cast<unsigned char>(line[i]));
       continue;
     }
     const size_t digits = kind == 'u' ? 4 : 8;
     const std::optional<uint32_t> value = hex(line, i + 2, digits);
-    if (!value || *value > 0x10ffff) return std::nullopt;
-    append_utf8(*value, out);
+    if (!value || !append_utf8(out, *value)) return std::nullopt;
     i += 1 + digits;
   }
   return out;
@@ -136,10 +83,9 @@ std::optional<std::string> decode_raw_unicode_escape(std::string_view line) {
 std::optional<std::string> encode_latin1(std::string_view text) {
   std::string out;
   out.reserve(text.size());
-  const auto* p = reinterpret_cast<const unsigned char*>(text.data());
   for (size_t i = 0; i < text.size();) {
     uint32_t code;
-    const size_t length = decode_one(p + i, text.size() - i, code);
+    const size_t length = decode_utf8(text.data() + i, text.size() - i, code);
     if (length == 0 || code > 0xff) return std::nullopt;
     out.push_back(static_cast<char>(code));
     i += length;

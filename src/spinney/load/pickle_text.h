@@ -8,10 +8,6 @@
 
 namespace spinney::load {
 
-// Whether text is UTF-8, lone surrogates not accepted.
-bool is_utf8(std::string_view text);
-void append_utf8(uint32_t code_point, std::string& out);
-
 // 'it''s repr': the quotes taken off and backslash escapes undone; nullopt if malformed.
 std::optional<std::string> unquote(std::string_view line);
 // Python's raw-unicode-escape to UTF-8: Latin-1 with backslash-u escapes; nullopt if malformed.

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <string_view>
 
+#include "spinney/base/version.h"
 #include "spinney/load/array_values.h"
 #include "spinney/load/attributes.h"
 #include "spinney/load/sklearn.h"
@@ -48,11 +49,8 @@ Result<std::vector<double>> dummy_probabilities(const Record& dummy, size_t n_cl
 bool since_1_8(const Record& record) {
   const Value* const version = record.find("_sklearn_version");
   const std::string_view text = version ? version->string().value_or("") : "";
-  int minor = 0;
-  if (!text.starts_with("1.") ||
-      std::from_chars(text.data() + 2, text.data() + text.size(), minor).ec != std::errc())
-    return !text.starts_with("0.");
-  return minor >= 8;
+  const std::optional<Version> known = parse_version(text);
+  return !known || !known->before(1, 8);
 }
 
 // Initial raw scores from class probabilities, as the loss's link takes them. scikit-learn 1.4

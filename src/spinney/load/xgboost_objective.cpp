@@ -59,11 +59,6 @@ Labels numbered(size_t n) {
 
 }  // namespace
 
-std::string Version::text() const {
-  if (major == 0 && minor == 0 && patch == 0) return "";
-  return std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(patch);
-}
-
 Output output_of(const std::string& objective, size_t n_outputs, const Version& version,
                  std::vector<std::string>& warnings) {
   Output output;

@@ -4,18 +4,11 @@
 #include <string>
 #include <vector>
 
+#include "spinney/base/version.h"
 #include "spinney/load/xgboost_document.h"
 #include "spinney/model/output.h"
 
 namespace spinney::load::xgboost {
-
-struct Version {
-  int64_t major = 0, minor = 0, patch = 0;
-  bool before(int64_t other_major, int64_t other_minor) const {
-    return major < other_major || (major == other_major && minor < other_minor);
-  }
-  std::string text() const;
-};
 
 // Fills task, objective and link of an Output of n_outputs scores. An objective that this build
 // does not know (a user's own, say) leaves margins as they are, which is what XGBoost does with a

@@ -4,25 +4,13 @@
 #include <cstring>
 #include <string>
 
+#include "spinney/base/half.h"
+
 namespace spinney {
 namespace {
 
-// IEEE binary16: a sign, five bits of exponent, ten of mantissa. Codes are finite and exact.
-uint16_t half_bits(double value) {
-  const auto sign = static_cast<uint16_t>(std::signbit(value) ? 0x8000 : 0);
-  const double magnitude = std::fabs(value);
-  if (magnitude < 0x1p-14) return static_cast<uint16_t>(sign + magnitude * 0x1p24);
-  int exponent = 0;
-  const double mantissa = std::frexp(magnitude, &exponent);  // in [0.5, 1)
-  return static_cast<uint16_t>(sign + (exponent + 14) * 1024 + (mantissa * 2 - 1) * 1024);
-}
-
-double half_value(uint16_t bits) {
-  const int exponent = bits >> 10 & 31, mantissa = bits & 0x3ff;
-  const double magnitude =
-      exponent == 0 ? mantissa * 0x1p-24 : std::ldexp(1024 + mantissa, exponent - 25);
-  return bits & 0x8000 ? -magnitude : magnitude;
-}
+// A code of kFloat16 is the value itself, which a half holds exactly.
+uint16_t half_bits(double code) { return half_of(static_cast<float>(code)); }
 
 }  // namespace
 
@@ -50,7 +38,7 @@ Result<std::vector<double>> unpack_codes(CodeType type, std::span<const char> by
     }
     uint16_t code;
     std::memcpy(&code, bytes.data() + 2 * i, 2);
-    if (type == CodeType::kFloat16 && (code & 0x7c00) == 0x7c00)
+    if (type == CodeType::kFloat16 && !half_is_finite(code))
       return corrupt("quantized weight " + std::to_string(i) + " is not finite");
     codes[i] = type == CodeType::kFloat16 ? half_value(code) : static_cast<int16_t>(code);
   }
