@@ -11,9 +11,8 @@
 #include "spinney/model/refusals.h"
 #include "spinney/model/sparse_blocks.h"
 #include "spinney/plan/answers.h"
-#include "spinney/plan/coded_plan.h"
-#include "spinney/plan/missing_plan.h"
 #include "spinney/plan/near_plan.h"
+#include "spinney/plan/rewritten_plan.h"
 
 namespace spinney {
 namespace {

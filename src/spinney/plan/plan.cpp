@@ -3,12 +3,11 @@
 #include <cmath>
 #include <string>
 
-#include "spinney/plan/coded_plan.h"
 #include "spinney/plan/ensemble_plan.h"
 #include "spinney/plan/forest_plan.h"
 #include "spinney/plan/linear_plan.h"
-#include "spinney/plan/missing_plan.h"
 #include "spinney/plan/quantized_plan.h"
+#include "spinney/plan/rewritten_plan.h"
 
 namespace spinney::plan {
 namespace {
@@ -16,7 +15,7 @@ namespace {
 std::shared_ptr<const Plan> with_missing(std::shared_ptr<const Plan> plan, double missing,
                                          const Description& model) {
   if (std::isnan(missing)) return plan;
-  return make_missing_plan(std::move(plan), missing, model.n_outputs(), model.score_type());
+  return make_missing_plan(std::move(plan), missing, model);
 }
 
 std::shared_ptr<const Plan> with_scales(std::shared_ptr<const Plan> plan, NumberType sum_type,
