@@ -165,11 +165,12 @@ class EnsemblePlan final : public Plan {
 
 }  // namespace
 
-Result<std::shared_ptr<const Plan>> make_ensemble_plan(std::shared_ptr<const Description> model) {
+Result<std::shared_ptr<const Plan>> make_ensemble_plan(std::shared_ptr<const Description> model,
+                                                       Allowance& allowance) {
   const Ensemble& ensemble = std::get<Ensemble>(model->scorer);
   std::vector<std::shared_ptr<const Plan>> plans;
   for (const Member& member : ensemble.members) {
-    SPINNEY_ASSIGN(auto plan, make_plan(member.model));
+    SPINNEY_ASSIGN(auto plan, make_plan(member.model, allowance));
     plans.push_back(std::move(plan));
   }
   if (ensemble.arithmetic == NumberType::kFloat32)

@@ -7,6 +7,7 @@
 namespace spinney::plan {
 
 // model->scorer is an Ensemble as make_ensemble() accepts it.
-Result<std::shared_ptr<const Plan>> make_ensemble_plan(std::shared_ptr<const Description> model);
+Result<std::shared_ptr<const Plan>> make_ensemble_plan(std::shared_ptr<const Description> model,
+                                                       Allowance& allowance);
 
 }  // namespace spinney::plan

@@ -8,6 +8,7 @@
 #include "spinney/cpu/features.h"
 #include "spinney/kernel/forest/registry.h"
 #include "spinney/plan/kernel_table.h"
+#include "spinney/plan/measure.h"
 #include "spinney/plan/workers.h"
 
 namespace spinney::plan {
@@ -42,10 +43,10 @@ class ForestPlan final : public Plan {
  public:
   ForestPlan(std::shared_ptr<const Description> model,
              std::vector<std::unique_ptr<ForestEvaluator>> evaluators,
-             std::weak_ptr<const rank::Ranker> ranker)
+             std::vector<Correction> corrections, std::weak_ptr<const rank::Ranker> ranker)
       : model_(std::move(model)),
         forest_(std::get<Forest>(model_->scorer)),
-        table_(std::move(evaluators)),
+        table_(std::move(evaluators), std::move(corrections)),
         ranker_(std::move(ranker)) {}
 
   void score(const Rows& rows, void* scores, unsigned num_threads) const override {
@@ -131,8 +132,10 @@ Error no_kernel(const std::string& forced, const std::string& reasons) {
 
 }  // namespace
 
-Result<std::shared_ptr<const Plan>> make_forest_plan(std::shared_ptr<const Description> model) {
+Result<std::shared_ptr<const Plan>> make_forest_plan(std::shared_ptr<const Description> model,
+                                                     Allowance& allowance) {
   SPINNEY_TRY(cpu::check_isa_request());
+  SPINNEY_ASSIGN(const bool measured, measuring_is_wanted());
   const Forest& forest = std::get<Forest>(model->scorer);
   const char* variable = std::getenv("SPINNEY_KERNEL");
   const std::string forced = variable ? variable : "";
@@ -153,8 +156,10 @@ Result<std::shared_ptr<const Plan>> make_forest_plan(std::shared_ptr<const Descr
       reasons += " " + evaluator.error().message;
   }
   if (evaluators.empty()) return no_kernel(forced, reasons);
-  return std::shared_ptr<const Plan>(
-      std::make_shared<ForestPlan>(std::move(model), std::move(evaluators), shared.made_ranker()));
+  std::vector<Correction> corrections(evaluators.size());
+  if (measured) corrections = measure(forest, evaluators, allowance);
+  return std::shared_ptr<const Plan>(std::make_shared<ForestPlan>(
+      std::move(model), std::move(evaluators), std::move(corrections), shared.made_ranker()));
 }
 
 }  // namespace spinney::plan

@@ -7,6 +7,7 @@
 namespace spinney::plan {
 
 // model->scorer is a Forest. kUnsupported if SPINNEY_KERNEL forces a kernel that cannot run it.
-Result<std::shared_ptr<const Plan>> make_forest_plan(std::shared_ptr<const Description> model);
+Result<std::shared_ptr<const Plan>> make_forest_plan(std::shared_ptr<const Description> model,
+                                                     Allowance& allowance);
 
 }  // namespace spinney::plan

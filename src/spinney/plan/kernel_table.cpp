@@ -8,8 +8,9 @@ namespace spinney::plan {
 using kernel::ForestEvaluator;
 using kernel::Scores;
 
-KernelTable::KernelTable(std::vector<std::unique_ptr<ForestEvaluator>> evaluators)
-    : evaluators_(std::move(evaluators)) {
+KernelTable::KernelTable(std::vector<std::unique_ptr<ForestEvaluator>> evaluators,
+                         std::vector<Correction> corrections)
+    : evaluators_(std::move(evaluators)), corrections_(std::move(corrections)) {
   choose();
   drop_unused();
 }
@@ -26,35 +27,42 @@ size_t KernelTable::rows_of(size_t entry) {
   return kBlockRows << (entry - kBlockRows + 1);
 }
 
-void KernelTable::choose() {
-  for (size_t entry = 0; entry < kEntries; ++entry) {
-    const size_t rows = rows_of(entry);
-    double least = evaluators_[0]->cost_ns(rows);
-    for (size_t e = 1; e < evaluators_.size(); ++e) {
-      const double cost = evaluators_[e]->cost_ns(rows);
-      if (cost >= least) continue;
-      least = cost;
-      entries_[entry] = static_cast<uint8_t>(e);
-    }
+size_t KernelTable::choice_for(size_t rows) const {
+  size_t estimated = 0, corrected = 0;
+  for (size_t e = 1; e < evaluators_.size(); ++e) {
+    if (evaluators_[e]->cost_ns(rows) < evaluators_[estimated]->cost_ns(rows)) estimated = e;
+    if (cost_of(e, rows) < cost_of(corrected, rows)) corrected = e;
   }
+  const bool better = cost_of(corrected, rows) < kWorthwhile * cost_of(estimated, rows);
+  return better ? corrected : estimated;
+}
+
+void KernelTable::choose() {
+  for (size_t entry = 0; entry < kEntries; ++entry)
+    entries_[entry] = static_cast<uint8_t>(choice_for(rows_of(entry)));
   const size_t whole = 2 * kBlockRows;
-  const ForestEvaluator& bulk = best(whole);
-  for (size_t rest = 1; rest < kBlockRows; ++rest)
-    rest_apart_[rest] = &best(rest) != &bulk &&
-                        bulk.cost_ns(whole) + best(rest).cost_ns(rest) < bulk.cost_ns(whole + rest);
+  const size_t bulk = entries_[entry_of(whole)];
+  for (size_t rest = 1; rest < kBlockRows; ++rest) {
+    const size_t other = entries_[entry_of(rest)];
+    rest_apart_[rest] =
+        other != bulk && cost_of(bulk, whole) + cost_of(other, rest) < cost_of(bulk, whole + rest);
+  }
 }
 
 void KernelTable::drop_unused() {
   std::vector<uint8_t> place(evaluators_.size(), UINT8_MAX);
   std::vector<std::unique_ptr<ForestEvaluator>> used;
+  std::vector<Correction> corrections;
   for (uint8_t& entry : entries_) {
     if (place[entry] == UINT8_MAX) {
       place[entry] = static_cast<uint8_t>(used.size());
       used.push_back(std::move(evaluators_[entry]));
+      corrections.push_back(corrections_[entry]);
     }
     entry = place[entry];
   }
   evaluators_ = std::move(used);
+  corrections_ = std::move(corrections);
 }
 
 void KernelTable::score(const Rows& rows, Scores scores, size_t score_size) const {
@@ -66,7 +74,7 @@ void KernelTable::score(const Rows& rows, Scores scores, size_t score_size) cons
   best(rest).score(rows.slice(whole, rest), scores);
 }
 
-double KernelTable::cost_ns(size_t rows) const { return best(rows).cost_ns(rows); }
+double KernelTable::cost_ns(size_t rows) const { return cost_of(entries_[entry_of(rows)], rows); }
 
 std::vector<KernelChoice> KernelTable::choices() const {
   std::vector<KernelChoice> choices;

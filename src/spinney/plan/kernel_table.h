@@ -1,9 +1,9 @@
 // KernelTable: which evaluator scores how many rows, decided once at load.
 //
-// Each evaluator estimates its own cost (constants measured per kernel and instruction set, see
-// docs/decisions/cost-model.md); the table keeps the answers, so that a call looks one up, and
-// drops evaluators that no number of rows would use. Rows beyond whole blocks may be cheaper apart
-// from them, with another kernel.
+// Each evaluator estimates its own cost (constants per kernel and instruction set), corrected by
+// what was measured at load (measure.h, docs/decisions/cost-model.md); the table keeps the answers,
+// so that a call looks one up, and drops evaluators that no number of rows would use. Rows beyond
+// whole blocks may be cheaper apart from them, with another kernel.
 #pragma once
 
 #include <array>
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "spinney/kernel/forest/evaluator.h"
+#include "spinney/plan/measure.h"
 #include "spinney/plan/plan.h"
 
 namespace spinney::plan {
@@ -20,8 +21,10 @@ class KernelTable {
   // Rows that block kernels score at once.
   static constexpr size_t kBlockRows = 64;
 
-  // At least one evaluator; earlier ones win ties.
-  explicit KernelTable(std::vector<std::unique_ptr<kernel::ForestEvaluator>> evaluators);
+  // At least one evaluator, and a correction for each. The choice by estimates alone stays where
+  // the corrected ones differ by less than kWorthwhile, so that noise does not change it.
+  KernelTable(std::vector<std::unique_ptr<kernel::ForestEvaluator>> evaluators,
+              std::vector<Correction> corrections);
 
   void score(const Rows& rows, kernel::Scores scores, size_t score_size) const;
   double cost_ns(size_t rows) const;
@@ -31,6 +34,7 @@ class KernelTable {
  private:
   // Numbers of rows that have an entry each: 1 to kBlockRows, then powers of two.
   static constexpr size_t kLargeCounts = 5;
+  static constexpr double kWorthwhile = 0.95;
   static constexpr size_t kEntries = kBlockRows + kLargeCounts;
   static size_t entry_of(size_t rows);
   static size_t rows_of(size_t entry);
@@ -38,10 +42,15 @@ class KernelTable {
   const kernel::ForestEvaluator& best(size_t rows) const {
     return *evaluators_[entries_[entry_of(rows)]];
   }
+  double cost_of(size_t evaluator, size_t rows) const {
+    return evaluators_[evaluator]->cost_ns(rows) * corrections_[evaluator].at(rows);
+  }
+  size_t choice_for(size_t rows) const;
   void choose();
   void drop_unused();
 
   std::vector<std::unique_ptr<kernel::ForestEvaluator>> evaluators_;
+  std::vector<Correction> corrections_;  // one per evaluator
   std::array<uint8_t, kEntries> entries_{};
   // Whether this many rows beyond whole blocks are scored apart.
   std::array<bool, kBlockRows> rest_apart_{};

@@ -6,6 +6,7 @@
 #include "spinney/plan/ensemble_plan.h"
 #include "spinney/plan/forest_plan.h"
 #include "spinney/plan/linear_plan.h"
+#include "spinney/plan/measure.h"
 #include "spinney/plan/quantized_plan.h"
 #include "spinney/plan/rewritten_plan.h"
 
@@ -27,19 +28,26 @@ std::shared_ptr<const Plan> with_scales(std::shared_ptr<const Plan> plan, Number
 }  // namespace
 
 Result<std::shared_ptr<const Plan>> make_plan(std::shared_ptr<const Description> model) {
+  Allowance allowance(SteadyClock::instance());
+  return make_plan(std::move(model), allowance);
+}
+
+Result<std::shared_ptr<const Plan>> make_plan(std::shared_ptr<const Description> model,
+                                              Allowance& allowance) {
   if (const auto* linear = std::get_if<Linear>(&model->scorer)) {
     SPINNEY_ASSIGN(auto plan, make_linear_plan(model));
     return with_missing(with_scales(std::move(plan), linear->score_type(), *model),
                         linear->missing_value, *model);
   }
-  if (std::holds_alternative<Ensemble>(model->scorer)) return make_ensemble_plan(std::move(model));
+  if (std::holds_alternative<Ensemble>(model->scorer))
+    return make_ensemble_plan(std::move(model), allowance);
   const ForestSettings& settings = std::get<Forest>(model->scorer).settings();
   if (!model->number_codes.empty()) {
-    SPINNEY_ASSIGN(auto sums, make_forest_plan(model));
+    SPINNEY_ASSIGN(auto sums, make_forest_plan(model, allowance));
     auto plan = with_scales(std::move(sums), settings.accumulator, *model);
     return make_coded_plan(std::move(plan), std::move(model));
   }
-  SPINNEY_ASSIGN(auto sums, make_forest_plan(model));
+  SPINNEY_ASSIGN(auto sums, make_forest_plan(model, allowance));
   auto plan = with_scales(std::move(sums), settings.accumulator, *model);
   return with_missing(std::move(plan), settings.missing_value, *model);
 }

@@ -34,7 +34,12 @@ class Plan {
   virtual size_t bytes() const = 0;
 };
 
-// kUnsupported if SPINNEY_KERNEL forces a kernel that cannot run this model.
+class Allowance;  // measure.h
+
+// kUnsupported if SPINNEY_KERNEL forces a kernel that cannot run this model. Forests are measured
+// within the allowance; without one, within that of a load of its own.
 Result<std::shared_ptr<const Plan>> make_plan(std::shared_ptr<const Description> model);
+Result<std::shared_ptr<const Plan>> make_plan(std::shared_ptr<const Description> model,
+                                              Allowance& allowance);
 
 }  // namespace spinney::plan

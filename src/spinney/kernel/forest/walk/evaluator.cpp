@@ -67,29 +67,18 @@ class Walk final : public ForestEvaluator {
   }
 
   // Constants fitted to measurements (docs/decisions/cost-model.md): a level and a tree cost less
-  // the more rows share a node.
+  // the more rows share a node. Many rows go in groups of kLanes, and a last few of up to 8 apart.
   double cost_ns(size_t rows) const override {
-    struct Way {
-      size_t rows_max, together;  // rows are walked in groups of so many
-      double level, tree;
-    };
-    static constexpr Way kWays[] = {
-        {2, 1, 0.65, 1.2}, {4, 4, 0.5, 1.0}, {8, 8, 0.43, 0.9}, {SIZE_MAX, 16, 0.345, 0.55}};
-    const Way* way = kWays;
-    while (rows > way->rows_max) ++way;
+    const size_t rest = rows % kLanes > 8 ? 0 : rows % kLanes;
+    const size_t whole = (rows - rest + kLanes - 1) / kLanes * kLanes;
     const auto n_trees = static_cast<double>(forest_.n_trees());
-    double walk = static_cast<double>(levels_) * way->level + n_trees * way->tree;
-    if (!crowns_.empty() && rows >= 64) walk -= n_crowned_ * (way->level * Crown::kLevels - 1.05);
-    // A float64 forest is mostly given float64 rows.
-    const double wide = wide_ ? 1.2 : 1;
     const size_t nodes_bytes = wide_ ? wide_->bytes() : narrow_->bytes();
-    const double far = nodes_bytes > kNearBytes ? 1.25 : 1;
+    // A float64 forest is mostly given float64 rows.
+    const double speed = (wide_ ? 1.2 : 1) * (nodes_bytes > kNearBytes ? 1.25 : 1) * variant_.speed;
     const double fill = 1.1 * static_cast<double>(columns_.count() - columns_.special_count()) +
                         8.0 * static_cast<double>(columns_.special_count());
     const double leaves = static_cast<double>(forest_.settings().leaf_width - 1) * n_trees * 0.4;
-    const auto walked =
-        static_cast<double>((rows + way->together - 1) / way->together * way->together);
-    return 30 + walked * walk * wide * far * variant_.speed +
+    return 30 + (walk_ns(whole) + walk_ns(rest)) * speed +
            static_cast<double>(rows) * (fill + leaves);
   }
 
@@ -103,6 +92,22 @@ class Walk final : public ForestEvaluator {
   }
 
  private:
+  // Of one way to walk so many rows, without what all ways share.
+  double walk_ns(size_t rows) const {
+    struct Way {
+      size_t rows_max, together;  // rows are walked in groups of so many
+      double level, tree;
+    };
+    static constexpr Way kWays[] = {
+        {2, 1, 0.65, 1.2}, {4, 4, 0.5, 1.0}, {8, 8, 0.43, 0.9}, {SIZE_MAX, 16, 0.345, 0.55}};
+    const Way* way = kWays;
+    while (rows > way->rows_max) ++way;
+    double row = static_cast<double>(levels_) * way->level +
+                 static_cast<double>(forest_.n_trees()) * way->tree;
+    if (!crowns_.empty() && rows >= 64) row -= n_crowned_ * (way->level * Crown::kLevels - 1.05);
+    return row * static_cast<double>((rows + way->together - 1) / way->together * way->together);
+  }
+
   // A crown pays where a walk goes on below it.
   const Crown* crown(size_t t) const {
     return crowns_.empty() || trees()[t].depth < Crown::kLevels ? nullptr : &crowns_[t];
