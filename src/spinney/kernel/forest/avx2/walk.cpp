@@ -28,6 +28,9 @@ SPINNEY_TARGET_END
 
 }  // namespace
 
+walk::Steps<walk::Narrow> narrow_steps() { return kSteps<Narrow>; }
+walk::Steps<walk::Wide> wide_steps() { return kSteps<Wide>; }
+
 Result<std::unique_ptr<ForestEvaluator>> make_walk(const Forest& forest) {
   return walk::make_walk(forest, {"walk.avx2", kSteps<Narrow>, kSteps<Wide>, false, 1.0});
 }

@@ -1,5 +1,6 @@
 #include "spinney/kernel/forest/avx512/walk.h"
 
+#include "spinney/kernel/forest/avx2/walk.h"
 #include "spinney/kernel/forest/walk/evaluator.h"
 
 #if defined(__x86_64__)
@@ -93,8 +94,9 @@ static void crowned_rows16(const Ground<Narrow>& ground, Tree tree, const Crown*
       descend<Narrow, kLanes, 1>(local, levels, keys + i * group_keys, from, at + i * kLanes);
     }
   }
-  for (size_t g = whole; g < groups; ++g)
-    walk<Narrow, kLanes, 1>(local, &tree, keys + g * group_keys, at + g * kLanes);
+  if (whole < groups)
+    avx2::narrow_steps().rows16(ground, tree, nullptr, keys + whole * group_keys, group_keys,
+                                groups - whole, at + whole * kLanes);
 }
 
 SPINNEY_TARGET_END
@@ -102,9 +104,9 @@ SPINNEY_TARGET_END
 }  // namespace
 
 Result<std::unique_ptr<ForestEvaluator>> make_walk(const Forest& forest) {
-  Steps<Narrow> narrow = kSteps<Narrow>;
+  Steps<Narrow> narrow = avx2::narrow_steps();
   narrow.rows16 = &crowned_rows16;
-  return walk::make_walk(forest, {"walk.avx512", narrow, kSteps<Wide>, true, 1.0});
+  return walk::make_walk(forest, {"walk.avx512", narrow, avx2::wide_steps(), true, 1.0});
 }
 
 }  // namespace spinney::kernel::avx512
