@@ -103,6 +103,7 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   // A batch that waits is run so long before its deadline asks for it.
   static constexpr int64_t kWakeUpNs = 500 * kMicrosecond;
   static constexpr int64_t kTargetsInInterval = 8;
+  static constexpr double kShareOfTime = 0.4;  // see allowed_ns()
   static constexpr size_t index_of(Priority level) { return static_cast<size_t>(level); }
 
   Status warm_up();
@@ -117,13 +118,6 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   bool probes(int64_t now_ns) const noexcept;
   Refusal check_deadline(const Request& request, size_t count, double wait_ns,
                          int64_t now_ns) const noexcept;
-  size_t batches_at_once() const noexcept;
-  double cost_ns(size_t rows) const noexcept;
-  int64_t start_by_ns(int64_t deadline_ns, int64_t since_ns, size_t rows) const noexcept;
-  bool stands(Priority level, double allowed_ns, int64_t now_ns) const noexcept;
-  double allowed_ns(double time_ns) const noexcept;
-  double others_meanwhile(Priority level, double own) const noexcept;
-  double wait_ns(Priority level, int64_t order_ns, int64_t now_ns) const noexcept;
   bool answer_from_cache(request::Node* node, int64_t now_ns, response::DoneList& done) noexcept;
   request::Node* fill(const Request& request, size_t count, bool may_block,
                       int64_t now_ns) noexcept;
@@ -148,15 +142,25 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
             int64_t now_ns) const noexcept;
   size_t spare_rows() const noexcept;
   size_t rows_to_add(const batch::Batch& batch, const request::Node& leader, size_t cap) const;
-  int64_t shed_target_ns() const noexcept;
   bool sheds(request::Node* entry, int64_t now_ns, response::DoneList& done) noexcept;
   bool too_late(const request::Node& entry, int64_t now_ns) const noexcept;
-  void measure_waits(int64_t now_ns) noexcept;
-  void judge_waits(int64_t now_ns) noexcept;
   void expire_members(request::Node* leader, int64_t now_ns, response::DoneList& done) noexcept;
+  batch::Batch* next_batch(int64_t now_ns, response::DoneList& done) noexcept;
   batch::Batch* fill_batch(int64_t now_ns, response::DoneList& done) noexcept;
   batch::Batch* new_batch() noexcept;
   void note_running(const batch::Batch& batch, int64_t now_ns) noexcept;
+
+  // lane_wait.cpp
+  size_t batches_at_once() const noexcept;
+  double cost_ns(size_t rows) const noexcept;
+  int64_t start_by_ns(int64_t deadline_ns, int64_t since_ns, size_t rows) const noexcept;
+  double others_meanwhile(Priority level, double own) const noexcept;
+  double wait_ns(Priority level, int64_t order_ns, int64_t now_ns) const noexcept;
+  double allowed_ns(double time_ns) const noexcept;
+  bool stands(Priority level, double allowed_ns, int64_t now_ns) const noexcept;
+  int64_t shed_target_ns() const noexcept;
+  void measure_waits(int64_t now_ns) noexcept;  // these two under mutex_
+  void judge_waits(int64_t now_ns) noexcept;
 
   // lane_retry.cpp; under mutex_
   bool halve(batch::Batch* batch) noexcept;

@@ -10,7 +10,6 @@ using request::Node;
 
 namespace {
 
-constexpr double kShareOfTime = 0.4;
 constexpr int64_t kProbeNs = 100 * kMillisecond;
 
 const Error kCancelledError{Code::kCancelled, "the request was cancelled"};
@@ -41,72 +40,6 @@ Admission Lane::check(const Request& request, size_t count, int64_t now_ns) cons
     return refused(Refusal::kKind, std::min(kind, kAnswerKinds - 1));
   if (request.deadline_ns <= now_ns) return refused(Refusal::kExpired);
   return {};
-}
-
-size_t Lane::batches_at_once() const noexcept {
-  const size_t threads = waits_ ? at_once_ : shared_.workers;
-  return at_once_ == 0 ? threads : std::min(threads, at_once_);
-}
-
-double Lane::cost_ns(size_t rows) const noexcept {
-  return row_ns_.load(std::memory_order_relaxed) * static_cast<double>(rows) +
-         batch_ns_.load(std::memory_order_relaxed);
-}
-
-// When a batch of so many rows that is held must begin for its earliest deadline, twice its cost
-// before it; if nothing is known of costs, after half of its time.
-int64_t Lane::start_by_ns(int64_t deadline_ns, int64_t since_ns, size_t rows) const noexcept {
-  if (deadline_ns == kNever) return kNever;
-  const double cost = 2 * cost_ns(std::max(rows, rows_at_least_.load(std::memory_order_relaxed)));
-  if (cost <= 0) return since_ns + (deadline_ns - since_ns) / 2;
-  return deadline_ns - static_cast<int64_t>(std::min(cost, 1e15)) - kWakeUpNs;
-}
-
-double Lane::others_meanwhile(Priority level, double own) const noexcept {
-  double rows = 0;
-  for (size_t other = 0; other < kPriorities; ++other) {
-    if (other == index_of(level)) continue;
-    const double queued = static_cast<double>(backlogs_[other].rows());
-    const double share = static_cast<double>(queue::kWeights[other]) /
-                         static_cast<double>(queue::kWeights[index_of(level)]);
-    rows += std::min(queued, (own + 1) * share);
-  }
-  return rows;
-}
-
-// How long a new request of this level and order would wait, if costs are known: for the rows of
-// its own level that come before it, and of other levels for as many as their shares allow
-// meanwhile.
-double Lane::wait_ns(Priority level, int64_t order_ns, int64_t now_ns) const noexcept {
-  const double own = backlogs_[index_of(level)].before(order_ns, now_ns);
-  double rows = own;
-  if (queued_rows_.load(std::memory_order_relaxed) > backlogs_[index_of(level)].queued() ||
-      retry_count_.load(std::memory_order_relaxed) > 0)
-    rows += others_meanwhile(level, own);
-  const double cap = static_cast<double>(std::max<size_t>(cap_.load(std::memory_order_relaxed), 1));
-  const double row = row_ns_.load(std::memory_order_relaxed) +
-                     batch_ns_.load(std::memory_order_relaxed) / std::min(cap, rows + 1);
-  const int64_t busy = busy_until_ns_.load(std::memory_order_relaxed) - now_ns;
-  const double queued = (rows * row + static_cast<double>(std::max<int64_t>(busy, 0))) /
-                        static_cast<double>(batches_at_once());
-  return std::max(queued, own * backlogs_[index_of(level)].row_ns());
-}
-
-// While a level does not catch up, a request with a deadline is taken if it would be answered
-// within two fifths of its time, and after a wait of three targets at most: so the queue never
-// grows to where those whose turn has come are about to expire. The batch that runs and the
-// request's own are always allowed, or workers would have nothing to do.
-double Lane::allowed_ns(double time_ns) const noexcept {
-  const double batch = cost_ns(cap_.load(std::memory_order_relaxed));
-  const double most = 3.0 * static_cast<double>(shed_target_ns()) + batch;
-  return std::max(std::min(kShareOfTime * time_ns, most), 2 * batch);
-}
-
-// A burst has just begun and drains; a queue that stands has not caught up for a quarter of the
-// time that a new request may take.
-bool Lane::stands(Priority level, double allowed_ns, int64_t now_ns) const noexcept {
-  const int64_t behind = now_ns - backlogs_[index_of(level)].caught_up_ns();
-  return options_.shed_target_ns > 0 && static_cast<double>(behind) > allowed_ns / 4;
 }
 
 Admission Lane::check_delay(const Request& request, size_t count, int64_t now_ns) noexcept {

@@ -2,6 +2,7 @@
 // The parts wait for their turn like requests: in their levels, in their own order, charged as any
 // rows are.
 #include <algorithm>
+#include <array>
 #include <tuple>
 
 #include "spinney/engine/lane.h"
@@ -30,35 +31,36 @@ void rank(Batch& batch) {
 
 }  // namespace
 
-// One of several levels is divided by level first: the most urgent requests don't wait for others
-// to be told apart. False if that is not allowed, nobody waits for any of them any more, or there
-// is no memory.
+// One of several levels is divided by level first, so that each waits for its own turn. False if
+// that is not allowed, nobody waits for any of them any more, or there is no memory.
 bool Lane::halve(Batch* batch) noexcept {
   if (batch->parts.size() < 2 || !backend_->idempotent()) return false;
   if (std::none_of(batch->parts.begin(), batch->parts.end(),
                    [](const Part& part) { return part.leader->live > 0; }))
     return false;
-  Batch* halves[2] = {new_batch(), new_batch()};
-  if (!halves[0] || !halves[1]) {
-    for (Batch* half : halves)
-      if (half) recycle(half);
-    return false;
-  }
-  rank(*batch);
+  const Priority first = batch->parts[0].leader->best_priority;
   const bool mixed = std::any_of(batch->parts.begin(), batch->parts.end(), [&](const Part& part) {
-    return part.leader->best_priority != batch->level;
+    return part.leader->best_priority != first;
   });
+  std::array<Batch*, kPriorities> divided{};
   for (size_t i = 0; i < batch->parts.size(); ++i) {
-    const bool first =
-        mixed ? batch->parts[i].leader->best_priority == batch->level : i < batch->parts.size() / 2;
-    halves[first ? 0 : 1]->add(batch->parts[i]);  // with its hold
+    Batch*& to = divided[mixed ? index_of(batch->parts[i].leader->best_priority)
+                               : 2 * i / batch->parts.size()];
+    if (!to) to = new_batch();
+    if (!to) {
+      for (Batch* part : divided)
+        if (part) part->parts.clear(), recycle(part);
+      return false;
+    }
+    to->add(batch->parts[i]);  // with its hold
   }
-  for (Batch* half : halves) {
-    half->shape = batch->shape;
-    half->next = retries_;
-    retries_ = half;
-    rank(*half);
-    enter_level(*half);
+  for (Batch* part : divided) {
+    if (!part) continue;
+    part->shape = batch->shape;
+    part->next = retries_;
+    retries_ = part;
+    rank(*part);
+    enter_level(*part);
     retry_count_.fetch_add(1, std::memory_order_seq_cst);
   }
   recycle(batch);

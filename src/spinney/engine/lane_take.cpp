@@ -11,7 +11,6 @@ using request::Node;
 
 namespace {
 
-constexpr int64_t kMeasureNs = 500 * kMicrosecond;
 constexpr uint64_t kFirstBatches = 8;  // that keep to initial_batch_size
 
 const Error kExpiredError{Code::kExpired, "the request's deadline passed in the queue"};
@@ -134,13 +133,6 @@ void Lane::expire_members(Node* leader, int64_t now_ns, response::DoneList& done
   expire(leader);
 }
 
-// A wait for the batch that runs and the next one is no overload, however slow the model.
-int64_t Lane::shed_target_ns() const noexcept {
-  if (options_.shed_target_ns == 0) return 0;
-  const double batch = cost_ns(cap_.load(std::memory_order_relaxed));
-  return std::max(options_.shed_target_ns, static_cast<int64_t>(std::min(2 * batch, 1e15)));
-}
-
 // In a queue that stands, and with others to serve instead: its answer would come too late.
 bool Lane::too_late(const Node& entry, int64_t now_ns) const noexcept {
   const size_t rows = entry.leader->rows.count;
@@ -206,7 +198,7 @@ bool Lane::add_next(Batch& batch, Filling& filling, int64_t now_ns,
                     response::DoneList& done) noexcept {
   const size_t wanted = batch.parts.empty() ? queue::kAnyClass : batch.parts[0].leader->class_of();
   const auto [entry, in_turn] = levels_.next(wanted);
-  if (!entry) return false;
+  if (!entry || (!in_turn && batch.parts.empty())) return false;
   Node* leader = entry->leader;
   expire_members(leader, now_ns, done);
   if (!leader->has_runnable_rows() || sheds(entry, now_ns, done)) return true;
@@ -214,9 +206,8 @@ bool Lane::add_next(Batch& batch, Filling& filling, int64_t now_ns,
   const size_t rows = rows_to_add(batch, *leader, filling.cap);
   if (rows == 0) return false;
   if (!fits(batch, filling, rows, entry->deadline_ns, now_ns)) return false;
-  const bool spare = !in_turn && !batch.parts.empty();
-  if (spare && filling.spare_rows + rows > spare_rows()) return false;
-  filling.spare_rows += spare ? rows : 0;
+  if (!in_turn && filling.spare_rows + rows > spare_rows()) return false;
+  filling.spare_rows += in_turn ? 0 : rows;
   filling.deadline_ns = std::min(filling.deadline_ns, entry->deadline_ns);
   batch.add({leader, leader->rows_taken, rows});
   ++leader->holds;
@@ -227,34 +218,13 @@ bool Lane::add_next(Batch& batch, Filling& filling, int64_t now_ns,
   }
   leave_queue(leader, std::min(rows, leader->charge));
   backlogs_[index_of(entry->priority)].note_turn(entry->order, rows);
-  if (!spare) levels_.charge(entry->priority, rows);
+  if (in_turn) levels_.charge(entry->priority, rows);
   if (leader->rows_taken == leader->rows.count) {
     levels_.pop(entry);  // first: a sweep would drop it, as it has lost its purpose now
     if (entry != leader && leader->queued) levels_.note_dead();
     drop_hold(entry);
   }
   return true;
-}
-
-void Lane::measure_waits(int64_t now_ns) noexcept {
-  const double batch = std::min(cost_ns(cap_.load(std::memory_order_relaxed)), 1e15);
-  const auto window = std::max(kMeasureNs, static_cast<int64_t>(batch));
-  for (queue::Backlog& backlog : backlogs_) backlog.measure(now_ns, window);
-}
-
-// After a batch was filled: which levels have caught up, and how long the others wait.
-void Lane::judge_waits(int64_t now_ns) noexcept {
-  const size_t few = cap_.load(std::memory_order_relaxed) * batches_at_once();
-  const int64_t target = shed_target_ns();
-  const int64_t interval = std::max(options_.shed_interval_ns, kTargetsInInterval * target);
-  for (size_t level = 0; level < kPriorities; ++level) {
-    const size_t rows = backlogs_[level].rows();
-    if (rows <= few) backlogs_[level].note_caught_up(now_ns);
-    const auto priority = static_cast<Priority>(level);
-    const int64_t oldest =
-        rows > 0 ? levels_.oldest_ns(priority, !options_.refuse_too_late) : kNever;
-    delays_[level].observe(now_ns, oldest == kNever ? 0 : now_ns - oldest, target, interval);
-  }
 }
 
 Batch* Lane::fill_batch(int64_t now_ns, response::DoneList& done) noexcept {
@@ -296,6 +266,18 @@ void Lane::note_running(const Batch& batch, int64_t now_ns) noexcept {
   busy_until_ns_.store(now_ns + static_cast<int64_t>(cost), std::memory_order_relaxed);
 }
 
+// Again where those whose turn it seemed to be were shed or had expired.
+Batch* Lane::next_batch(int64_t now_ns, response::DoneList& done) noexcept {
+  const bool due = ready(now_ns);
+  for (;;) {
+    const bool any_retries = retries_ != nullptr;
+    if (Batch* batch = take_retry(due, now_ns, done)) return batch;
+    if (!due) return nullptr;
+    if (Batch* batch = fill_batch(now_ns, done)) return batch;
+    if (!any_retries) return nullptr;
+  }
+}
+
 Batch* Lane::take() noexcept {
   Leavings leavings;
   Batch* batch = nullptr;
@@ -304,9 +286,7 @@ Batch* Lane::take() noexcept {
     drain_intake();
     const int64_t now = shared_.clock->now_ns();
     if (at_once_ == 0 || running_ < at_once_) {
-      const bool due = ready(now);
-      batch = take_retry(due, now, leavings.done);
-      if (!batch && due) batch = fill_batch(now, leavings.done);
+      batch = next_batch(now, leavings.done);
     }
     if (batch) note_running(*batch, now);
     release_dropped();

@@ -74,8 +74,10 @@ Turn Levels::next(size_t wanted_class) noexcept {
         if (less) least = &level;
         continue;
       }
-    if (!less || wanted_class == kAnyClass) continue;
-    if (level.elsewhere > 0 || (level.entries > 0 && first_of(level, kAnyClass))) least = &level;
+    if (!less) continue;
+    if (level.elsewhere > 0 ||
+        (wanted_class != kAnyClass && level.entries > 0 && first_of(level, kAnyClass)))
+      least = &level;
   }
   turn.in_turn = turn.node && least == &at(turn.node->priority);
   return turn;

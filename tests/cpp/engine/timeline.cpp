@@ -83,6 +83,7 @@ Status Timeline::score(const std::string& model, Cost cost, const backend::Batch
                        backend::BatchOutput& output) {
   const size_t rows = input.rows.count;
   batches.push_back({model, rows, now(), input.rows.at(0, 0)});
+  if (on_batch) on_batch(model, input);
   const double took = static_cast<double>(cost.row_ns * static_cast<int64_t>(rows) + cost.batch_ns);
   pass_until(now() + static_cast<int64_t>(took * slower));
   rows_run += rows;

@@ -61,6 +61,7 @@ class Timeline : public Completion {
   };
   std::vector<Ran> batches;
   uint64_t rows_run = 0;
+  std::function<void(const std::string&, const backend::BatchInput&)> on_batch;
   std::function<void(Ask&)> on_told;  // may ask again
   double slower = 1;                  // than the models' costs say
 
