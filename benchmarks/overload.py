@@ -28,6 +28,13 @@ PROGRAMS = ROOT / "build" / "release" / "benchmarks" / "cpp"
 POLICIES = {"spinney": "Spinney", "fixed": "fixed wait, 2 ms"}
 HEADINGS = ["load", "policy", "goodput", "batch", "p50", "p99", "high p99", "refused", "shed"]
 HEADINGS += ["expired", "refused know in (p99)"]
+OTHER_DEADLINES = {"20": "20 ms", "200": "200 ms", "20,200": "20 and 200 ms", "0": "none"}
+OTHER_DEADLINES["50,0"] = "50 ms and none"
+OTHER_HEADINGS = ["deadlines", "policy", "goodput", "p50", "p99", "high p99", "refused", "shed"]
+OTHER_HEADINGS += ["expired"]
+OTHER_NOTE = """\
+Twice the capacity with other deadlines, several of them by turns; of each figure the median of the
+rounds. Requests without a deadline are judged by their delay, for the first 100 ms not at all."""
 MACHINE_HEADINGS = ["load", "policy", "p99 of the rounds", "taken", "longest", "left out"]
 MACHINE_HEADINGS += ["p99 outside stalls, of the rounds"]
 MACHINE_NOTE = """\
@@ -40,8 +47,8 @@ load) after it, the time that the backlog of a stall needs; a round that had to 
 half of them is not counted. Beyond capacity no backlog ends, so there is no such figure."""
 
 
-def measure(policy, seconds):
-    command = [PROGRAMS / "engine_load", "--policy", policy, "--seconds", str(seconds)]
+def measure(policy, seconds, *more):
+    command = [PROGRAMS / "engine_load", "--policy", policy, "--seconds", str(seconds), *more]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
@@ -122,6 +129,39 @@ def rows_of(results):
     return rows
 
 
+def measure_others(seconds, rounds):
+    """Twice the capacity with other deadlines: of each figure the median of the rounds."""
+    rows = []
+    for deadlines, name in OTHER_DEADLINES.items():
+        runs = {policy: [] for policy in POLICIES}
+        for _ in range(rounds):
+            for policy, of_policy in runs.items():
+                more = ("--load", "2", "--deadline-ms", deadlines)
+                of_policy.append(measure(policy, seconds, *more)["runs"][0])
+        for policy, of_policy in runs.items():
+            rows.append([name, POLICIES[policy], *other_figures(of_policy, seconds)])
+            print(*rows[-1], sep="  ", flush=True)
+    return rows
+
+
+def other_figures(runs, seconds):
+    def median(figure):
+        return statistics.median(figure(run) for run in runs)
+
+    def share(run, fate):
+        return (run["high"][fate] + run["normal"][fate]) / run["offered_per_s"] / seconds
+
+    return [
+        f"{median(lambda run: run['goodput_of_capacity']):.0%}",
+        f"{median(lambda run: run['normal']['p50_us']) / 1e3:.2f} ms",
+        f"{median(lambda run: run['normal']['p99_us']) / 1e3:.2f} ms",
+        f"{median(lambda run: run['high']['p99_us']) / 1e3:.2f} ms",
+        f"{median(lambda run: run['refused'] / run['offered_per_s'] / seconds):.1%}",
+        f"{median(lambda run: share(run, 'shed')):.1%}",
+        f"{median(lambda run: share(run, 'expired')):.1%}",
+    ]
+
+
 def draw(results, folder):
     import matplotlib
 
@@ -168,11 +208,13 @@ def main():
             runs = [{**one["runs"][load], "seconds": arguments.seconds} for one in rounds]
             machine = machine_of(runs)
             results.append({"policy": policy, **median_run(runs), "machine": machine})
+    others = measure_others(arguments.seconds, arguments.rounds)
     cost = subprocess.run([PROGRAMS / "engine_bench"], check=True, capture_output=True, text=True)
     rows = rows_of(results)
     machine_rows = machine_rows_of(results)
     print_table(HEADINGS, rows, title=describe())
     print_table(MACHINE_HEADINGS, machine_rows)
+    print_table(OTHER_HEADINGS, others)
     print(cost.stdout)
     late = max(run["late_rounds"] for run in results)
     note = (
@@ -181,10 +223,12 @@ def main():
         f"{arguments.rounds} rounds; in up to {late} of them the generator was held up for more "
         "than 5 ms, which counts as latency."
     )
-    facts = {"machine": describe(), "results": results, "cost": json.loads(cost.stdout)}
+    facts = {"machine": describe(), "results": results, "others": [OTHER_HEADINGS, *others]}
+    facts["cost"] = json.loads(cost.stdout)
     (arguments.out / "overload.json").write_text(json.dumps(facts, indent=1) + "\n")
     tables = f"{markdown_table(HEADINGS, rows)}\n\n{MACHINE_NOTE}\n\n"
     tables += markdown_table(MACHINE_HEADINGS, machine_rows)
+    tables += f"\n\n{OTHER_NOTE}\n\n{markdown_table(OTHER_HEADINGS, others)}"
     (arguments.out / "overload.md").write_text(f"{note}\n\n{tables}\n")
     draw(results, arguments.out)
 

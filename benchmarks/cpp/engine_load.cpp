@@ -4,6 +4,10 @@
 //
 //   build/release/benchmarks/cpp/engine_load [--row-us 20] [--seconds 3] [--policy spinney|fixed]
 //                                            [--wait-us 2000] [--high 0.1] [--deadline-ms 50]
+//                                            [--load 2]
+//
+// --deadline-ms may be several, by turns (20,200); 0 is a request without a deadline. --load is one
+// load alone.
 //
 // One worker scores a model that takes row-us for each row and 5 us for a batch, by spinning; this
 // thread generates. On two cores that is one each. Prints one JSON object: for 0.5, 0.9 and 2 times
@@ -47,8 +51,9 @@ struct Settings {
   double batch_us = 5;
   double seconds = 3;
   double wait_us = 2000;
-  double high = 0.1;  // share of requests with Priority::kHigh
-  double deadline_ms = 50;
+  double high = 0.1;                        // share of requests with Priority::kHigh
+  std::vector<double> deadlines_ms = {50};  // by turns
+  std::vector<double> loads = {0.5, 0.9, 2};
   std::string policy = "spinney";
 };
 
@@ -178,8 +183,10 @@ void offer(Engine& engine, Results& results, const Settings& settings, double pe
     row[0] = static_cast<float>(offered.requests % 1000);
     request.rows = dense_rows(row, 1, 4);
     request.priority = high ? Priority::kHigh : Priority::kNormal;
-    if (settings.deadline_ms > 0)
-      request.deadline_ns = due_ns + static_cast<int64_t>(settings.deadline_ms * 1e6);
+    const double deadline_ms =
+        settings.deadlines_ms[offered.requests % settings.deadlines_ms.size()];
+    request.deadline_ns =
+        deadline_ms > 0 ? due_ns + static_cast<int64_t>(deadline_ms * 1e6) : kNever;
     request.context = &sent;
     if (!engine.submit(request).ok()) {
       ++offered.refused;
@@ -301,6 +308,15 @@ void run(const Settings& settings, double factor, double full, bool last) {
   }
 }
 
+std::vector<double> numbers_of(const char* text) {
+  std::vector<double> numbers;
+  for (char* end = nullptr; *text; text = *end ? end + 1 : end) {
+    numbers.push_back(std::strtod(text, &end));
+    if (end == text) std::exit(2);
+  }
+  return numbers;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -317,7 +333,9 @@ int main(int argc, char** argv) {
     else if (name == "--high")
       settings.high = value;
     else if (name == "--deadline-ms")
-      settings.deadline_ms = value;
+      settings.deadlines_ms = numbers_of(argv[i + 1]);
+    else if (name == "--load")
+      settings.loads = {value};
     else if (name == "--policy")
       settings.policy = argv[i + 1];
     else {
@@ -330,8 +348,8 @@ int main(int argc, char** argv) {
       "{\"policy\": \"%s\", \"row_us\": %.1f, \"batch_us\": %.1f, \"seconds\": %.1f, "
       "\"high_share\": %.2f, \"deadline_ms\": %.1f, \"capacity_per_s\": %.0f,\n  \"runs\": [\n",
       settings.policy.c_str(), settings.row_us, settings.batch_us, settings.seconds, settings.high,
-      settings.deadline_ms, full);
-  const double factors[] = {0.5, 0.9, 2};
-  for (const double& factor : factors) run(settings, factor, full, &factor == &factors[2]);
+      settings.deadlines_ms[0], full);
+  for (const double& load : settings.loads)
+    run(settings, load, full, &load == &settings.loads.back());
   std::printf("  ]}\n");
 }

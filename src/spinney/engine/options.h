@@ -57,9 +57,10 @@ struct ModelOptions {
   size_t max_request_rows = 1 << 20;   // of one request
   size_t max_concurrent_requests = 0;  // admitted and not yet answered; 0: no limit
 
-  // Overload. Requests of a level are shed, and new ones refused, while the shortest wait of that
-  // level has been above the target for the whole interval (CoDel). The target in force is at least
-  // the time of two batches, the interval at least eight targets. 0: never.
+  // Overload. Requests of a level are shed, and new ones refused, while the one that has waited for
+  // longest has been above the target for the whole interval (CoDel). The target in force is at
+  // least the time of two batches, the interval at least eight targets. Those with a deadline are
+  // refused as soon as a queue stands, by their own time. 0: never.
   int64_t shed_target_ns = 5 * kMillisecond;
   int64_t shed_interval_ns = 100 * kMillisecond;
   bool refuse_too_late = true;  // at once, requests whose deadline passes before their turn
