@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 
 namespace spinney::batch {
@@ -49,7 +50,7 @@ class CostFit {
   // A smaller batch is believed to cost what one of so many rows does: where all had one size, it
   // is not known what part of the cost goes with the rows.
   size_t rows_at_least() const {
-    return shape_known_ || weight_ == 0 ? 0 : static_cast<size_t>(x_ / weight_ + 0.5);
+    return shape_known_ || weight_ == 0 ? 0 : static_cast<size_t>(std::ceil(x_ / weight_));
   }
   bool known() const { return samples_ >= kSamplesMin || row_ns_ + batch_ns_ > 0; }
   double row_ns() const { return row_ns_; }
