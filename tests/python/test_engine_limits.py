@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -92,6 +93,56 @@ def test_a_busy_neighbour_does_not_throttle(model, monkeypatch):
         for one in neighbours:
             one.kill()
             one.wait()
+
+
+def test_workers_of_the_engine_count_and_stay_counted_when_they_end(monkeypatch):
+    monkeypatch.setattr(cpu, "usable_cpus", lambda: 1)
+    monkeypatch.setattr(cpu, "_helpers", cpu._Helpers())
+    now, use = [0.0], Use(0.0)
+    meter = CpuMeter(use, lambda: now[0])
+
+    class Worker:
+        seconds = 0.0
+
+        def cpu_seconds(self):
+            return self.seconds
+
+    workers = [Worker(), Worker()]
+    for worker in workers:
+        cpu.count_also(worker.cpu_seconds)
+    now[0], workers[0].seconds, workers[1].seconds = 1.0, 0.5, 0.25
+    assert meter.percent() == pytest.approx(75.0)
+    now[0], workers[0].seconds = 2.0, None  # it died
+    assert meter.percent() == pytest.approx(0.0)
+    del worker, workers[1]
+    now[0], use.seconds = 3.0, 0.5
+    assert meter.percent() == pytest.approx(50.0)
+    assert cpu._helpers._readers == []
+
+
+def test_a_worker_process_is_counted(tmp_path):
+    import pickle
+    from decimal import Decimal
+
+    path = tmp_path / "model.pickle"
+    path.write_bytes(pickle.dumps(Decimal(1)))  # no model, but a worker says so
+    before = cpu._helpers.seconds()
+    loaded = []
+
+    def load():
+        try:
+            loaded.append(spinney.load(path, trusted=True))
+        except spinney.SpinneyError:
+            loaded.append(None)
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    most = before
+    while thread.is_alive():
+        most = max(most, cpu._helpers.seconds())
+        time.sleep(0.01)
+    thread.join()
+    assert loaded and most > before
 
 
 def used_seconds(pid):

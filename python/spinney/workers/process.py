@@ -25,6 +25,7 @@ from spinney.exceptions import (
     WorkerStartError,
     WorkerTimeoutError,
 )
+from spinney.metrics.cpu import count_also
 from spinney.workers import channel as wire
 from spinney.workers.codec import TEXT_COST, CodecError, Packed, unpack
 from spinney.workers.shared_buffer import SharedBuffer
@@ -72,6 +73,7 @@ class Process:
         self._channel.setblocking(False)
         self._poll = select.poll()
         self._poll.register(self._channel.fileno(), select.POLLIN)
+        count_also(self.cpu_seconds)
 
     def _start(self, channel, lifeline):
         if not sys.executable:
@@ -126,6 +128,15 @@ class Process:
         except (OSError, IndexError):
             return None
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    def cpu_seconds(self):
+        """CPU time of the process, or None if it is gone."""
+        try:
+            with open(f"/proc/{self.pid}/stat") as file:
+                fields = file.read().rpartition(")")[2].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        except (OSError, IndexError):
+            return None
 
     def load(self, fd, trusted, allowed, timeout, spent=0.0):
         """Have the process unpickle the file of descriptor fd; what it tells of the object.
