@@ -26,10 +26,7 @@ void add_to(Stages& sum, const Stages& more) {
 void LaneCount::note(const Call& call) noexcept {
   if (window_ == 0) return;
   if (calls_.size() < window_) {
-    try {
-      calls_.push_back(call);
-    } catch (...) {  // without memory for more the window stays as it is
-    }
+    calls_.push_back(call);  // within what the constructor reserved
     return;
   }
   calls_[next_call_] = call;

@@ -38,7 +38,7 @@ struct AtOnce {
 class LaneCount {
  public:
   // window: how many of the latest calls are kept one by one.
-  explicit LaneCount(size_t window) : window_(window) {}
+  explicit LaneCount(size_t window) : window_(window) { calls_.reserve(window); }
 
   Counters requests;
   observe::Histogram queue_wait_ns, total_ns;  // of the queue's requests

@@ -317,6 +317,13 @@ void World::check_counts() {
   for (const ModelStatus& model : engine_->models())
     if (model.queued_rows != 0)
       fault(std::to_string(model.queued_rows) + " rows are queued at the end");
+  for (const ModelStatus& model : engine_->models()) {
+    if (model.pending != 0) fault("requests are pending at the end");
+    if (model.runs.executions + model.runs.failed != model.batches)
+      fault("batches are neither answered nor failed");
+    if (model.runs.executions == 0 && model.requests.answered > model.requests.from_cache)
+      fault("requests were answered by no batch");
+  }
 }
 
 std::string World::run() {
