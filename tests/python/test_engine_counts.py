@@ -398,3 +398,24 @@ def test_every_failure_in_flight_together_is_counted(model, training_data):
     assert text.of("nv_inference_request_failure") == 40
     assert text.of("nv_inference_exec_count") == 0
     assert 1 <= text.of("spinney_failed_executions_total") <= 40
+
+
+def test_a_batcher_put_in_place_is_counted_too(model, training_data, monkeypatch):
+    import modules.engine.inference_engine as door
+
+    class Own(door.DynamicBatcher):
+        pass
+
+    monkeypatch.setattr(door, "DynamicBatcher", Own)
+    x = training_data[0]
+    with InferenceEngine(PLAIN) as engine:
+        assert engine.load_model(model)
+        for _ in range(5):
+            assert len(engine.enqueue_prediction(x[:4]).result(60)) == 4
+        assert engine.enqueue_prediction(x[:4, :3]).exception(60)
+        asked = engine.get_performance_metrics  # the count follows the answer at once
+        wait_until(lambda: asked()["request_success"] + asked()["request_failure"] == 6)
+        text = Scrape(engine)
+    assert text.of("nv_inference_request_success") == 5
+    assert text.of("nv_inference_request_failure") == 1
+    assert text.of("nv_inference_count") == 20

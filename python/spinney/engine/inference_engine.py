@@ -23,7 +23,6 @@ from spinney.exceptions import (
     ThrottledError,
 )
 from spinney.faults import contained, is_the_users
-from spinney.inputs import by_name
 
 _log = logging.getLogger("spinney.engine")
 _NORMAL = BatchPriority.NORMAL
@@ -262,7 +261,7 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
                 return _core.settled_future(None, contained(error, "the preprocessor"))
         try:
             if parts.batcher is not None and served is self._served:
-                return parts.batch(by_name(served.model, features), level, timeout_ms)
+                return parts.batch(served, features, level, timeout_ms)
             if parts.answers is not None:
                 began = perf_counter()
                 features, key = parts.answers.key(served, features)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import weakref
 from concurrent.futures import Future
+from functools import partial
 from itertools import count
 from threading import RLock
+from time import perf_counter
 
 from spinney import _core
 from spinney.configs.engine import QUEUE_OPTIONS, queue_config
@@ -17,6 +19,7 @@ from spinney.engine.preparation import Preparation
 from spinney.engine.rates import Rates
 from spinney.engine.upkeep import Upkeep
 from spinney.exceptions import EngineShutDownError, InvalidInputError
+from spinney.inputs import by_name
 from spinney.metrics.cpu import CpuMeter
 
 _WINDOW = 4096  # items of predict_batch in the queue at once
@@ -133,11 +136,16 @@ class Parts:
     def _process_batch(self, rows):
         return self._engine()._served.predict(rows)
 
-    def batch(self, features, level, timeout_ms):
-        """Queue at a replaced DynamicBatcher."""
+    def batch(self, served, features, level, timeout_ms):
+        """Queue at a replaced DynamicBatcher, which knows nothing of the core's count."""
         from spinney.batching import PredictionRequest
         from spinney.exceptions import QueueFullError
 
+        try:
+            features = by_name(served.model, features)
+        except InvalidInputError as error:
+            self.failed(served, error)
+            raise
         request = PredictionRequest(
             id=next(self._ids),
             features=features,
@@ -145,9 +153,23 @@ class Parts:
             future=Future(),
             timeout_ms=timeout_ms,
         )
+        request.future.add_done_callback(partial(self._count_batched, served, perf_counter()))
         if not self.batcher.enqueue(request):
+            served.outcomes.refused(False)
             return _core.settled_future(None, QueueFullError("the batcher's queue is full"))
         return request.future
+
+    def _count_batched(self, served, began, future):
+        """One call from asked to answered, as far as can be seen; rows by the answer."""
+        if future.cancelled():
+            return
+        error = future.exception()
+        if error is not None:
+            self.failed(served, error)
+            return
+        result = future.result()
+        rows = result if hasattr(result, "__len__") else [result]
+        served.answered(rows, began, began, None, 0.0, 0.0, None)
 
     def trim(self):
         """Free what can be made again."""
