@@ -38,6 +38,7 @@ struct ItemError {
   size_t item = 0;  // its number
   Error error;
   std::shared_ptr<void> object;  // what the Error cannot hold
+  bool again = false;            // whether it may be tried again, with what failed beside it
 };
 
 struct BatchOutput {
@@ -46,9 +47,10 @@ struct BatchOutput {
   // number of its first row, or of its item. A failing score() may leave here what its Error cannot
   // hold.
   std::shared_ptr<void> object;
-  // Of items that failed while the others' answers hold; each at most once. These are not tried
-  // again.
+  // Of items with a fate of their own, while the others' answers, or the error of a failing
+  // score(), hold; each at most once.
   std::vector<ItemError> item_errors;
+  bool again = true;  // whether a failing score() may be halved or tried again
 };
 
 class Backend {

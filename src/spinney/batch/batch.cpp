@@ -35,6 +35,12 @@ bool Batch::accepts(const request::Node& leader) const noexcept {
   return leader.kind == kind && first.parcel->joins(*leader.parcel);
 }
 
+size_t bytes_of(const Part& part) noexcept {
+  const request::Node& node = *part.leader;
+  if (node.parcel) return node.parcel->bytes();
+  return part.rows * static_cast<size_t>(node.rows.row_stride);
+}
+
 void Batch::add(const Part& part) noexcept {
   if (parts.empty()) {
     kind = part.leader->kind;
@@ -146,7 +152,8 @@ void Batch::run(const Clock& clock) noexcept {
 
 void Batch::clear() noexcept {
   parts.clear();
-  rows = 0;
+  rows = bytes = 0;
+  round.reset();
   input.clear();
   items.clear();
   answers.clear();

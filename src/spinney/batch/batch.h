@@ -19,11 +19,26 @@ struct Part {
   request::Node* leader = nullptr;
   size_t first_row = 0;  // of the leader's rows
   size_t rows = 0;
+  // Of its batch's end: answered there; or failed and kept, with the hold on it, for a retry.
+  enum class End : uint8_t { kOpen, kAnswered, kAside } end = End::kOpen;
+};
+
+size_t bytes_of(const Part& part) noexcept;
+
+// What becomes of a batch that fails: its halves run, and what failed of all of them is tried again
+// together. Guarded by the lane's lock.
+struct Round {
+  size_t open = 1;  // pieces that have not ended
+  size_t tries_left = 0;
+  int64_t due_ns = 0;
+  std::vector<Part> failed;
 };
 
 struct Batch {
   std::vector<Part> parts;
-  size_t rows = 0;  // of all parts
+  size_t rows = 0;               // of all parts
+  size_t bytes = 0;              // the same, where they are limited
+  std::shared_ptr<Round> round;  // null: nothing of it has failed
   AnswerKind kind{};
   NumberType type{};  // of rows
   size_t width = 0;
@@ -40,6 +55,7 @@ struct Batch {
 
   Priority level{};   // where one that is tried again waits for its turn
   int64_t order = 0;  // in that level
+  uint64_t arrival = 0;
   int64_t started_ns = 0;
   int64_t gathered_ns = 0;  // when run() had the rows together, and the answers
   int64_t scored_ns = 0;

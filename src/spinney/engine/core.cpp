@@ -59,6 +59,15 @@ Lane* Core::find(std::string_view model, std::string_view version) const noexcep
   return nullptr;
 }
 
+Status Core::with_lane(const std::string& name, const std::string& version,
+                       const std::function<void(Lane&)>& act) {
+  const std::shared_lock lock(directory_mutex_);
+  Lane* lane = find(name, version);
+  if (!lane) return Error{Code::kNotFound, "no model \"" + name + "\" of this version is loaded"};
+  act(*lane);
+  return {};
+}
+
 bool Core::cancel(RequestId id) noexcept {
   const std::shared_ptr<const Lanes> lanes = all_lanes();
   for (const auto& lane : *lanes)

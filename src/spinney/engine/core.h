@@ -7,6 +7,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -58,6 +59,11 @@ class Core : public std::enable_shared_from_this<Core> {
   }
   std::vector<Call> latest_calls(size_t calls_max) const;
   bool run_some(Work work) noexcept;
+  Status with_lane(const std::string& name, const std::string& version,
+                   const std::function<void(Lane&)>& act);
+  void await_news(uint32_t seen) noexcept { shared_.idle.wait(seen, options_.spin_ns); }
+  void keep_time(const std::atomic<bool>& leave);
+  void rouse_all() noexcept;  // and the timer
   int64_t tick() noexcept;
 
   Shared& shared() { return shared_; }
@@ -109,7 +115,6 @@ class Core : public std::enable_shared_from_this<Core> {
   void pass_on(Lane& taken, const Lanes& beside) noexcept;
   void rouse() noexcept;    // all who sleep
   Status hire(Crew& crew);  // its threads; kTooLarge if there are too many
-  void keep_time();
   void deliver();
   bool wait_for_drained(int64_t timeout_ns);
   void join_threads(int64_t timeout_ns);

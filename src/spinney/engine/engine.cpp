@@ -117,4 +117,22 @@ bool Engine::run_some(Work work) noexcept { return core_->run_some(work); }
 
 int64_t Engine::tick() noexcept { return core_->tick(); }
 
+Status Engine::pause(const std::string& name, bool paused, const std::string& version) {
+  core_->start_afresh_if_forked();
+  return core_->with_lane(name, version, [&](Lane& lane) { lane.pause(paused); });
+}
+
+Status Engine::limit_batch(const std::string& name, size_t rows, const std::string& version) {
+  core_->start_afresh_if_forked();
+  return core_->with_lane(name, version, [&](Lane& lane) { lane.limit_batch(rows); });
+}
+
+uint32_t Engine::news() const noexcept { return core_->shared().idle.epoch(); }
+
+void Engine::await_news(uint32_t seen) noexcept { core_->await_news(seen); }
+
+void Engine::keep_time(const std::atomic<bool>& leave) { core_->keep_time(leave); }
+
+void Engine::rouse() noexcept { core_->rouse_all(); }
+
 }  // namespace spinney::engine

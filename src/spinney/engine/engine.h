@@ -10,6 +10,7 @@
 // how long. Each admitted request is answered exactly once, whatever happens: docs/overload.md.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -72,6 +73,12 @@ class Engine {
   // drain(timeout_ns), then answers what is left with kShutDown. May be called twice.
   void stop(int64_t timeout_ns);
 
+  // Of one model, by hand. kNotFound if it is not loaded; empty version: the current one.
+  // Starts no more batches of what is queued; what is queued may still expire. Draining goes on.
+  Status pause(const std::string& name, bool paused, const std::string& version = "");
+  // At most so many rows a batch from now on, within max_batch_size; 0: no such limit.
+  Status limit_batch(const std::string& name, size_t rows, const std::string& version = "");
+
   // A second limit of requests in flight, for those who watch the CPU; 0 lifts it.
   void limit_concurrency(size_t requests) noexcept;
 
@@ -107,6 +114,14 @@ class Engine {
   // Answers what has expired. Returns when it wants to be called next (kNever: not until something
   // is submitted).
   int64_t tick() noexcept;
+  // For threads of others (EngineOptions::served_by_others). Sleeps until there may be something
+  // for run_some(); seen: what news() said before that found nothing.
+  uint32_t news() const noexcept;
+  void await_news(uint32_t seen) noexcept;
+  // Calls tick() when it is due, until `leave` is set and rouse() called.
+  void keep_time(const std::atomic<bool>& leave);
+  // Wakes all that sleep in here.
+  void rouse() noexcept;
 
  private:
   explicit Engine(std::shared_ptr<Core> core);

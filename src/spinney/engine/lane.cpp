@@ -43,6 +43,9 @@ Status check_options(const ModelOptions& o) {
   if (o.batch_timeout_ns < 0) return fault("batch_timeout_ns", "must not be negative");
   if (o.max_queue_rows == 0) return fault("max_queue_rows", "must be at least 1");
   if (o.max_request_rows == 0) return fault("max_request_rows", "must be at least 1");
+  if (o.full_batches && !o.rest_waits) return fault("full_batches", "needs rest_waits");
+  if (o.min_batch_interval_ns < 0) return fault("min_batch_interval_ns", "must not be negative");
+  if (o.retry_delay_ns < 0) return fault("retry_delay_ns", "must not be negative");
   if (o.shed_target_ns < 0) return fault("shed_target_ns", "must not be negative (0: never)");
   if (o.shed_target_ns > 0 && o.shed_interval_ns < o.shed_target_ns)
     return fault("shed_interval_ns", "must be at least shed_target_ns");
@@ -144,6 +147,7 @@ ModelStatus Lane::status() const {
   status.cache_resting = judge_.resting();
   const std::lock_guard lock(mutex_);
   status.batch_size = batch_cap();
+  status.retry_at_ns = next_round_ns();
   return status;
 }
 

@@ -12,6 +12,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "spinney/backend/backend.h"
 #include "spinney/batch/batch.h"
@@ -67,7 +68,10 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   // Something is queued, or to be tried again.
   bool has_work() const noexcept { return queued_rows_.load() > 0 || retry_count_.load() > 0; }
   // A batch of it could be taken at this moment.
-  bool could_run() const noexcept;
+  bool could_run() noexcept;
+  // By hand: starts no batch of what is queued; at most so many rows a batch (0: no such limit).
+  void pause(bool paused) noexcept;
+  void limit_batch(size_t rows) noexcept;
   // Not before this time is tick() needed (as far as submitters know).
   std::atomic<int64_t>& next_due_ns() noexcept { return next_due_ns_; }
   // Whether its batches run on threads of its own (Crew), and how many at once (0: any number).
@@ -127,7 +131,7 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   void drain_intake() noexcept;
   void follow(request::Node* node, request::Node* leader) noexcept;
   void leave_queue(request::Node* node, size_t rows) noexcept;
-  bool ready(int64_t now_ns) const noexcept;
+  bool ready(int64_t now_ns) noexcept;
   int64_t ready_at_ns() const noexcept;
   size_t batch_cap() const noexcept;
   // What has become of a batch so far.
@@ -164,6 +168,7 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
 
   // lane_retry.cpp; under mutex_
   bool halve(batch::Batch* batch) noexcept;
+  void queue_again(batch::Batch* batch) noexcept;
   void enter_level(batch::Batch& half) noexcept;
   void leave_level(batch::Batch& half) noexcept;
   void promote_retry(const request::Node* leader) noexcept;
@@ -174,8 +179,30 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
              response::DoneList& done) noexcept;
   void fail_members(request::Node* leader, const Error* error, int64_t now_ns,
                     response::DoneList& done) noexcept;
+  std::atomic<uint64_t>& count_of(const Error* error) noexcept;
   void claim_part(batch::Batch* batch, size_t number, size_t batch_row, int64_t now_ns,
                   response::DoneList& done) noexcept;
+  void expire_due(int64_t now_ns, response::DoneList& done) noexcept;
+
+  // lane_pace.cpp; all under mutex_
+  bool paces() const noexcept {
+    return options_.batch_timeout_ns > 0 || options_.min_batch_interval_ns > 0;
+  }
+  int64_t start_at_ns() noexcept;
+  int64_t wait_ends_ns() noexcept;
+  void note_start(int64_t now_ns) noexcept;
+  void note_begun(request::Node* leader) noexcept;
+
+  // lane_rounds.cpp; all under mutex_
+  bool may_run_again(const batch::Batch& batch) const noexcept;
+  void claim_own_errors(batch::Batch* batch, int64_t now_ns, response::DoneList& done) noexcept;
+  bool give_round(batch::Batch* batch) noexcept;
+  void put_aside(batch::Batch* batch) noexcept;
+  void end_piece(batch::Batch* batch, int64_t now_ns) noexcept;
+  void drop_dead_parts(batch::Round& round) noexcept;
+  void drop_dead_rounds() noexcept;
+  void start_due_rounds(int64_t now_ns) noexcept;
+  int64_t next_round_ns() const noexcept;
   void drop_hold(request::Node* node) noexcept;
   void release_dropped() noexcept;
   void recycle(batch::Batch* batch) noexcept;
@@ -223,6 +250,8 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   std::atomic<uint64_t> serials_{1};
   std::atomic<size_t> queued_rows_{0};
   std::array<queue::Backlog, kPriorities> backlogs_;
+  std::atomic<size_t> queued_requests_{0};  // counted where there is a limit
+  std::atomic<size_t> limit_{0};            // of limit_batch()
   std::atomic<size_t> in_flight_{0};
   std::atomic<size_t> nodes_out_{0};
   std::atomic<size_t> retry_count_{0};
@@ -241,9 +270,13 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   queue::Flights flights_;
   batch::CostFit fit_;
   size_t running_ = 0;
-  int64_t waiting_since_ns_ = kNever;      // the first of those that a batch waits for
-  int64_t earliest_deadline_ns_ = kNever;  // not after that of any that waits
+  int64_t waiting_since_ns_ = kNever;                   // the first of those that a batch waits for
+  int64_t earliest_deadline_ns_ = kNever;               // not after that of any that waits
+  std::array<size_t, request::kClasses> class_rows_{};  // queued
+  bool paused_ = false;
+  int64_t next_start_ns_ = 0;  // not before then, by min_batch_interval_ns
   batch::Batch* retries_ = nullptr;
+  std::vector<std::shared_ptr<batch::Round>> rounds_;  // that wait for retry_delay_ns
   batch::Batch* free_batches_ = nullptr;
   batch::Batch* spent_batches_ = nullptr;                // ended, and not yet cleared
   std::atomic<batch::Batch*> cleared_batches_{nullptr};  // free, pushed without the lock

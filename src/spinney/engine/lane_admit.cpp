@@ -95,6 +95,7 @@ Node* Lane::fill(const Request& request, size_t count, bool may_block, int64_t n
   node->context = request.context;
   node->deadline_ns = request.deadline_ns;
   node->submitted_ns = now_ns;
+  node->turn_ns = request.turn_ns;
   node->deduplicate =
       shares_ && request.deduplicate && (!request.parcel || request.parcel->comparable());
   if (node->deduplicate) node->hash = queue::hash_of(*node);
@@ -129,8 +130,12 @@ Admission Lane::submit(const Request& request, bool may_block, response::DoneLis
     return refuse(Refusal::kConcurrency, most, most, retry_after());
   const size_t before = in_flight_.fetch_add(1, std::memory_order_relaxed);
   const size_t queued = queued_rows_.fetch_add(rows, std::memory_order_seq_cst);
+  const size_t most_requests = options_.max_queue_requests;
+  const size_t waiting =
+      most_requests ? queued_requests_.fetch_add(1, std::memory_order_relaxed) : 0;
   const auto give_back = [&] {
     queued_rows_.fetch_sub(rows, std::memory_order_relaxed);
+    if (most_requests) queued_requests_.fetch_sub(1, std::memory_order_relaxed);
     in_flight_.fetch_sub(1, std::memory_order_relaxed);
     shared_.leave(1);
   };
@@ -143,6 +148,10 @@ Admission Lane::submit(const Request& request, bool may_block, response::DoneLis
     give_back();
     return refuse(Refusal::kQueueFull, queued, options_.max_queue_rows, retry_after());
   }
+  if (most_requests != 0 && waiting >= most_requests) {
+    give_back();
+    return refuse(Refusal::kQueueFull, waiting, most_requests, retry_after());
+  }
   Node* node = fill(request, rows, may_block, now);
   if (!node) {
     give_back();
@@ -151,6 +160,7 @@ Admission Lane::submit(const Request& request, bool may_block, response::DoneLis
   nodes_out_.fetch_add(1, std::memory_order_relaxed);
   if (cache_ && answer_from_cache(node, now, done)) {
     queued_rows_.fetch_sub(rows, std::memory_order_relaxed);
+    if (most_requests) queued_requests_.fetch_sub(1, std::memory_order_relaxed);
     return {};
   }
   backlogs_[level].add(request.deadline_ns, now, rows);

@@ -60,6 +60,13 @@ void Lane::fail_members(Node* leader, const Error* error, int64_t now_ns,
   drop_hold(leader);
 }
 
+std::atomic<uint64_t>& Lane::count_of(const Error* error) noexcept {
+  if (!error) return counters_.answered;
+  if (error->code == Code::kCancelled) return counters_.cancelled;
+  if (error->code == Code::kExpired) return counters_.expired;
+  return counters_.failed;
+}
+
 // Everybody who waits for the part's request is answered, if this was its last part or it failed.
 void Lane::claim_part(Batch* batch, size_t number, size_t batch_row, int64_t now_ns,
                       response::DoneList& done) noexcept {
@@ -67,7 +74,7 @@ void Lane::claim_part(Batch* batch, size_t number, size_t batch_row, int64_t now
   Node* leader = part.leader;
   leader->rows_done += part.rows;
   if (leader->failed || leader->live == 0) return;
-  const backend::ItemError* own = batch->failed ? nullptr : batch->error_of(number);
+  const backend::ItemError* own = batch->error_of(number);
   const Error* error = own ? &own->error : batch->failed ? batch->told : nullptr;
   if (!error && leader->rows_done < leader->rows.count) return;
   leader->failed = error != nullptr;
@@ -83,7 +90,7 @@ void Lane::claim_part(Batch* batch, size_t number, size_t batch_row, int64_t now
     node->object = own ? own->object : batch->output.object;
     node->batch = batch;
     ++batch->deliveries;
-    Counters::add(error ? counters_.failed : counters_.answered);
+    Counters::add(count_of(error));
     if (!error) {
       count_->queue_wait_ns.record_signed(leader->work_started_ns - node->submitted_ns);
       count_->total_ns.record_signed(now_ns - node->submitted_ns);
@@ -124,15 +131,19 @@ void Lane::finish(Batch* batch) noexcept {
       publish_costs();
     }
     more = at_once_ != 0;
+    if (batch->failed) claim_own_errors(batch, now, leavings.done);
     if (batch->failed && halve(batch)) {
       more = true;
     } else {
+      put_aside(batch);
+      end_piece(batch, now);
       size_t row = 0;
       for (size_t i = 0; i < batch->parts.size(); ++i) {
-        claim_part(batch, i, row, now, leavings.done);
+        if (batch->parts[i].end == Part::End::kOpen) claim_part(batch, i, row, now, leavings.done);
         row += batch->parts[i].rows;
       }
-      for (const Part& part : batch->parts) drop_hold(part.leader);
+      for (const Part& part : batch->parts)
+        if (part.end != Part::End::kAside) drop_hold(part.leader);
       batch->parts.clear();
       if (batch->deliveries == 0) recycle(batch);
     }
@@ -141,6 +152,13 @@ void Lane::finish(Batch* batch) noexcept {
   }
   if (more && has_work()) idle().notify();
   tell(leavings);
+}
+
+void Lane::expire_due(int64_t now_ns, response::DoneList& done) noexcept {
+  while (Node* node = deadlines_.pop_due(now_ns)) {
+    Counters::add(counters_.expired);
+    claim(node, &kExpiredError, now_ns, done);
+  }
 }
 
 // The timer first forgets what submitters noted, then looks: whatever is noted afterwards stays
@@ -154,16 +172,17 @@ int64_t Lane::tick() noexcept {
     const std::lock_guard lock(mutex_);
     drain_intake();
     const int64_t now = shared_.clock->now_ns();
-    while (Node* node = deadlines_.pop_due(now)) {
-      Counters::add(counters_.expired);
-      claim(node, &kExpiredError, now, leavings.done);
-    }
+    expire_due(now, leavings.done);
     next = deadlines_.next_ns();
-    if (options_.batch_timeout_ns > 0 && queued_rows_.load() > 0) {
-      const int64_t at = ready_at_ns();
+    if (paces() && queued_rows_.load() > 0) {
+      const int64_t at = start_at_ns();
       ready_now = at <= now;
       if (!ready_now) next = std::min(next, at);
     }
+    if (const int64_t at = next_round_ns(); at <= now)
+      ready_now = true;
+    else
+      next = std::min(next, at);
     release_dropped();
     take_leavings(leavings);
   }
@@ -184,6 +203,7 @@ void Lane::claim_all(const Error* error, int64_t now_ns, response::DoneList& don
   }
   // Entries and halves without anybody to answer go, too.
   take_retry(false, now_ns, done);
+  drop_dead_rounds();
   levels_.front(queue::kAnyClass);
   release_dropped();
 }

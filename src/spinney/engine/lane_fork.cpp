@@ -53,6 +53,7 @@ void Lane::forget_lost_batches() noexcept {
       continue;
     }
     for (const batch::Part& part : batch->parts) drop_hold(part.leader);
+    end_piece(batch, 0);
     *link = batch->made_before;
   }
 }

@@ -27,6 +27,7 @@ void Lane::drain_intake() noexcept {
     Node* next = node->next;
     node->next = nullptr;
     deadlines_.add(node);
+    class_rows_[node->class_of()] += node->charge;
     waiting_since_ns_ = std::min(waiting_since_ns_, node->submitted_ns);
     earliest_deadline_ns_ = std::min(earliest_deadline_ns_, node->deadline_ns);
     const bool shares = node->deduplicate && options_.single_flight;
@@ -71,6 +72,9 @@ void Lane::follow(Node* node, Node* leader) noexcept {
 
 void Lane::leave_queue(Node* node, size_t rows) noexcept {
   node->charge -= rows;
+  class_rows_[node->class_of()] -= rows;
+  if (options_.max_queue_requests != 0 && rows > 0 && node->charge == 0)
+    queued_requests_.fetch_sub(1, std::memory_order_relaxed);
   queued_rows_.fetch_sub(rows, std::memory_order_relaxed);
   backlogs_[index_of(node->priority)].remove(node->deadline_ns, node->submitted_ns, rows);
 }
@@ -85,10 +89,11 @@ int64_t Lane::ready_at_ns() const noexcept {
                   start_by_ns(earliest_deadline_ns_, waiting_since_ns_, queued));
 }
 
-bool Lane::ready(int64_t now_ns) const noexcept { return now_ns >= ready_at_ns(); }
+bool Lane::ready(int64_t now_ns) noexcept { return now_ns >= start_at_ns(); }
 
 size_t Lane::batch_cap() const noexcept {
-  const size_t most = options_.max_batch_size;
+  const size_t limit = limit_.load(std::memory_order_relaxed);
+  const size_t most = limit ? std::min(limit, options_.max_batch_size) : options_.max_batch_size;
   if (!options_.join_requests) return 1;  // so that it is full with one request, which is whole
   if (options_.initial_batch_size != 0 && batches_ < kFirstBatches)
     return options_.initial_batch_size;
@@ -205,17 +210,25 @@ bool Lane::add_next(Batch& batch, Filling& filling, int64_t now_ns,
   if (!batch.accepts(*leader)) return false;
   const size_t rows = rows_to_add(batch, *leader, filling.cap);
   if (rows == 0) return false;
-  if (!fits(batch, filling, rows, entry->deadline_ns, now_ns)) return false;
+  const batch::Part part{leader, leader->rows_taken, rows};
+  if (options_.max_batch_bytes != 0) {
+    const size_t bytes = batch::bytes_of(part);
+    if (!batch.parts.empty() && batch.bytes + bytes > options_.max_batch_bytes) return false;
+    batch.bytes += bytes;
+  }
+  const int64_t deadline_ns = options_.deadline_until_run ? kNever : entry->deadline_ns;
+  if (!fits(batch, filling, rows, deadline_ns, now_ns)) return false;
   if (!in_turn && filling.spare_rows + rows > spare_rows()) return false;
   filling.spare_rows += in_turn ? 0 : rows;
-  filling.deadline_ns = std::min(filling.deadline_ns, entry->deadline_ns);
-  batch.add({leader, leader->rows_taken, rows});
+  filling.deadline_ns = std::min(filling.deadline_ns, deadline_ns);
+  batch.add(part);
   ++leader->holds;
   leader->rows_taken += rows;
   if (leader->work_started_ns == 0) {
     leader->work_started_ns = now_ns;
     add_started(leader->live);
   }
+  if (options_.deadline_until_run) note_begun(leader);
   leave_queue(leader, std::min(rows, leader->charge));
   backlogs_[index_of(entry->priority)].note_turn(entry->order, rows);
   if (in_turn) levels_.charge(entry->priority, rows);
@@ -256,6 +269,7 @@ Batch* Lane::fill_batch(int64_t now_ns, response::DoneList& done) noexcept {
     return nullptr;
   }
   batch->shape = batch->parts[0].leader->shape;
+  note_start(now_ns);
   return batch;
 }
 
@@ -285,6 +299,8 @@ Batch* Lane::take() noexcept {
     const std::lock_guard lock(mutex_);
     drain_intake();
     const int64_t now = shared_.clock->now_ns();
+    if (options_.rest_waits) expire_due(now, leavings.done);
+    start_due_rounds(now);
     if (at_once_ == 0 || running_ < at_once_) {
       batch = next_batch(now, leavings.done);
     }
@@ -296,11 +312,12 @@ Batch* Lane::take() noexcept {
   return batch;
 }
 
-bool Lane::could_run() const noexcept {
+bool Lane::could_run() noexcept {
   if (!has_work()) return false;
   const std::lock_guard lock(mutex_);
   if (at_once_ != 0 && running_ >= at_once_) return false;
-  return retries_ || ready(shared_.clock->now_ns());
+  if (retries_) return true;
+  return queued_rows_.load(std::memory_order_relaxed) > 0 && ready(shared_.clock->now_ns());
 }
 
 }  // namespace spinney::engine

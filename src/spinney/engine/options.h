@@ -34,6 +34,9 @@ struct EngineOptions {
   const Clock* clock = nullptr;  // null: SteadyClock; else must outlive the engine
   // False: no thread is started, and run_some() and tick() do the work (tests, other executors).
   bool threads = true;
+  // With threads = false: threads of others do that work, so that drain() and stop() wait for them
+  // instead of doing it.
+  bool served_by_others = false;
 };
 
 struct ModelOptions {
@@ -52,8 +55,26 @@ struct ModelOptions {
   // False: each batch is one request, whole, whatever its number of rows and the sizes above.
   bool join_requests = true;
 
+  // Of lanes that are paced by hand; see also Engine::pause() and limit_batch().
+  // What a batch leaves waits anew, each request for batch_timeout_ns after its own submission, and
+  // only rows that could share its batch count. A wait that would outlast a deadline is none.
+  bool rest_waits = false;
+  bool full_batches = false;  // with rest_waits: a batch waits until it is full, not min_batch_size
+  int64_t min_batch_interval_ns = 0;  // between the starts of two batches at least
+  size_t max_batch_bytes = 0;         // of rows or parcels; a larger request runs alone; 0: any
+  // A deadline ends where the request begins to run: it is answered then, however late.
+  bool deadline_until_run = false;
+
+  // Of back ends that are idempotent.
+  bool halve_failed = true;  // a failing batch, until the requests at fault stand alone
+  // So often what failed of a batch is tried again, together, once all its pieces have run and
+  // retry_delay_ns has passed. Nothing sleeps meanwhile. Draining cuts the delay short.
+  size_t max_retries = 0;
+  int64_t retry_delay_ns = 0;
+
   // Admission.
   size_t max_queue_rows = 65'536;      // rows that wait; a request beyond is refused at once
+  size_t max_queue_requests = 0;       // requests that wait; 0: any number
   size_t max_request_rows = 1 << 20;   // of one request
   size_t max_concurrent_requests = 0;  // admitted and not yet answered; 0: no limit
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "spinney/base/clock.h"
 #include "spinney/observe/histogram.h"
 #include "spinney/request/request.h"
 
@@ -75,6 +76,8 @@ struct ModelStatus {
   size_t replicas = 1;         // copies, one for each NUMA node that has a worker
   uint64_t cache_rests = 0;    // how often the cache stepped aside, as it cost more than it saved
   bool cache_resting = false;  // and whether it does at this moment
+
+  int64_t retry_at_ns = kNever;  // when the next batch that failed is tried again
 };
 
 // Where the time of a model's answered requests went, and the rows of its batches: of the queue.

@@ -30,7 +30,7 @@ Status Core::start() {
     threads_->reserve(options_.num_workers + 2);
     for (size_t i = 0; i < options_.num_workers; ++i)
       spawn(*threads_, [i](Core& core) { core.work(i); });
-    spawn(*threads_, [](Core& core) { core.keep_time(); });
+    spawn(*threads_, [](Core& core) { core.keep_time(core.stopping_); });
     spawn(*threads_, [](Core& core) { core.deliver(); });
   } catch (const std::system_error& error) {
     return Error{Code::kTooLarge, std::string("the system gives no more threads (num_workers " +
@@ -146,8 +146,8 @@ int64_t Core::tick() noexcept {
   return next;
 }
 
-void Core::keep_time() {
-  while (!stopping_.load()) {
+void Core::keep_time(const std::atomic<bool>& leave) {
+  while (!stopping_.load() && !leave.load()) {
     const uint32_t bell = shared_.timer_bell.load();
     int64_t next = tick();
     shared_.timer_wakes_ns.store(next, std::memory_order_seq_cst);
@@ -180,8 +180,14 @@ void Core::rouse() noexcept {
     if (lane->waits()) lane->idle().notify_all();
 }
 
+void Core::rouse_all() noexcept {
+  rouse();
+  shared_.timer_bell.fetch_add(1);
+  futex_wake(shared_.timer_bell);
+}
+
 bool Core::wait_for_drained(int64_t timeout_ns) {
-  if (!options_.threads) {
+  if (!options_.threads && !options_.served_by_others) {
     while (shared_.in_flight.load() > 0 && run_some(Work::kAny)) {
     }
     return shared_.in_flight.load() == 0;
@@ -219,9 +225,7 @@ void Core::stop(int64_t timeout_ns) {
   const std::shared_ptr<const Lanes> lanes = all_lanes();
   for (const auto& lane : *lanes) lane->shut_down();
   stopping_.store(true);
-  rouse();
-  shared_.timer_bell.fetch_add(1);
-  futex_wake(shared_.timer_bell);
+  rouse_all();
   shared_.mailbox.close();
   const int64_t left = timeout_ns - (SteadyClock::instance().now_ns() - begin);
   join_threads(std::max(left, kStopAtLeastNs));

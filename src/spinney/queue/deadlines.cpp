@@ -18,6 +18,7 @@ void Deadlines::add(Node* node) noexcept {
   node->due_slot = static_cast<uint16_t>(tick % kSlots);
   node->in_wheel = true;
   ++count_;
+  earliest_ns_ = std::min(earliest_ns_, node->deadline_ns);
 }
 
 void Deadlines::remove(Node* node) noexcept {
@@ -30,6 +31,7 @@ void Deadlines::remove(Node* node) noexcept {
   node->due_next = node->due_previous = nullptr;
   node->in_wheel = false;
   --count_;
+  if (node->deadline_ns <= earliest_ns_) earliest_left_ = true;
 }
 
 Node* Deadlines::pop_due(int64_t now_ns) noexcept {
@@ -59,6 +61,15 @@ int64_t Deadlines::next_ns() const noexcept {
     if (next != kNever) return next;
   }
   return (tick_ + kSlots) << kTickBits;
+}
+
+int64_t Deadlines::earliest_ns() noexcept {
+  if (!earliest_left_) return earliest_ns_;
+  earliest_ns_ = kNever;
+  earliest_left_ = false;
+  for (const Node* node : slots_)
+    for (; node; node = node->due_next) earliest_ns_ = std::min(earliest_ns_, node->deadline_ns);
+  return earliest_ns_;
 }
 
 }  // namespace spinney::queue

@@ -17,6 +17,8 @@ class Deadlines {
   request::Node* pop_due(int64_t now_ns) noexcept;
   // Not after the earliest deadline, and after now if pop_due(now) gave null; kNever if empty.
   int64_t next_ns() const noexcept;
+  // Exactly; kNever if empty.
+  int64_t earliest_ns() noexcept;
 
  private:
   static constexpr int kTickBits = 19;  // about half a millisecond
@@ -24,6 +26,8 @@ class Deadlines {
   std::array<request::Node*, kSlots> slots_{};
   int64_t tick_ = 0;  // everything before this tick is gone
   size_t count_ = 0;
+  int64_t earliest_ns_ = kNever;  // unless one that early has left since
+  bool earliest_left_ = false;
 };
 
 }  // namespace spinney::queue

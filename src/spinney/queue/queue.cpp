@@ -29,6 +29,7 @@ void Levels::push(Node* node) noexcept {
   Level& level = at(node->priority);
   begin_waiting(level);
   node->order = order_of(node->deadline_ns, node->submitted_ns);
+  if (node->turn_ns != kNever) node->order = node->turn_ns;
   node->arrival = arrivals_++;
   node->queued = true;
   ++node->holds;

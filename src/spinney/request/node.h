@@ -52,6 +52,7 @@ struct Node {
   bool may_block = false;  // what the completion said
   int64_t deadline_ns = kNever;
   int64_t submitted_ns = 0;
+  int64_t turn_ns = kNever;
   uint64_t hash = 0;  // of the rows or the parcel, if deduplicate
 
   size_t class_of() const {

@@ -92,6 +92,9 @@ struct Request {
   // On the engine's clock (Engine::now_ns()). A request is answered by its deadline, with kExpired
   // if need be, and never begins to run after it.
   int64_t deadline_ns = kNever;
+  // Its place among those of its level: where one would be that is due then. kNever: its
+  // deadline's, or that of its submission.
+  int64_t turn_ns = kNever;
   bool deduplicate = true;  // may be answered by an equal request in flight, or by the cache
   Completion* completion = nullptr;
   void* context = nullptr;  // handed back in Finished
