@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 
+#include "binding/batch_lane.h"
 #include "binding/cache.h"
 #include "binding/engine.h"
 #include "binding/errors.h"
@@ -225,6 +226,7 @@ NB_MODULE(_core, m) {
   define_futures(m);
   define_open_futures(m);
   define_engine(m);
+  define_batch_lane(m);
   define_quantize(m);
   define_result_memory(m);
   define_quantize_model(m);

@@ -43,6 +43,12 @@ def run_pending(batcher):
     return batcher._core.run_pending()
 
 
+def run_one(batcher):
+    """Run one batch on this thread, if one is due."""
+    batcher._core.tell_time()
+    return batcher._core.lane.run_one()
+
+
 def queued(batcher, features, **options):
     """Enqueue a request that the queue takes; the request."""
     request = PredictionRequest(id=None, features=features, future=Future(), **options)

@@ -311,7 +311,9 @@ class Metrics:
 
 def test_the_metrics_collector_is_told_and_may_fail(caplog):
     metrics = Metrics()
-    processor = manual_processor(Recorder(lambda v: (v == 1).any()), metrics=metrics, max_retries=0)
+    processor = manual_processor(
+        Recorder(lambda v: (v == 1).any()), metrics=metrics, idempotent=True, max_retries=0
+    )
     for value in range(3):
         processor.enqueue(rows(value))
     run_pending(processor)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import spinney.batching
-from batching_clock import ManualClock, manual_batcher, queued, run_pending
+from batching_clock import ManualClock, manual_batcher, queued, run_one, run_pending
 from modules.engine import batch_processor as batch_processor_surface
 from modules.engine.inference_engine import DynamicBatcher, PredictionRequest
 from spinney.configs import BatchPriority
@@ -271,13 +271,10 @@ def test_nothing_starves():
     batcher = manual_batcher(function, clock, max_batch_size=1, priority_aging_s=0.5)
     patient = queued(batcher, [[-1.0]], priority=BatchPriority.BACKGROUND)
     begun = clock.time
-    core = batcher._core
     for value in range(1000):
         queued(batcher, [[float(value)]], priority=BatchPriority.CRITICAL)
         clock.time += 0.01
-        with core.lock:
-            batch = core._take(clock.now())
-        core.run(batch)
+        run_one(batcher)
         if patient.future.done():
             break
     assert 1.9 < clock.time - begun <= 2.05

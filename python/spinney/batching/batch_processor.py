@@ -72,7 +72,7 @@ class BatchProcessor:
     @property
     def current_batch_size(self):
         """Rows that a batch may have now; ADAPTIVE moves it."""
-        return self._core.policy.rows_of_a_batch
+        return self._core.policy.limit
 
     def start(self, process_func):
         """Start the worker threads. Does nothing where they run it; starts anew after stop().
@@ -152,19 +152,17 @@ class BatchProcessor:
         With enable_monitoring=False the averages are 0.0; the counts are always there.
         """
         core = self._core
-        with core.lock:
-            counts = dict(core.counts)
-            waiting, running = core.lanes.waiting, len(core.running)
-            state = "paused" if core.paused and core.state == "running" else core.state
+        counts = core.counts()
+        state = "paused" if core.paused and core.state == "running" else core.state
         processed = counts["answered"]
         return {
             **self.stats.get_stats(),
             "state": state,
-            "current_queue_size": waiting,
+            "current_queue_size": core.waiting,
             "waiting_callbacks": core.callbacks.waiting,
-            "max_observed_queue_size": counts["queue_max_seen"],
+            "max_observed_queue_size": counts["most_waiting"],
             "current_batch_size": self.current_batch_size,
-            "active_batches": running,
+            "active_batches": len(core.running),
             "submitted_items": counts["submitted"],
             "processed_items": processed,
             "failed_items": counts["failed"],
@@ -192,26 +190,28 @@ class _Recorder:
         self._debug = config.debug_mode
         self._metrics_failed = False
 
-    def __call__(self, seconds, rows, queued, waiting, outcome):
-        failed = outcome["failed"]
+    def batch(self, seconds, rows, queued, waiting):
+        """A batch was called for the first time."""
         if self._measures:
             self._stats.update(seconds, rows, queued, queued + seconds, waiting)
         else:
             self._stats.count(rows)
-        if failed:
-            self._stats.record_error(failed)
-        if failed:
-            _log.warning("%d items of a batch of %d rows failed", failed, rows)
         if self._debug:
-            _log.info("batch: %d rows, %.3f ms, %s", rows, seconds * 1e3, outcome)
+            _log.info("batch: %d rows, %.3f ms", rows, seconds * 1e3)
         if self._metrics is not None:
-            self._tell_metrics(seconds, rows, failed)
+            self._tell_metrics(lambda metrics: metrics.update_inference(seconds, rows))
 
-    def _tell_metrics(self, seconds, rows, failed):
+    def failed(self, items, rows):
+        """So many items failed for good, of a batch of so many rows."""
+        self._stats.record_error(items)
+        _log.warning("%d items of a batch of %d rows failed", items, rows)
+        if self._metrics is not None:
+            for _ in range(items):
+                self._tell_metrics(lambda metrics: metrics.record_error())
+
+    def _tell_metrics(self, what):
         try:
-            self._metrics.update_inference(seconds, rows)
-            for _ in range(failed):
-                self._metrics.record_error()
+            what(self._metrics)
         except Exception:
             if not self._metrics_failed:
                 _log.exception("the metrics collector failed; its later failures are not logged")

@@ -152,13 +152,10 @@ class DynamicBatcher:
         shut_down were not run to their end; refused were not let in.
         """
         core = self._core
-        with core.lock:
-            counts = dict(core.counts)
-            waiting = core.lanes.waiting
-            wait_sum, wait_max = core.wait_sum, core.wait_max
-        batches = max(1, counts["batches"])
+        counts = core.counts()
+        batches = max(1, core.batches)
         return {
-            "processed_batches": counts["batches"],
+            "processed_batches": core.batches,
             "processed_requests": counts["answered"] + counts["failed"],
             "failed_requests": counts["failed"],
             "expired_requests": counts["expired"],
@@ -166,12 +163,12 @@ class DynamicBatcher:
             "shut_down_requests": counts["shut_down"],
             "refused_requests": counts["refused"],
             "submitted_requests": counts["submitted"],
-            "current_queue_size": waiting,
+            "current_queue_size": core.waiting,
             "waiting_callbacks": core.callbacks.waiting,
-            "max_observed_queue_size": counts["queue_max_seen"],
-            "avg_batch_size": counts["batched_rows"] / batches,
-            "avg_batch_wait_time_ms": wait_sum / batches * 1e3,
-            "max_batch_wait_time_ms": wait_max * 1e3,
+            "max_observed_queue_size": counts["most_waiting"],
+            "avg_batch_size": core.batched_rows / batches,
+            "avg_batch_wait_time_ms": core.wait_sum / batches * 1e3,
+            "max_batch_wait_time_ms": core.wait_max * 1e3,
         }
 
     def __enter__(self):

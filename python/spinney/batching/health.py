@@ -82,9 +82,8 @@ class HealthWatch:
         config, core = self._config, self._core
         percent = self._memory()
         now = core.clock.now()
-        with core.lock:
-            queued = core.lanes.waiting
-            started = [begun for _, begun in core.running.values()]
+        queued = core.waiting
+        started = list(core.running.values())
         longest = now - min(started) if started else 0.0
         self.readings = {
             "memory_percent": percent,

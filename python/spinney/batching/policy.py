@@ -58,13 +58,14 @@ class Policy:
         )
 
     @property
-    def rows_of_a_batch(self):
-        return self.limit
+    def waits_until_full(self):
+        return self.strategy is BatchProcessingStrategy.FIXED
 
     @property
-    def rows_worth_waiting_for(self):
-        fixed = self.strategy is BatchProcessingStrategy.FIXED
-        return self.limit if fixed else min(self.min_rows, self.rows_of_a_batch)
+    def needs_timer(self):
+        """Whether a batch may be due at a time of its own."""
+        waits = self.wait > 0 and (self.min_rows > 1 or self.waits_until_full)
+        return waits or self.interval > 0 or (self.idempotent and self.retries > 0)
 
     def set_limit(self, rows):
         self.limit = max(self.min_rows, min(rows, self.max_rows))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import threading
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from operator import index
@@ -67,12 +68,11 @@ class Entry:
         "bytes",
         "callbacks",
         "deadline",
+        "first",
         "future",
         "item",
-        "key",
         "rows",
         "signature",
-        "waits",
     )
 
     def __init__(self, item, rows, size, signature, future):
@@ -81,17 +81,26 @@ class Entry:
         self.bytes = size
         self.signature = signature
         self.future = future
-        self.arrival = self.key = 0.0
+        self.arrival = 0.0
         self.deadline = math.inf
-        self.waits = False
+        self.first = None  # what it shares with its batch since its first call
         self.callbacks = None  # who runs the future's callbacks; None: whoever completes it
+
+    def made_whole(self):
+        """In a forked child: a thread of the parent may have held the future's lock."""
+        self.callbacks = None
+        if hasattr(self.future, "_condition"):
+            self.future._condition = threading.Condition()
 
     def claim(self):
         """Mark the future as running. False where its caller has cancelled or answered it."""
         future = self.future
-        if future.done() is True and not future.cancelled():
-            return False
         try:
+            if type(future) is Future:
+                if future._state == "FINISHED":
+                    return False
+            elif future.done() is True and not future.cancelled():
+                return False
             return future.set_running_or_notify_cancel()
         except Exception:  # answered by its caller just now, or a future of the caller's own make
             return False
@@ -105,17 +114,18 @@ class Entry:
 
     def _settle(self, how, value):
         functions = ()
+        future = self.future
         try:
-            if self.callbacks is None or not isinstance(self.future, Future):
-                getattr(self.future, how)(value)
+            if self.callbacks is None or not isinstance(future, Future):
+                getattr(future, how)(value)
             else:
-                functions = _settle_silently(self.future, how, value)
+                functions = _settle_silently(future, how, value)
         except InvalidStateError:
             return False
         except BaseException:  # out of a callback; the requests beside this one need their answers
             _log.exception("a callback of a future raised")
         if functions:
-            self.callbacks.run(self.future, functions)
+            self.callbacks.run(future, functions)
         return True
 
 
@@ -124,12 +134,26 @@ def _settle_silently(future, how, value):
 
     Raises InvalidStateError where it is done: whoever cancelled it calls its callbacks.
     """
-    with future._condition:  # reentrant, and held by whoever adds a callback or cancels
+    condition = future._condition
+    with condition:  # reentrant, and held by whoever adds a callback or cancels
         if future._state not in _OPEN:
             raise InvalidStateError
-        functions, future._done_callbacks = future._done_callbacks, []
-        getattr(future, how)(value)
+        functions = future._done_callbacks
+        if functions:
+            future._done_callbacks = []
+        if how == "set_result" and type(future) is Future:  # what it would do itself
+            future._result = value
+            future._state = "FINISHED"
+            for waiter in future._waiters:
+                waiter.add_result(future)
+            condition.notify_all()
+        else:
+            getattr(future, how)(value)
     return functions
+
+
+def was_cancelled(entry):
+    return entry.future.cancelled() is True
 
 
 def refuse_masks(array):
@@ -139,9 +163,9 @@ def refuse_masks(array):
 
 def rows_of(features):
     """Features as an array of rows, at least two-dimensional; refuses what has no rows."""
-    refuse_masks(features)
     array = features
     if type(features) is not np.ndarray:
+        refuse_masks(features)
         _refuse_names(features)
         array = _as_array(features)
     if array.ndim == 1:
@@ -172,7 +196,8 @@ def _as_array(features):
 
 
 def array_entry(array, future):
-    refuse_masks(array)
+    if type(array) is not np.ndarray:
+        refuse_masks(array)
     return Entry(array, len(array), array.nbytes, (array.shape[1:], array.dtype), future)
 
 
@@ -203,7 +228,7 @@ def checked_seconds(name, seconds, scale=1.0):
 def checked_future(future):
     """Refuses what cannot be answered from another thread or is answered already."""
     if type(future) is Future:
-        if future.done() or future.running():
+        if future._state != "PENDING":  # without its lock: the future is not shared yet
             raise InvalidInputError("the request's future is not a new one; give each its own")
     elif asyncio.isfuture(future):
         raise InvalidInputError(

@@ -1,83 +1,178 @@
-"""Running a batch's entries: expiry, failure, halving, retries; each is answered once known.
-
-A failing batch of an idempotent function is halved until what fails stands alone; then what failed
-is tried again together, after a delay, as often as allowed. So a passing fault costs one more call,
-and one poison item fails alone after at most 2·n − 1 + retries calls for n items. A function that
-is not idempotent is called once, and its failure is everybody's.
-"""
+"""One lane's batches: which entries the function is called with, and how each future ends."""
 
 from __future__ import annotations
 
 import logging
+from itertools import count
+from time import perf_counter
 
 from spinney.batching.calls import call_batch
-from spinney.exceptions import ModelFailedError
+from spinney.exceptions import EngineShutDownError, ModelFailedError, RequestExpiredError
 from spinney.faults import contained
 
 _log = logging.getLogger("spinney.batching")
+_ANSWERED, _FAILED, _EXPIRED, _CANCELLED, _SHUT_DOWN = range(5)  # of BatchLane
+_calls = count(1)
 
 
-def run_entries(core, entries):
-    """Answer every entry; counts of answered, failed and expired.
+class First:
+    """What the entries of one batch have in common from its first call on."""
 
-    Nothing more is called once stop() has failed the entries: by then the core may have been
-    started with another function.
+    __slots__ = ("collected", "rows", "shrunk", "waited")
+
+    def __init__(self, rows, waited):
+        self.rows, self.waited = rows, waited
+        self.collected = self.shrunk = False
+
+
+class Runner:
+    """Called by a lane with batches, and with what became of each request.
+
+    The lane calls again with the halves of a batch that failed, and with what is tried again.
     """
-    outcome = {"answered": 0, "failed": 0, "expired": 0, "shut_down": 0}
-    policy = core.policy
-    failed = _attempt(core, entries, entries, outcome)
-    tries = policy.retries if policy.idempotent else 0
-    while failed and tries:
-        again = [entry for entry, error in failed if not isinstance(error, ModelFailedError)]
-        if not again or not core.sleep(policy.retry_delay):
-            break
-        tries -= 1
-        kept = [held for held in failed if isinstance(held[1], ModelFailedError)]
-        failed = kept + _attempt(core, entries, again, outcome)
-    for entry, error in failed:
-        outcome["failed"] += entry.fail(contained(error, "the function"))
-    return outcome
 
+    def __init__(self, core):
+        self.core = core
+        self.function = None
+        self.forked = False
 
-def _attempt(core, batch, entries, outcome):
-    """One round over entries of a batch. What failed, as (entry, error)."""
-    alone = entries[0].signature is None
-    groups = [[entry] for entry in reversed(entries)] if alone else [entries]
-    failed = []
-    while groups:
-        function = core.function_for(batch)
-        if function is None:
-            return []
-        group = _not_expired(core, groups.pop(), outcome)
-        if not group:
-            continue
+    def run(self, entries):
+        """(answers, the error of all, whether to try that again, what became of single entries)."""
+        core = self.core
+        if core.space_waiters:
+            core.tell_space()
+        gone = [i for i, entry in enumerate(entries) if not (entry.first or entry.claim())]
+        own = [(i, _CANCELLED, None, False) for i in gone]
+        batch = entries if not gone else [entry for i, entry in enumerate(entries) if i not in gone]
+        if not batch:
+            return [None] * len(entries), None, False, own
+        first = None
+        if batch[0].first is None:
+            first = self._begin(batch)
+        call = next(_calls)
+        core.running[call] = core.clock.now()
+        started = perf_counter()
         try:
-            answers = call_batch(function, group, core.policy.max_rows)
+            answers, error, again = self._call(batch, own, entries)
+        finally:
+            seconds = perf_counter() - started
+            core.running.pop(call, None)
+            core.tell_time()
+        if first is not None:
+            self._note(first, seconds, error is None and not own)
+        if gone and error is None:
+            found = iter(answers)
+            answers = [None if i in gone else next(found) for i in range(len(entries))]
+        return answers, error, again, own
+
+    def _begin(self, batch):
+        core = self.core
+        waited = core.clock.now() - min(entry.arrival for entry in batch)
+        first = First(sum(entry.rows for entry in batch), waited)
+        for entry in batch:
+            entry.first = first
+        core.batches += 1
+        core.batched_rows += first.rows
+        core.wait_sum += waited
+        if waited > core.wait_max:
+            core.wait_max = waited
+        return first
+
+    def _call(self, batch, own, entries):
+        if batch[0].signature is None:
+            return self._call_each(batch, own, entries), None, False
+        try:
+            return call_batch(self.function, batch, self.core.policy.max_rows), None, False
         except BaseException as error:
-            error.__traceback__ = _own_frames(error.__traceback__)
-            wrong_rows = isinstance(error, ModelFailedError)  # halving could make it look right
-            if core.policy.idempotent and core.policy.halves and len(group) > 1 and not wrong_rows:
-                middle = len(group) // 2
-                groups += [group[middle:], group[:middle]]
-            else:
-                failed += [(entry, error) for entry in group]
-            continue
-        for entry, answer in zip(group, answers):
-            outcome["answered"] += entry.answer(answer)
-    return failed
+            # Smaller batches could make a wrong number of rows look right.
+            return None, _own_frames(error), not isinstance(error, ModelFailedError)
+
+    def _call_each(self, batch, own, entries):
+        """Answers of entries of no array, which come one by one."""
+        answers = []
+        numbers = {id(entry): i for i, entry in enumerate(entries)}
+        for entry in batch:
+            answers.append(None)
+            if entry.deadline <= self.core.clock.now():
+                own.append((numbers[id(entry)], _EXPIRED, None, False))
+                continue
+            try:
+                answers[-1] = self.function(entry.item)
+            except BaseException as error:
+                again = not isinstance(error, ModelFailedError)
+                own.append((numbers[id(entry)], _FAILED, _own_frames(error), again))
+        return answers
+
+    def _note(self, first, seconds, well):
+        core = self.core
+        if well:
+            core.learn(first.rows, seconds)
+        if core.observe is not None:
+            core.observe.batch(seconds, first.rows, first.waited, core.waiting)
+
+    def settle(self, finished):
+        """Complete futures, each once, and draw the conclusions from what failed."""
+        core = self.core
+        failed = 0
+        for entry, outcome, value, begun in finished:
+            if outcome == _ANSWERED:
+                entry.answer(value)
+            elif outcome == _FAILED:
+                entry.fail(_failure(value))
+                failed += 1
+            elif outcome == _EXPIRED:
+                self.fail_expired(entry)
+            elif outcome == _SHUT_DOWN:
+                self._fail_shut_down(entry, begun)
+            elif not begun:
+                entry.claim()  # tells those who wait on it that it was cancelled
+        if core.space_waiters:
+            core.tell_space()
+        first = entry.first
+        if first is None:
+            return
+        if failed:
+            self._note_failed(failed, first)
+        if not first.collected:
+            first.collected = True
+            core.collect_garbage(first.rows)
+
+    def _note_failed(self, failed, first):
+        core = self.core
+        if core.policy.halves and not first.shrunk:
+            first.shrunk = True
+            core.shrink()
+        if core.observe is not None:
+            core.observe.failed(failed, first.rows)
+
+    def fail_expired(self, entry):
+        limit = (entry.deadline - entry.arrival) * 1e3
+        error = RequestExpiredError(f"the request expired: not run within its {limit:g} ms")
+        if not entry.fail(error) and entry.future.cancelled() is True:
+            entry.claim()  # tells those who wait on it that it was cancelled
+
+    def _fail_shut_down(self, entry, begun):
+        if self.forked:
+            entry.made_whole()
+            what = "the process forked; the parent answers its own requests"
+        elif begun:
+            what = f"the {self.core.name} was stopped while the request ran"
+        else:
+            what = f"the {self.core.name} was stopped before the request was run"
+        if begun or self.forked or entry.claim():
+            entry.fail(EngineShutDownError(what))
 
 
-def _own_frames(trace):
-    """A traceback from the function on: without the frames here, which hold the whole batch."""
+def _failure(error):
+    if error is None:  # there was no memory to make a batch of it
+        return MemoryError("no memory to run the request")
+    return contained(error, "the function")
+
+
+def _own_frames(error):
+    """The error with a traceback from the function on: frames here hold the whole batch."""
+    trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_globals.get("__package__") == __package__:
         trace = trace.tb_next
-    return trace
-
-
-def _not_expired(core, group, outcome):
-    now = core.clock.now()
-    late = [entry for entry in group if entry.deadline <= now]
-    if not late:
-        return group
-    outcome["expired"] += core._fail_expired(late)
-    return [entry for entry in group if entry.deadline > now]
+    error.__traceback__ = trace
+    return error

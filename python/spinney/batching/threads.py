@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import atexit
 import logging
-import math
 import os
 import threading
 import time
 import weakref
+
+from spinney._core import _forked
 
 _log = logging.getLogger("spinney.batching")
 _current = threading.local()
@@ -25,43 +26,30 @@ def is_a_worker_of(core):
 
 
 def start_thread(body, core, name):
-    arguments = (core, core._generation)
+    arguments = (core, core.lane)
     thread = threading.Thread(target=body, args=arguments, name=f"spinney-{name}", daemon=True)
     thread.start()
     return thread
 
 
-def work(core, generation):
+def work(core, lane):
     _current.core = core
     try:
-        while True:
-            batch = core.next_batch(generation)
-            if batch is None:
-                return
-            try:
-                core.run(batch)
-            except BaseException:
-                _log.exception("a batch of the %s ended unexpectedly", core.name)
-            batch = None
+        lane.serve()
+    except BaseException:
+        _log.exception("a thread of the %s ended unexpectedly", core.name)
     finally:
         _current.core = None
-        core.worker_left(generation)
+        core.worker_left(lane)
 
 
-def expire(core, generation):
-    while True:
-        core.expire_due()
-        with core.lock:
-            if generation != core._generation or core.state == "stopped":
-                return
-            if core.state == "stopping" and not core.lanes.waiting:
-                return
-            left = core._wakes_at - core.clock.now()
-            if left > 0:
-                core.clock.wait(core._tick, left if left < math.inf else None)
+def keep_time(core, lane):
+    del core
+    lane.keep_time()
 
 
 def _after_fork():
+    _forked()  # before anything of the compiled core is used
     for core in list(_cores):
         core.after_fork()
 

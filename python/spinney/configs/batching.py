@@ -79,10 +79,12 @@ class BatchProcessorConfig(Config):
         "when a batch is closed: FIXED waits until it is full, the others take what is queued",
     )
     idempotent: bool = option(
-        True, Bool(), "the function may be called again on the same items; False forbids retries"
+        False,
+        Bool(),
+        "the function may be called again on the same items; True where max_retries asks for it",
     )
     max_retries: int = option(
-        2, Int(0, 1000), "times that what failed is tried again; 0 where idempotent is False"
+        0, Int(0, 1000), "times that what failed is tried again; 2 where idempotent is True"
     )
     retry_delay: float = option(0.1, Real(0.0, 3600.0), "seconds before each retry")
     reduce_batch_on_failure: bool = option(
@@ -137,6 +139,7 @@ class BatchProcessorConfig(Config):
     def settle(self):
         fit_batch_sizes(self)
         given = self._given
+        self._fit("idempotent", "max_retries" in given and self.max_retries > 0)
         if not self.idempotent:
             self._check(
                 "max_retries" not in given or self.max_retries == 0,
