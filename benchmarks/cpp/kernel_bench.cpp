@@ -79,8 +79,8 @@ size_t shared_bytes(const kernel::SharedTables& tables) {
   return ranker ? ranker->bytes() : 0;
 }
 
-// What K1 does for a block of 64 rows with AVX-512, four of them at once, which share the loads of
-// nodes: a node's two, a step's two and a bottom's six. For each block alone a node loads one
+// What blocks does for a block of 64 rows with AVX-512, four of them at once, which share the loads
+// of nodes: a node's two, a step's two and a bottom's six. For each block alone a node loads one
 // column, a step one and two slots, a bottom three.
 void print_work(const Forest& forest, kernel::SharedTables& tables) {
   if (!kernel::BlocksLayout::check(forest).ok()) return;

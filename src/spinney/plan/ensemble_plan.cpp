@@ -12,8 +12,8 @@
 namespace spinney::plan {
 namespace {
 
-// Members' answers for a block stay in the caches; kernels are at their best well below this size.
-constexpr size_t kBlockRows = 2048;
+// Members' answers for a chunk stay in the caches; kernels are at their best well below this size.
+constexpr size_t kChunkRows = 2048;
 
 template <typename Real>
 class EnsemblePlan final : public Plan {
@@ -29,9 +29,9 @@ class EnsemblePlan final : public Plan {
 
   void score(const Rows& rows, void* scores, unsigned num_threads) const override {
     auto* out = static_cast<Real*>(scores);
-    for (size_t first = 0; first < rows.count; first += kBlockRows) {
-      const size_t count = std::min(kBlockRows, rows.count - first);
-      score_block(rows.slice(first, count), out + first * ensemble_.n_outputs, num_threads);
+    for (size_t first = 0; first < rows.count; first += kChunkRows) {
+      const size_t count = std::min(kChunkRows, rows.count - first);
+      score_chunk(rows.slice(first, count), out + first * ensemble_.n_outputs, num_threads);
     }
   }
 
@@ -61,7 +61,7 @@ class EnsemblePlan final : public Plan {
   }
 
  private:
-  void score_block(const Rows& rows, Real* out, unsigned num_threads) const {
+  void score_chunk(const Rows& rows, Real* out, unsigned num_threads) const {
     const size_t n = rows.count * ensemble_.n_outputs;
     std::fill(out, out + n, Real{0});
     const bool medians = ensemble_.combination == Combination::kWeightedMedian;

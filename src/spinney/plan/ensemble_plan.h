@@ -1,5 +1,5 @@
 // The plan of an ensemble whose members are whole models: each member's plan and link, run over a
-// block of rows at a time, and their answers added in the members' order.
+// chunk of rows at a time, and their answers added in the members' order.
 #pragma once
 
 #include "spinney/plan/plan.h"

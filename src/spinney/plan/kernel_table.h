@@ -13,13 +13,13 @@
 #include "spinney/kernel/forest/evaluator.h"
 #include "spinney/plan/measure.h"
 #include "spinney/plan/plan.h"
+#include "spinney/rank/ranker.h"
 
 namespace spinney::plan {
 
 class KernelTable {
  public:
-  // Rows that block kernels score at once.
-  static constexpr size_t kBlockRows = 64;
+  static constexpr size_t kBlockRows = rank::kBlockRows;
 
   // At least one evaluator, and a correction for each. The choice by estimates alone stays where
   // the corrected ones differ by less than kWorthwhile, so that noise does not change it.

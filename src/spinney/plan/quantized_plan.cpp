@@ -6,7 +6,7 @@ namespace spinney::plan {
 namespace {
 
 // Sums of another type than the scores lie apart for so many rows at a time.
-constexpr size_t kBlockRows = 16384;
+constexpr size_t kChunkRows = 16384;
 
 template <typename Sum, typename Score>
 class QuantizedPlan final : public Plan {
@@ -22,8 +22,8 @@ class QuantizedPlan final : public Plan {
     } else {
       static thread_local std::vector<Sum> apart;
       const size_t n = scales_.size();
-      for (size_t first = 0; first < rows.count; first += kBlockRows) {
-        const size_t count = std::min(kBlockRows, rows.count - first);
+      for (size_t first = 0; first < rows.count; first += kChunkRows) {
+        const size_t count = std::min(kChunkRows, rows.count - first);
         if (apart.size() < count * n) apart.resize(count * n);
         sums_->score(rows.slice(first, count), apart.data(), num_threads);
         finish(apart.data(), count, out + first * n);

@@ -8,8 +8,8 @@
 namespace spinney::plan {
 namespace {
 
-constexpr size_t kBlockBytes = size_t{1} << 20;
-constexpr size_t kBlockRowsMin = 64;
+constexpr size_t kChunkBytes = size_t{1} << 20;
+constexpr size_t kChunkRowsMin = 64;
 
 template <typename Real>
 void mark(const Rows& rows, float missing, Real* out) {
@@ -48,9 +48,9 @@ class RewrittenPlan final : public Plan {
 
   void score(const Rows& rows, void* scores, unsigned num_threads) const override {
     const size_t copied = std::max<size_t>(1, rows.width * Change::value_bytes(rows));
-    const size_t block = std::max(kBlockRowsMin, kBlockBytes / copied);
-    for (size_t first = 0; first < rows.count; first += block) {
-      const auto copy = change_.of(rows.slice(first, std::min(block, rows.count - first)));
+    const size_t chunk = std::max(kChunkRowsMin, kChunkBytes / copied);
+    for (size_t first = 0; first < rows.count; first += chunk) {
+      const auto copy = change_.of(rows.slice(first, std::min(chunk, rows.count - first)));
       plan_->score(copy.view(), static_cast<char*>(scores) + first * row_bytes_, num_threads);
     }
   }

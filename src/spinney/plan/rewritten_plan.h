@@ -1,4 +1,4 @@
-// A plan for models whose library changes values before its trees see them: a block of rows at a
+// A plan for models whose library changes values before its trees see them: a chunk of rows at a
 // time is copied with the others in their place. Either a number of the caller's stands for a
 // missing value (XGBoost's `missing=`), or numeric categories are encoded
 // (Description::number_codes).

@@ -25,6 +25,8 @@
 
 namespace spinney::rank {
 
+// A block: rows whose ranks lie column by column, one vector of 64 bytes or two of 32 each. Kernels
+// and threads are given whole blocks where they can.
 inline constexpr size_t kBlockRows = 64;
 inline constexpr size_t kMaxColumns = 8191;
 inline constexpr size_t kSlice = 255;  // thresholds per column

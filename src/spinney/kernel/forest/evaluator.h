@@ -29,7 +29,7 @@ struct Scores {
 class ForestEvaluator {
  public:
   virtual ~ForestEvaluator() = default;
-  // "walk.scalar", "masks.avx512": the kernel's name in info(), tests and SPINNEY_KERNEL.
+  // "walk.scalar", "blocks.avx512": the kernel's name in info(), tests and SPINNEY_KERNEL.
   virtual std::string_view name() const = 0;
   // rows has settings().n_features columns and only NaN as a missing value.
   virtual void score(const Rows& rows, Scores scores) const = 0;

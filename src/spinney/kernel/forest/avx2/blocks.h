@@ -1,4 +1,4 @@
-// K1 (blocks/evaluator.h) with AVX2: 32 rows a vector.
+// blocks (blocks/evaluator.h) with AVX2: 32 rows a vector.
 #pragma once
 
 #include "spinney/kernel/forest/evaluator.h"

@@ -1,5 +1,5 @@
-// K1 (blocks/evaluator.h) with AVX-512: 64 rows a vector, with and without the byte permutations of
-// VBMI.
+// blocks (blocks/evaluator.h) with AVX-512: 64 rows a vector, with and without the byte
+// permutations of VBMI.
 #pragma once
 
 #include "spinney/kernel/forest/evaluator.h"

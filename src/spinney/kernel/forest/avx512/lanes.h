@@ -1,5 +1,5 @@
-// K2, "lanes": evaluates 64 trees at once for one row, whose ranks lie in one to four registers.
-// See layout/lanes_layout.h for the limits.
+// The kernel "lanes": evaluates 64 trees at once for one row, whose ranks lie in one to four
+// registers. See layout/lanes_layout.h for the limits.
 #pragma once
 
 #include "spinney/kernel/forest/evaluator.h"

@@ -14,8 +14,8 @@ namespace {
 
 using walk::Crown;
 using walk::Ground;
-using walk::kLaneBits;
-using walk::kLanes;
+using walk::kWalkBits;
+using walk::kWalks;
 using walk::Narrow;
 using walk::Steps;
 using walk::Tree;
@@ -26,7 +26,7 @@ SPINNEY_TARGET_BEGIN("bmi,bmi2,avx512f,avx512bw,avx512dq,avx512vl")
 #include "spinney/kernel/forest/walk/steps.inc"
 #undef SPINNEY_WALK_BMI
 
-constexpr size_t kGroups = 4;  // groups of kLanes rows in one 64-bit mask
+constexpr size_t kGroups = 4;  // groups of kWalks rows in one 64-bit mask
 
 // Which of 64 rows go right at one node.
 [[gnu::always_inline]] static inline uint64_t goes_right(const Crown& crown, unsigned node,
@@ -73,7 +73,7 @@ constexpr size_t kGroups = 4;  // groups of kLanes rows in one 64-bit mask
   way = _mm512_mask_add_epi8(way, b0, way, _mm512_set1_epi8(16));
   const auto store = [&](unsigned g, __m128i bytes) {
     const __m512i index = _mm512_cvtepu8_epi32(bytes);
-    _mm512_storeu_si512(at + g * kLanes, _mm512_permutex2var_epi32(low, index, high));
+    _mm512_storeu_si512(at + g * kWalks, _mm512_permutex2var_epi32(low, index, high));
   };
   store(0, _mm512_castsi512_si128(way));
   store(1, _mm512_extracti32x4_epi32(way, 1));
@@ -87,16 +87,16 @@ static void crowned_rows16(const Ground<Narrow>& ground, Tree tree, const Crown*
   const size_t whole = crown ? groups / kGroups * kGroups : 0;
   const uint32_t levels = whole > 0 ? tree.depth - Crown::kLevels : 0;
   for (size_t g = 0; g < whole; g += kGroups) {
-    leave_crown(*crown, keys + g * group_keys, group_keys, at + g * kLanes);
+    leave_crown(*crown, keys + g * group_keys, group_keys, at + g * kWalks);
     for (size_t i = g; i < g + kGroups; ++i) {
-      uint64_t from[kLanes];
-      for (size_t lane = 0; lane < kLanes; ++lane) from[lane] = at[i * kLanes + lane];
-      descend<Narrow, kLanes, 1>(local, levels, keys + i * group_keys, from, at + i * kLanes);
+      uint64_t from[kWalks];
+      for (size_t row = 0; row < kWalks; ++row) from[row] = at[i * kWalks + row];
+      descend<Narrow, kWalks, 1>(local, levels, keys + i * group_keys, from, at + i * kWalks);
     }
   }
   if (whole < groups)
     avx2::narrow_steps().rows16(ground, tree, nullptr, keys + whole * group_keys, group_keys,
-                                groups - whole, at + whole * kLanes);
+                                groups - whole, at + whole * kWalks);
 }
 
 SPINNEY_TARGET_END

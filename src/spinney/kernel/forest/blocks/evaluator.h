@@ -1,5 +1,5 @@
-// K1, "blocks": evaluates all nodes of a tree for many rows at once, on one-byte ranks. No gather,
-// no branch and no load that depends on data; see layout/blocks_layout.h for the limits.
+// The kernel "blocks": evaluates all nodes of a tree for many rows at once, on one-byte ranks. No
+// gather, no branch and no load that depends on data; see layout/blocks_layout.h for the limits.
 //
 // Rows come in blocks of 64, whose ranks lie column by column. One vector holds all rows of a block
 // (AVX-512) or half of them (AVX2); trees are added to two or four vectors at a time, which
@@ -46,7 +46,7 @@ struct Costs {
   double sixteen = 0;  // the part of a plane for 16 leaves
 };
 
-// K1 for one instruction set.
+// The kernel for one instruction set.
 struct Variant {
   std::string_view name;
   size_t together;     // vectors given to add_group at most

@@ -1,5 +1,5 @@
-// Lays out trees that are far from perfect as K1's programs: bottoms, the lowest two levels of a
-// tree without a load of slots, and a step for every other node.
+// Lays out trees that are far from perfect as programs of the kernel "blocks": bottoms, the lowest
+// two levels of a tree without a load of slots, and a step for every other node.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 namespace spinney::kernel {
 
 constexpr uint16_t slot_offset(size_t slot) { return static_cast<uint16_t>(slot * 8); }
-// A node's rank as K1 compares it, in each of four bytes.
+// A node's rank as the kernel compares it, in each of four bytes.
 constexpr uint32_t spread_rank(uint8_t rank, uint8_t flip) {
   return static_cast<uint32_t>(rank ^ flip) * 0x01010101u;
 }

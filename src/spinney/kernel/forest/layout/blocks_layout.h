@@ -1,4 +1,5 @@
-// BlocksLayout: a forest laid out for K1, which evaluates every node of a tree for 64 rows at once.
+// BlocksLayout: a forest laid out for the kernel "blocks", which evaluates every node of a tree
+// for 64 rows at once.
 //
 // Trees of one output stand together, cut into groups of at most kGroupTrees. Within a group a tree
 // is either perfect (padded to a full tree of its depth, nodes in heap order) or a program (one

@@ -24,7 +24,7 @@ class Builder {
     const std::vector<uint32_t> order = trees_by_output(forest_);
     for (size_t i = 0; i < order.size();) {
       size_t end = i;
-      while (end < order.size() && end - i < kLanes && target(order[end]) == target(order[i]))
+      while (end < order.size() && end - i < kTreeLanes && target(order[end]) == target(order[i]))
         ++end;
       SPINNEY_TRY(add_group(std::span<const uint32_t>(order).subspan(i, end - i)));
       i = end;
@@ -49,8 +49,8 @@ class Builder {
     group.first_walk = static_cast<uint32_t>(layout_.walks.size());
     group.next = layout_.next.size();
     const size_t positions = (size_t{1} << group.depth) - 1;
-    layout_.tests.resize(group.positions + positions * 2 * kLanes);
-    layout_.leaf_begins.resize(group.leaf_begin + kLanes);
+    layout_.tests.resize(group.positions + positions * 2 * kTreeLanes);
+    layout_.leaf_begins.resize(group.leaf_begin + kTreeLanes);
     layout_.position_count += static_cast<double>(positions);
     for (size_t lane = 0; lane < trees.size(); ++lane) {
       tree_ = forest_.tree(trees[lane]);
@@ -82,9 +82,9 @@ class Builder {
       return;
     }
     const rank::NodeTest test = ranker_.test(node);
-    uint8_t* position = layout_.tests.data() + group.positions + (heap - 1) * 2 * kLanes;
+    uint8_t* position = layout_.tests.data() + group.positions + (heap - 1) * 2 * kTreeLanes;
     position[lane] = static_cast<uint8_t>(test.column);
-    position[kLanes + lane] = test.rank;
+    position[kTreeLanes + lane] = test.rank;
     fill_top(group, lane, static_cast<uint32_t>(node.left), 2 * heap);
     fill_top(group, lane, static_cast<uint32_t>(node.right), 2 * heap + 1);
   }
@@ -149,7 +149,7 @@ class Builder {
 
   // A draft's tests, which begin at the word that holds its first inner state.
   void add_tests(Draft& draft) {
-    constexpr size_t kWordBytes = 2 * kLanes;
+    constexpr size_t kWordBytes = 2 * kTreeLanes;
     if (draft.walk.words == 1)
       draft.walk.tests = narrow_tests_ + draft.first_inner / 64 * kWordBytes;
     else
@@ -161,7 +161,7 @@ class Builder {
       const size_t place = draft.first_inner % 64 + i;
       uint8_t* word = layout_.tests.data() + draft.walk.tests + place / 64 * kWordBytes;
       word[place % 64] = static_cast<uint8_t>(test.column);
-      word[kLanes + place % 64] = test.rank;
+      word[kTreeLanes + place % 64] = test.rank;
     }
   }
 

@@ -1,4 +1,5 @@
-// LanesLayout: a forest laid out for K2, which evaluates 64 trees at once for a single row.
+// LanesLayout: a forest laid out for the kernel "lanes", which evaluates 64 trees at once for a
+// single row: a lane is one of these trees.
 //
 // Trees of one output stand together in groups of 64. The top levels of a group's trees (all of
 // them, up to kTopDepthMax) are perfect trees in heap order, transposed: position h holds the
@@ -21,7 +22,7 @@
 
 namespace spinney::kernel {
 
-inline constexpr size_t kLanes = 64;
+inline constexpr size_t kTreeLanes = 64;
 inline constexpr uint32_t kTopDepthMax = 6;
 inline constexpr size_t kLaneColumnsMax = 256;
 inline constexpr size_t kWalkWordsMax = 4;

@@ -8,8 +8,8 @@ namespace {
 
 using walk::Crown;
 using walk::Ground;
-using walk::kLaneBits;
-using walk::kLanes;
+using walk::kWalkBits;
+using walk::kWalks;
 using walk::Narrow;
 using walk::Steps;
 using walk::Tree;

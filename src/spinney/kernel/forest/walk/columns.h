@@ -16,9 +16,10 @@
 
 namespace spinney::kernel::walk {
 
-// Rows whose keys lie side by side: keys[column * kLanes + row].
-inline constexpr size_t kLanes = 16;
-inline constexpr unsigned kLaneBits = 4;
+// Walks that are under way at once: of so many rows down one tree, or of one row down so many
+// trees. Keys of a group of rows lie side by side: keys[column * kWalks + row].
+inline constexpr size_t kWalks = 16;
+inline constexpr unsigned kWalkBits = 4;
 
 class Columns {
  public:
@@ -32,7 +33,7 @@ class Columns {
   template <typename Key>
   Key last_left(const Node& split) const;
 
-  // Writes the keys of n <= kLanes rows from row `first` on: keys[column * stride + i].
+  // Writes the keys of n <= kWalks rows from row `first` on: keys[column * stride + i].
   template <typename Key>
   void fill(const Rows& rows, size_t first, size_t n, size_t stride, Key* keys) const;
 

@@ -12,10 +12,10 @@
 namespace spinney::kernel::walk {
 namespace {
 
-// Rows of a block: their keys stay in the core's second cache while all trees pass over them.
-constexpr size_t kBlockRows = 1024;
-constexpr size_t kBlockBytes = 256 << 10;
-// Groups of kLanes rows between which a part of the next tree is fetched, and how much of it at
+// Rows of a chunk: their keys stay in the core's second cache while all trees pass over them.
+constexpr size_t kChunkRows = 1024;
+constexpr size_t kChunkBytes = 256 << 10;
+// Groups of kWalks rows between which a part of the next tree is fetched, and how much of it at
 // most.
 constexpr size_t kGroupsAhead = 4, kFetchPerRow = 512, kLine = 64;
 // A layout beyond this leaves the core's own caches.
@@ -67,10 +67,10 @@ class Walk final : public ForestEvaluator {
   }
 
   // Constants fitted to measurements (docs/decisions/cost-model.md): a level and a tree cost less
-  // the more rows share a node. Many rows go in groups of kLanes, and a last few of up to 8 apart.
+  // the more rows share a node. Many rows go in groups of kWalks, and a last few of up to 8 apart.
   double cost_ns(size_t rows) const override {
-    const size_t rest = rows % kLanes > 8 ? 0 : rows % kLanes;
-    const size_t whole = (rows - rest + kLanes - 1) / kLanes * kLanes;
+    const size_t rest = rows % kWalks > 8 ? 0 : rows % kWalks;
+    const size_t whole = (rows - rest + kWalks - 1) / kWalks * kWalks;
     const auto n_trees = static_cast<double>(forest_.n_trees());
     const size_t nodes_bytes = wide_ ? wide_->bytes() : narrow_->bytes();
     // A float64 forest is mostly given float64 rows.
@@ -121,14 +121,14 @@ class Walk final : public ForestEvaluator {
     if (forest_.settings().reduction == Reduction::kWeightedMedian)
       return medians(layout, ground, steps, rows, scores);
     const size_t row_bytes = columns_.count() * sizeof(typename Packed::Key);
-    const size_t block_max =
-        std::clamp(kBlockBytes / row_bytes / kLanes * kLanes, kLanes, kBlockRows);
+    const size_t chunk_max =
+        std::clamp(kChunkBytes / row_bytes / kWalks * kWalks, kWalks, kChunkRows);
     size_t first = 0;
     while (rows.count - first > 8) {
-      const size_t n = std::min(rows.count - first, block_max);
+      const size_t n = std::min(rows.count - first, chunk_max);
       // A last group of few rows is cheaper apart.
-      const size_t whole = n % kLanes > 8 ? n : n / kLanes * kLanes;
-      block(layout, ground, steps, {&rows, first, whole == 0 ? n : whole}, scores);
+      const size_t whole = n % kWalks > 8 ? n : n / kWalks * kWalks;
+      chunk(layout, ground, steps, {&rows, first, whole == 0 ? n : whole}, scores);
       first += whole == 0 ? n : whole;
     }
     const size_t rest = rows.count - first;
@@ -150,15 +150,15 @@ class Walk final : public ForestEvaluator {
     return (end - trees[t].root) * sizeof(Packed);
   }
 
-  // Many rows: tree by tree over groups of kLanes. Where nodes lie beyond the core's own caches,
+  // Many rows: tree by tree over groups of kWalks. Where nodes lie beyond the core's own caches,
   // the next tree's are fetched meanwhile: walks would wait for them, one level after another.
   template <typename Packed>
-  void block(const Layout<Packed>& layout, const Ground<Packed>& ground, const Steps<Packed>& steps,
+  void chunk(const Layout<Packed>& layout, const Ground<Packed>& ground, const Steps<Packed>& steps,
              const Part& part, Scores scores) const {
-    const size_t groups = (part.count + kLanes - 1) / kLanes;
-    const size_t group_keys = columns_.count() * kLanes;
+    const size_t groups = (part.count + kWalks - 1) / kWalks;
+    const size_t group_keys = columns_.count() * kWalks;
     auto* keys = scratch().keys_for<typename Packed::Key>(groups * group_keys);
-    uint32_t* at = scratch().at_for(groups * kLanes);
+    uint32_t* at = scratch().at_for(groups * kWalks);
     fill(part, groups, keys);
     const bool far = layout.bytes() > kNearBytes && groups >= kGroupsAhead;
     for (size_t t = 0; t < layout.trees.size(); ++t) {
@@ -170,7 +170,7 @@ class Walk final : public ForestEvaluator {
         for (const size_t until = fetch * (g + n) / groups; fetched < until; fetched += kLine)
           __builtin_prefetch(next + fetched, 0, 2);
         steps.rows16(ground, layout.trees[t], crown(t), keys + g * group_keys, group_keys, n,
-                     at + g * kLanes);
+                     at + g * kWalks);
         if (fetch == 0) break;
       }
       add_leaves(forest_, layout, t, at, part, scores);
@@ -180,18 +180,18 @@ class Walk final : public ForestEvaluator {
   template <typename Key>
   void fill(const Part& part, size_t groups, Key* keys) const {
     for (size_t g = 0; g < groups; ++g)
-      columns_.fill(*part.rows, part.first + g * kLanes, std::min(kLanes, part.count - g * kLanes),
-                    kLanes, keys + g * columns_.count() * kLanes);
+      columns_.fill(*part.rows, part.first + g * kWalks, std::min(kWalks, part.count - g * kWalks),
+                    kWalks, keys + g * columns_.count() * kWalks);
   }
 
   // Up to kRows rows: several trees at once.
   template <unsigned kRows, typename Packed, typename Function>
   void few(const Layout<Packed>& layout, const Ground<Packed>& ground, Function walk_few,
            const Part& part, Scores scores) const {
-    constexpr size_t kTrees = kLanes / kRows;
-    auto* keys = scratch().keys_for<typename Packed::Key>(columns_.count() * kLanes);
+    constexpr size_t kTrees = kWalks / kRows;
+    auto* keys = scratch().keys_for<typename Packed::Key>(columns_.count() * kWalks);
     fill(part, 1, keys);
-    uint32_t at[kLanes];
+    uint32_t at[kWalks];
     for (size_t t = 0; t < layout.trees.size(); t += kTrees) {
       const size_t n = std::min(kTrees, layout.trees.size() - t);
       Tree together[kTrees];
@@ -202,22 +202,22 @@ class Walk final : public ForestEvaluator {
     }
   }
 
-  // One row: kLanes trees at once.
+  // One row: kWalks trees at once.
   template <typename Packed>
   void one(const Layout<Packed>& layout, const Ground<Packed>& ground, const Steps<Packed>& steps,
            const Part& part, Scores scores) const {
     auto* keys = scratch().keys_for<typename Packed::Key>(columns_.count());
     columns_.fill(*part.rows, part.first, 1, 1, keys);
-    uint32_t at[kLanes];
+    uint32_t at[kWalks];
     const size_t n_trees = layout.trees.size();
     size_t t = 0;
-    for (; t + kLanes <= n_trees; t += kLanes) {
+    for (; t + kWalks <= n_trees; t += kWalks) {
       steps.trees16(ground, &layout.trees[t], keys, at);
-      add_trees(forest_, layout, t, kLanes, at, part, scores);
+      add_trees(forest_, layout, t, kWalks, at, part, scores);
     }
     if (t == n_trees) return;
-    Tree together[kLanes];
-    for (size_t i = 0; i < kLanes; ++i) together[i] = layout.trees[std::min(t + i, n_trees - 1)];
+    Tree together[kWalks];
+    for (size_t i = 0; i < kWalks; ++i) together[i] = layout.trees[std::min(t + i, n_trees - 1)];
     steps.trees16(ground, together, keys, at);
     add_trees(forest_, layout, t, n_trees - t, at, part, scores);
   }
@@ -226,18 +226,18 @@ class Walk final : public ForestEvaluator {
   template <typename Packed>
   void medians(const Layout<Packed>& layout, const Ground<Packed>& ground,
                const Steps<Packed>& steps, const Rows& rows, Scores scores) const {
-    auto* keys = scratch().keys_for<typename Packed::Key>(columns_.count() * kLanes);
-    uint32_t* at = scratch().at_for(kLanes * layout.trees.size());
+    auto* keys = scratch().keys_for<typename Packed::Key>(columns_.count() * kWalks);
+    uint32_t* at = scratch().at_for(kWalks * layout.trees.size());
     std::vector<double>& values = scratch().values;
     values.resize(layout.trees.size());
-    for (size_t first = 0; first < rows.count; first += kLanes) {
-      const Part part{&rows, first, std::min(kLanes, rows.count - first)};
+    for (size_t first = 0; first < rows.count; first += kWalks) {
+      const Part part{&rows, first, std::min(kWalks, rows.count - first)};
       fill(part, 1, keys);
       for (size_t t = 0; t < layout.trees.size(); ++t)
-        steps.rows16(ground, layout.trees[t], nullptr, keys, 0, 1, at + t * kLanes);
+        steps.rows16(ground, layout.trees[t], nullptr, keys, 0, 1, at + t * kWalks);
       for (size_t i = 0; i < part.count; ++i) {
         for (size_t t = 0; t < values.size(); ++t) {
-          const auto leaf_row = static_cast<uint32_t>(layout.leaf_payload(at[t * kLanes + i]));
+          const auto leaf_row = static_cast<uint32_t>(layout.leaf_payload(at[t * kWalks + i]));
           values[t] = leaf_value(forest_, leaf_row, 0, rows, first + i);
         }
         static_cast<double*>(scores.data)[(first + i) * scores.row_stride] =

@@ -86,7 +86,7 @@ std::optional<Layout<Packed>> make_layout(const Forest& forest, const Columns& c
   Layout<Packed> layout;
   // At least one bit, so that no shift is as wide as a node.
   const size_t last_column = std::max<size_t>(columns.count() - 1, 1);
-  const auto column_bits = static_cast<unsigned>(std::bit_width(last_column)) + kLaneBits;
+  const auto column_bits = static_cast<unsigned>(std::bit_width(last_column)) + kWalkBits;
   if (kNarrow && column_bits >= 32) return std::nullopt;
   layout.column_shift = 64 - column_bits;
   layout.distance_bits = 32 - std::min(column_bits, 31u);
@@ -119,7 +119,7 @@ std::optional<Layout<Packed>> make_layout(const Forest& forest, const Columns& c
       if constexpr (kNarrow) {
         if (distance >> layout.distance_bits) return std::nullopt;
         packed[i].bits =
-            uint64_t{column} << (layout.column_shift + kLaneBits) | uint64_t{distance} << 32 | key;
+            uint64_t{column} << (layout.column_shift + kWalkBits) | uint64_t{distance} << 32 | key;
       } else {
         packed[i] = {key, distance, column};
       }

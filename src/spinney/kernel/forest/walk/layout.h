@@ -23,9 +23,9 @@
 
 namespace spinney::kernel::walk {
 
-// Bits, lowest first: key 32, distance, column. The column's number is stored kLaneBits higher than
-// need be, so that shifting a node by column_shift gives the column's place among keys of kLanes
-// rows, and by column_shift + kLaneBits its place among the keys of one row.
+// Bits, lowest first: key 32, distance, column. The column's number is stored kWalkBits higher than
+// need be, so that shifting a node by column_shift gives the column's place among keys of kWalks
+// rows, and by column_shift + kWalkBits its place among the keys of one row.
 struct Narrow {
   using Key = uint32_t;
   uint64_t bits;
@@ -49,7 +49,7 @@ struct Tree {
 struct Crown {
   static constexpr unsigned kLevels = 5;
   uint32_t key[1 << kLevels];     // the last key that goes left
-  uint32_t column[1 << kLevels];  // its place among the keys of kLanes rows
+  uint32_t column[1 << kLevels];  // its place among the keys of kWalks rows
   uint32_t start[1 << kLevels];   // where the walk goes on; the first level decides the highest bit
 };
 
