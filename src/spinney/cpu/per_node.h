@@ -1,8 +1,8 @@
 // PerNode: one copy of something read-only on each NUMA node, so that threads read what is near.
 //
 // A page lies on the node of the thread that first writes to it, so each copy is made by a thread
-// pinned to a CPU of its node. Where there is one node, or pinning is refused, nothing is copied
-// twice and everybody reads the first.
+// pinned to a CPU of its node. Where there is one node, or pinning is refused, there is one copy,
+// and all threads read it.
 #pragma once
 
 #include <map>

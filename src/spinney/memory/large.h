@@ -6,9 +6,9 @@
 // New memory costs more than the work for a large result: the kernel hands it out page by page, and
 // clears each. Wiping what comes back costs a third of that (docs/decisions/large-results.md).
 //
-// What is idle is bounded: the oldest makes room. Nothing waits: a list that is busy is passed by,
-// and the system's allocator serves. Memory that came back is zero from then on; what is new is as
-// the system's allocator gives it, and meant to be written in full.
+// Idle memory is bounded: the oldest buffer is freed to make room. No call waits: if another thread
+// holds the list, the system's allocator is used instead. Memory that came back is zero; new memory
+// is as the system's allocator gives it, and callers must write all of it.
 #pragma once
 
 #include <array>
@@ -45,9 +45,9 @@ class LargeBuffers {
 
   const size_t idle_bytes_max_;
   SpinFlag busy_;
-  std::array<Block, kBlocksMax> idle_{};  // behind busy_; the oldest first
-  size_t n_idle_ = 0;                     // behind busy_
-  std::atomic<size_t> idle_bytes_{0};     // written behind busy_
+  std::array<Block, kBlocksMax> idle_{};  // guarded by busy_; the oldest first
+  size_t n_idle_ = 0;                     // guarded by busy_
+  std::atomic<size_t> idle_bytes_{0};     // written under busy_
 };
 
 }  // namespace spinney::memory

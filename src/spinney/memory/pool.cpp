@@ -62,7 +62,7 @@ struct alignas(kLine) Pool::Block {
 struct alignas(kLine) Pool::Shelf {
   SpinFlag busy;
   std::atomic<uint64_t> acquired{0}, reused{0}, discarded{0}, returned{0};
-  std::array<Block*, kClassesMax> idle{};  // behind `busy`
+  std::array<Block*, kClassesMax> idle{};  // guarded by `busy`
 };
 
 Buffer& Buffer::operator=(Buffer&& other) noexcept {
@@ -172,7 +172,7 @@ void Pool::put_back(void* data, size_t size) noexcept {
 bool Pool::keep(Block* block) noexcept {
   const size_t capacity = block->capacity;
   if (capacity > options_.kept_bytes_max) return false;
-  // Counted before it is there, so that no trim() counts it out first.
+  // Counted before it is on the shelf, so that a trim() in between cannot subtract it first.
   const size_t before = idle_bytes_.fetch_add(capacity, std::memory_order_relaxed);
   Shelf& home = shelves_[block->shelf];
   const bool fits =

@@ -12,7 +12,7 @@
 // Buffers are kept by size class on shelves, one for each thread (up to kStripes of them, beyond
 // which threads share) of each NUMA node, and go back to the shelf that they came from: memory
 // stays on the node that touched it first, and a thread that hands its buffers to others finds them
-// again. Nothing waits: a shelf that is busy is passed by, and the system's allocator serves.
+// again. No call waits: if another thread holds a shelf, the system's allocator is used instead.
 //
 // What is idle is bounded by PoolOptions::idle_bytes_max and given back by trim(); a pool that is
 // full gives up idle buffers of other sizes for the one that comes back, so that sizes no longer

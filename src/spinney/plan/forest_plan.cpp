@@ -20,7 +20,7 @@ using kernel::ForestEvaluator;
 // asks for threads.
 constexpr double kThreadWorthNs = 60'000;
 constexpr double kAskedThreadWorthNs = 20'000;
-// Parts small enough that a thread which starts late leaves the others little to wait for.
+// Parts are small, so that a thread which starts late keeps the others waiting for little.
 constexpr size_t kPartsPerThread = 4;
 constexpr double kPartWorthNs = 20'000;
 
@@ -84,8 +84,8 @@ class ForestPlan final : public Plan {
     divide(forest_, rows.count, scores);
   }
 
-  // 0 asks for as many as the process may use; a number for at most so many. Either way no more
-  // than are worth waking, and than there are blocks of rows.
+  // num_threads 0: at most as many as the process may use; else at most so many. In both cases no
+  // more than are worth waking, and no more than there are blocks of rows.
   unsigned threads_for(size_t rows, unsigned num_threads) const {
     if (num_threads == 1 || rows <= KernelTable::kBlockRows) return 1;
     const bool asked = num_threads > 0;
@@ -111,8 +111,8 @@ class ForestPlan final : public Plan {
   std::weak_ptr<const rank::Ranker> ranker_;  // the evaluators', if they have one
 };
 
-// Whether a kernel need not be built beside these: the registry has the best instruction set of a
-// kernel first, and the oracle is for what nothing else takes.
+// Whether a kernel need not be built, given these: the registry lists the best instruction set of a
+// kernel first, so one is enough; and the oracle is used only where no other kernel can be built.
 bool covered(std::string_view name,
              const std::vector<std::unique_ptr<ForestEvaluator>>& evaluators) {
   if (name == "reference.scalar") return !evaluators.empty();

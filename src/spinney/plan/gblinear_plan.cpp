@@ -66,7 +66,7 @@ class GblinearPlan final : public Plan {
       for_each_stored(rows, r, [&](size_t column, double value) {
         if (!std::isnan(value)) entries.push_back({column, static_cast<Real>(value)});
       });
-      // std::sort and no stable one, so that equal columns come out as they do in XGBoost.
+      // std::sort, which is not stable, as in XGBoost: equal columns end up in the same order.
       if (!std::is_sorted(entries.begin(), entries.end(), by_column))
         std::sort(entries.begin(), entries.end(), by_column);
       std::copy(bias_.begin(), bias_.end(), out);

@@ -11,7 +11,8 @@ namespace {
 
 using kernel::PackedRows;
 
-// As its kernels multiply them: float32 products are only exact of float32 weights.
+// Weights as the kernels multiply them: rounded to float32 where that is the model's arithmetic, as
+// only products of two float32 numbers are exact in double.
 std::vector<double> rounded_weights(const Linear& model) {
   std::vector<double> weights(model.weights.begin(), model.weights.end());
   if (model.arithmetic == NumberType::kFloat32)
@@ -19,7 +20,7 @@ std::vector<double> rounded_weights(const Linear& model) {
   return weights;
 }
 
-// Sums of one type become scores of another: the intercept is added in the scores' type.
+// Converts sums to the scores' type and adds the intercepts in that type.
 template <typename Sum, typename Score>
 void add_intercepts(const Sum* sums, size_t rows, const std::vector<double>& intercepts,
                     Score* scores) {

@@ -1,5 +1,5 @@
-// NearPlan: a plan with a copy on each of several NUMA nodes; whoever scores reads the one near
-// him.
+// NearPlan: a plan with a copy on each of several NUMA nodes. A thread that scores reads the copy
+// on its own node.
 #pragma once
 
 #include <functional>
@@ -15,8 +15,8 @@ using MakePlan = std::function<Result<PlanPtr>()>;
 
 class NearPlan final : public Plan {
  public:
-  // make() once on each of the nodes where `assignment` has threads; with threads on one node, or
-  // none, what it makes is the plan itself, which costs nobody a look at where he runs.
+  // Calls make() once on each of the nodes where `assignment` has threads. With threads on one node
+  // or none, the result is the plan itself, so that no call asks which node it runs on.
   static Result<PlanPtr> make(const cpu::Assignment& assignment, const MakePlan& make);
 
   void score(const Rows& rows, void* scores, unsigned num_threads) const override {

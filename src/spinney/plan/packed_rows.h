@@ -1,4 +1,5 @@
-// Rows as numbers side by side: where they lie if they lie so, else copied, some at a time.
+// Rows whose numbers lie side by side: used in place if they already do, else copied, some at a
+// time.
 #pragma once
 
 #include <algorithm>
@@ -16,7 +17,7 @@ bool lie_packed(const Rows& rows) {
          reinterpret_cast<uintptr_t>(rows.data) % alignof(Number) == 0;
 }
 
-// Column by column, which is how rows that are not packed mostly lie.
+// Copies column by column: rows that are not packed are mostly stored that way.
 template <typename Number>
 void copy_packed(const Rows& rows, Number* out) {
   for (size_t c = 0; c < rows.width; ++c)

@@ -5,7 +5,7 @@
 namespace spinney::plan {
 namespace {
 
-// Sums of another type than the scores lie apart for so many rows at a time.
+// Sums whose type differs from the scores' are kept in a buffer of so many rows.
 constexpr size_t kChunkRows = 16384;
 
 template <typename Sum, typename Score>

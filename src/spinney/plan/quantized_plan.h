@@ -1,4 +1,5 @@
-// QuantizedPlan: sums of codes by any plan, made scores by a quantized model's scales.
+// QuantizedPlan: any plan sums up codes; a quantized model's scales and offsets turn the sums into
+// scores.
 #pragma once
 
 #include <memory>

@@ -1,4 +1,4 @@
-// StoredCopy: entries of sparse rows made anew, for views that see other columns or values.
+// StoredCopy: a changed copy of sparse rows' entries, for views with other columns or values.
 #pragma once
 
 #include <vector>
@@ -21,7 +21,7 @@ class StoredCopy {
     if (row_begin_.empty()) row_begin_.push_back(0);
     row_begin_.push_back(static_cast<int64_t>(columns_.size()));
   }
-  // After the last row: the view's entries from now on, while this lives.
+  // After the last row: makes these the view's entries. The view must not outlive this.
   void attach(Rows& view) {
     sparse_ = {values_.data(),  NumberType::kFloat64, values_.size(), row_begin_.data(),
                columns_.data(), IndexType::kInt64,    view.count,     view.width};

@@ -63,7 +63,7 @@ class Pool {
       try {
         std::thread([this] { help(); }).detach();
       } catch (const std::system_error&) {
-        return;  // no more threads to be had: those there are, and the caller, do the work
+        return;  // no thread can be started: those that exist, and the caller, do the work
       }
       ++n_threads_;
     }
@@ -98,8 +98,8 @@ class Pool {
 
 std::atomic<Pool*> current{nullptr};
 
-// The parent's threads do not exist in a child, and its locks may be held by them for ever: the
-// child forgets that pool without touching it.
+// After fork() the parent's threads do not exist in the child, but its copy of the pool's lock may
+// be held by one of them for ever. So the child abandons that pool without touching it.
 void forget_pool() { current.store(nullptr); }
 
 [[maybe_unused]] const int kRegistered = pthread_atfork(nullptr, nullptr, &forget_pool);

@@ -29,7 +29,7 @@ class PartFunction {
 };
 
 // Calls run(0) to run(parts - 1), each once, in any order, on the calling thread and up to
-// threads - 1 others; returns when all are done. What one of them throws, it throws.
+// threads - 1 others; returns when all are done. An exception of one of them is thrown again here.
 void run_parts(size_t parts, unsigned threads, PartFunction run);
 
 }  // namespace spinney::plan

@@ -34,7 +34,7 @@ struct AffineEach {
   int32_t low, high;
 };
 
-// What did not fit. Infinities are beyond the range too, but counted apart.
+// How many values did not fit. Infinities are counted apart, not among those beyond the range.
 struct Outside {
   size_t clipped = 0, nans = 0, infinities = 0;
 

@@ -25,7 +25,7 @@ struct Kernels {
                           float* out);
   Range (*range)(const float* x, size_t n);
   // IEEE binary16: to nearest, ties to even; beyond 65,504 it rounds to infinity.
-  // Counts what is no finite number in x.
+  // Counts NaN and infinities in x.
   Outside (*to_half)(const float* x, size_t n, uint16_t* out);
   void (*from_half)(const uint16_t* x, size_t n, float* out);
 };
@@ -34,7 +34,7 @@ struct Kernels {
 const Kernels& kernels();
 std::vector<const Kernels*> all_kernels();
 
-// Takes another range's values in.
+// Widens this range to hold the other.
 Range merge(const Range& a, const Range& b, size_t finite_a, size_t finite_b);
 
 }  // namespace spinney::quantize

@@ -147,19 +147,19 @@ class ForestCoder {
         sizes[k] += extents_[t * width_ + w].magnitude();
         trees[k] += 1;
       }
-    // The library's own sum of n terms is off by up to n epsilons of their sizes, and the coded
-    // one by a few.
+    // The library's own sum of n terms has an error of up to n epsilons times the sum of their
+    // sizes; the coded one of a few epsilons.
     const Precision precision = precision_of(settings.accumulator);
     const double divisor = std::fabs(settings.divisor);
     for (size_t k = 0; k < n; ++k) {
-      // A sum that may overflow has no error that a number bounds, nor has what is divided by less
-      // than one.
+      // No bound can be given where the sum may overflow, or where it is divided by less than one.
       const double most = sizes[k] * 2 * std::max(1.0, 1 / divisor);
       if (!(most < precision.largest))
         return unsupported("the leaves of output " + std::to_string(k) + " add up to as much as " +
                            std::to_string(sizes[k]) + ", which is so large that the scores " +
                            "themselves may overflow: no error can be proven");
-      // What is smaller than the smallest normal number is rounded to whole steps, not parts.
+      // Subnormal numbers are rounded to multiples of the smallest one: an absolute error, not a
+      // relative one.
       const double rounding =
           (trees[k] + 4) * (precision.epsilon * sizes[k] + precision.step * (1 + divisor));
       quantization.scales.push_back(scales_[k] / settings.divisor);

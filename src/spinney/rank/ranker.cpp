@@ -11,7 +11,8 @@ namespace spinney::rank {
 namespace {
 
 constexpr uint32_t kNone = UINT32_MAX;
-// Build tables are as long as the last feature's number; a file may name any number.
+// Tables used while building are as long as the highest feature number, which a file may choose
+// freely.
 constexpr uint32_t kFeaturesMax = 1u << 22;
 
 // For float32 values x, comparing with this float decides as comparing with t does.
@@ -41,8 +42,8 @@ bool is_missing(MissingRule rule, Real value) {
 
 }  // namespace
 
-// Where most features are read, the few others are ranked too (always 0), so that a row can be
-// loaded as it lies.
+// Where most features are read, the few others get sources without thresholds (their rank is always
+// 0), so that a row's values can be loaded without a gather.
 void Ranker::fill_gaps(std::vector<ThresholdSet>& sets) {
   uint32_t end = 0;
   for (const Source& source : sources_) end = std::max(end, source.feature + 1);
@@ -120,7 +121,7 @@ Status Ranker::lay_columns(const Forest& forest) {
       column_of_[source_of_[source_key(node)] * 2 + node.default_left()] = 0;
   for (size_t s = 0; s < sources_.size(); ++s) {
     Source& source = sources_[s];
-    if (source.threshold_count == 0) column_of_[s * 2] = 0;  // one that fills a gap
+    if (source.threshold_count == 0) column_of_[s * 2] = 0;  // made by fill_gaps()
     const auto slices = static_cast<uint32_t>(
         std::max<size_t>(1, (size_t{source.threshold_count} + kSlice - 1) / kSlice));
     source.first_column = static_cast<uint32_t>(columns_.size());

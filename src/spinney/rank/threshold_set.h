@@ -19,8 +19,8 @@ class ThresholdSet {
   size_t size() const { return size_; }
   // The thresholds, ascending; the set is empty afterwards.
   std::vector<double> take_sorted();
-  // Slots beyond their own that the thresholds' places are away, all together: what finding each
-  // once costs besides.
+  // The sum of the distances of all thresholds from the slots that their hashes name: the extra
+  // probes of looking each up once.
   size_t displacement() const;
 
  private:

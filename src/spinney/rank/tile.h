@@ -25,7 +25,7 @@ struct TilePlace {
   size_t source, count;
 };
 
-// What the ranks of a column need to know of missing values.
+// How missing values of a column are ranked.
 struct ColumnRule {
   MissingRule missing;
   uint8_t missing_rank;
@@ -37,7 +37,7 @@ void gather_tile(const View& view, const Rows& rows, const TilePlace& place, Til
 // ranks can be guessed.
 void gather_tile(const View& view, const Rows& rows, const TilePlace& place, Tile<double>& tile,
                  Tile<float>& rounded);
-// Makes guessed ranks exact, from wherever they begin.
+// Corrects guessed ranks: each moves up or down until it is exact, however far off it was.
 void settle_ranks(const View& view, const TilePlace& place, const Tile<double>& tile, uint8_t flip,
                   uint8_t* columns);
 // The category columns of rows [first, first + n).

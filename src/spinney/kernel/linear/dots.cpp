@@ -33,15 +33,16 @@ DotWeights::DotWeights(std::span<const double> weights, size_t n_features, size_
       sizes_[k * padded_ + j] = std::abs(weights[k * n_features + j]);
     }
   shares_bound_ = share_bound();
-  // The proof is in the decision record: four partial sums or more of so many terms each, and the
-  // additions that fold them; twice that, for what rounding does to the bound itself.
+  // Proved in docs/decisions/exact-sums.md: there are at least four partial sums, of n / 4 terms
+  // each, and the additions that fold them. Doubled, to cover rounding in the bound itself.
   const auto n = static_cast<double>(n_features + kLine);
   const double roundings = n / 4 + 8;
   slack_ = roundings * n * 0x1p-105;
   float_slack_ = roundings * 0x1p-52;
 }
 
-// A bound that is too large by the ratio of the sizes costs as many of the 53 bits to spare.
+// Outputs may share a bound if their sizes are alike: a bound that is 2^k times too large costs k
+// of the 53 bits of precision.
 bool DotWeights::share_bound() {
   constexpr double kLike = 0x1p-16;
   std::vector<double> largest(padded_ + kLine);

@@ -10,8 +10,8 @@
 
 namespace spinney::kernel {
 
-// Weights as the kernels read them: whole vectors, whose lanes beyond the last column meet zeros of
-// the row and whatever lies there. Infinities there make NaN, of which the exact sum tells.
+// Weights as the kernels read them: whole vectors. Lanes beyond the last column are multiplied with
+// zeros of the row; should they hold infinities, the sum is NaN and the exact sum is used instead.
 class DotWeights {
  public:
   // n_outputs rows of n_features.
@@ -20,16 +20,16 @@ class DotWeights {
   size_t n_features() const { return n_features_; }
   size_t n_outputs() const { return n_outputs_; }
   const double* weights(size_t output) const { return weights_.data() + output * padded_; }
-  // Sizes of an output's weights. Outputs of like sizes share one bound: then these are the largest
-  // of all outputs, column by column.
+  // Absolute values of an output's weights. Outputs whose sizes are alike share one bound; then
+  // these are the largest of all outputs, column by column.
   const double* sizes(size_t output) const {
     return sizes_.data() + (shares_bound_ ? 0 : output * padded_);
   }
   bool shares_bound() const { return shares_bound_; }
   size_t bytes() const { return (weights_.size() + sizes_.size()) * sizeof(double); }
 
-  // What vector sums may be wrong by: of doubles, in parts of the power of two that splits them;
-  // of floats, in parts of the sum of the terms' sizes.
+  // The greatest error of vector sums: of doubles, as a share of the power of two that splits them;
+  // of floats, as a share of the sum of the terms' sizes.
   double slack() const { return slack_; }
   double float_slack() const { return float_slack_; }
 

@@ -114,7 +114,7 @@ double ExactSum::rounded(int precision, int least_exponent) {
 }
 
 double ExactSum::to_double() { return rounded(53, -1022); }
-// What is kept of a float is a double as well, or 2^128, which becomes infinity.
+// A sum rounded to a float's precision is also a double, or 2^128, which becomes infinity.
 float ExactSum::to_float() { return static_cast<float>(rounded(24, -126)); }
 
 double exact_dot(const double* x, const double* w, size_t n) { return dot(x, w, n); }

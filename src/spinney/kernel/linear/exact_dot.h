@@ -1,5 +1,5 @@
 // Dot products of any finite numbers as if in infinite precision, rounded once, to nearest, ties to
-// even; the oracle of the vector kernels, and what they turn to where they cannot tell.
+// even. The oracle of the vector kernels, which also call it where their bounds do not decide.
 //
 // Terms with an infinity or NaN among their factors decide alone: NaN if there is one or if they
 // disagree, else that infinity. An exact sum of zero is +0.

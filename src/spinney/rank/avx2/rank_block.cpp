@@ -65,8 +65,8 @@ void transpose_tile(const Rows& rows, const TilePlace& place, Tile<float>& tile)
   }
 }
 
-// What lies at the place within a level that a heap index's low bits say, for levels of kPlaces.
-// Permutations read just the low 3 bits, so that the index needs no reckoning.
+// For each heap index, the threshold at its place within a level of kPlaces thresholds. The index's
+// low bits are the place; permutations read only the low 3 bits, so the rest needs no masking.
 template <int kPlaces>
 SPINNEY_INLINE __m256 at_place(const float* level, __m256i heap) {
   if constexpr (kPlaces <= 8) {
@@ -118,7 +118,7 @@ template <bool kLess, int kDepth>
 [[gnu::noinline]] void rank_column(const float* tree, ColumnRule rule, const float* values,
                                    size_t n, uint8_t* to) {
   for (size_t r = 0; r < n; r += 32) {
-    // Otherwise gcc copies the tree from memory to the stack, to save loads in the second round.
+    // Without this gcc copies the tree to the stack, to save loads in the second iteration.
     asm("" : "+r"(tree));
     __m256i ranks[4];
     SPINNEY_UNROLL(4)

@@ -74,8 +74,8 @@ SPINNEY_INLINE __m512i descend(__m512i heap, __m512 threshold, __m512 value) {
   return _mm512_mask_sub_epi32(left, right, left, _mm512_set1_epi32(-1));
 }
 
-// The permutations below read just as many low bits of a heap index as they have places, so that
-// the index within a level needs no reckoning.
+// The permutations below read only as many low bits of a heap index as they have places, so the
+// upper bits need no masking.
 SPINNEY_INLINE __m512 from_32(const float* level, __m512i heap) {
   return _mm512_permutex2var_ps(_mm512_load_ps(level), heap, _mm512_load_ps(level + 16));
 }

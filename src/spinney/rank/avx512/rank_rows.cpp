@@ -87,7 +87,8 @@ SPINNEY_INLINE uint32_t passed(const double* at, double x) {
   return static_cast<uint32_t>(__builtin_popcount(_cvtmask8_u32(low) | _cvtmask8_u32(high) << 8));
 }
 
-// What a vector of 16 values is: missing (to take the missing rank), after zero rules.
+// A bit for each of n values that is missing by its source's rule. NaN that counts as zero becomes
+// zero.
 SPINNEY_INLINE uint32_t find_missing(const View& view, size_t first, float* values, size_t n) {
   uint32_t missing = 0;
   for (size_t i = 0; i < n; ++i) {
@@ -126,7 +127,8 @@ SPINNEY_INLINE __m512 as_floats(const double* values) {
 SPINNEY_INLINE uint32_t find_nan(const float* values) {
   const __m512 x = _mm512_loadu_ps(values);
   uint32_t bits = _cvtmask16_u32(_mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q));
-  // In a register once: where those are short gcc 12 spills the mask as two bytes and reads four.
+  // Keeps the mask in a general register: when registers run out, gcc 12 spills a mask as two bytes
+  // and reads four back.
   asm("" : "+r"(bits));
   return bits;
 }
@@ -136,16 +138,17 @@ SPINNEY_INLINE uint32_t find_nan(const double* values) {
          _cvtmask8_u32(_mm512_cmp_pd_mask(b, b, _CMP_UNORD_Q)) << 8;
 }
 
-// Ranks 16 sources from `first` on; n of them exist. `values` is followed by no further read.
+// Ranks 16 sources from `first` on, of which n exist. Reads 16 values.
 template <typename Real, bool kLess>
 SPINNEY_INLINE void rank_16(const View& view, const TableView<Real>& t, size_t first, size_t n,
                             const Real* values, uint32_t missing, uint8_t* ranks) {
   alignas(64) uint32_t at[16];
   _mm512_store_si512(at, buckets(t, first, as_floats(values)));
-  // Otherwise the compiler would take the vector apart, which costs more than loading from it.
+  // Keeps the compiler from extracting the elements from the register, which is slower than loading
+  // them from memory.
   asm volatile("" : "+m"(at));
   if (view.plain) {
-    // Bytes are stored one by one; gathering them into a vector first would stall on these stores.
+    // Bytes are stored one by one: loading them as a vector right after would wait for the stores.
     for (size_t i = 0; i < n; ++i) {
       const uint32_t begin = t.base[at[i]];
       const uint32_t found =

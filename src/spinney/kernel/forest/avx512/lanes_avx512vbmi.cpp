@@ -10,7 +10,7 @@ namespace {
 
 #define SPINNEY_INLINE inline __attribute__((always_inline))
 
-// The row's ranks, in registers for good.
+// The row's ranks, kept in registers for the whole row.
 template <int kRegisters>
 struct RankedRow {
   __m512i part[kRegisters];

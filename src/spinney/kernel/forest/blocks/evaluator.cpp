@@ -9,7 +9,7 @@ namespace {
 
 using rank::kBlockRows;
 
-// Rows per chunk: enough that a group of trees, once in the nearest cache, serves many blocks.
+// Blocks per chunk: enough that a group of trees, once in the L1 cache, serves many of them.
 constexpr size_t kChunkBlocks = 16;
 constexpr size_t kChunkBytesMax = 256 * 1024;
 

@@ -7,7 +7,8 @@
 namespace spinney::kernel {
 namespace {
 
-// As few as seldom delay a step, so that those of four blocks of rows stay in the nearest cache.
+// So few that the temporaries of four blocks of rows stay in the L1 cache, and enough that a step
+// seldom waits for one.
 constexpr size_t kUsualTemporaries = 72;
 
 }  // namespace

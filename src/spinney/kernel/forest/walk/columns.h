@@ -29,7 +29,7 @@ class Columns {
   size_t count() const { return columns_.size(); }
   // The column that a split reads.
   uint32_t of(const Node& split) const { return numbers_.at(identity(split)); }
-  // The key that a split sends left last.
+  // The largest key that a split sends left.
   template <typename Key>
   Key last_left(const Node& split) const;
 
@@ -37,7 +37,7 @@ class Columns {
   template <typename Key>
   void fill(const Rows& rows, size_t first, size_t n, size_t stride, Key* keys) const;
 
-  // Columns that cost a test of a category set, or other rules than a missing NaN.
+  // Columns with a category set, or with a rule other than "NaN is missing": slower to fill.
   size_t special_count() const { return columns_.size() - first_special_; }
   size_t bytes() const { return columns_.capacity() * sizeof(Column); }
   // The most columns that finding one compares.

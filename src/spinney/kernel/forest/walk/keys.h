@@ -24,7 +24,7 @@ inline constexpr Key kMissingLeft = 0;
 template <typename Key>
 inline constexpr Key kMissingRight = std::numeric_limits<Key>::max();
 
-// Negative numbers have all bits turned, others the sign alone.
+// Of negative numbers all bits are inverted, of others only the sign.
 template <typename Key>
 inline Key key_of(Number<Key> value) {
   constexpr unsigned kSign = sizeof(Key) * 8 - 1;
@@ -40,7 +40,7 @@ inline Key last_left_key(double threshold, Comparison comparison) {
   using Real = Number<Key>;
   const bool less = comparison == Comparison::kLess;
   constexpr Real kBottom = -std::numeric_limits<Real>::infinity();
-  // No number goes left, and kMissingLeft still does.
+  // No number goes left; a missing value that goes left everywhere (kMissingLeft) still does.
   if (std::isnan(threshold) || (less && threshold == -std::numeric_limits<double>::infinity()))
     return kMissingLeft<Key>;
   Real last = static_cast<Real>(threshold);

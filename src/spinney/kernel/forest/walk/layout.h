@@ -61,7 +61,7 @@ struct Layout {
   unsigned distance_bits = 32;  // kNarrow
   // Leaves hold their value in the accumulator's type (Narrow: float32) instead of their row.
   bool values_in_leaves = false;
-  // Rows of leaf values: the forest's own or, where leaves have many in common, each but once, so
+  // Rows of leaf values: the forest's own or, where many leaves have equal rows, each row once, so
   // that they stay in a core's cache.
   SharedArray<double> leaf_rows;
   bool rows_shared = false;

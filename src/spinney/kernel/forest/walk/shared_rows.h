@@ -15,7 +15,7 @@ namespace spinney::kernel::walk {
 struct SharedRows {
   std::vector<double> values;    // different rows, in the order in which they first appear
   std::vector<uint32_t> places;  // of each of the forest's leaf rows among them; empty: not shared
-  size_t comparisons = 0;        // of two rows, all that finding the same ones took
+  size_t comparisons = 0;        // of two rows, made while looking for equal ones
 };
 
 // Rows are the same where their bits are. Shares nothing where that would not save half.
