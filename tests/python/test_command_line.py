@@ -146,7 +146,7 @@ def test_output_is_quiet_when_piped(files):
     [
         (["predict", "absent.json", "rows.npy"], "absent.json"),
         (["predict", "model.json", "absent.csv"], "absent.csv: no such file"),
-        (["predict", "model.json", "model.json"], "expected a .csv, .tsv, .npy or .parquet"),
+        (["predict", "model.json", "model.json"], "but has 'learner', 'version'"),
         (["predict", "rows.csv", "rows.csv"], "rows.csv"),
         (["predict", "model.json", "wide.npy"], "shape (rows, 3), found (2, 4)"),
         (["predict", "model.json", "text.csv"], "tall"),

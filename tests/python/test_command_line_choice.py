@@ -105,7 +105,7 @@ def test_bench_runs_the_same_trees(files, capsys):
     assert main(arguments) == 0
     shown = capsys.readouterr()
     assert "predict_proba" in shown.out and "XGBoost" in shown.out
-    assert "onnxruntime: runs all trees" in shown.err
+    assert "ONNX Runtime: runs all trees" in shown.err
 
 
 @pytest.mark.parametrize("options", [["--iteration-range", "3"], ["--iteration-range", "a:b"]])

@@ -1,15 +1,18 @@
-"""The command line: spinney predict, inspect, verify, bench and convert.
+"""The command line: spinney predict, inspect, verify, bench, convert and completion.
 
 Exit status: 0 done; 1 verify found a difference; 2 a mistake in the arguments, the data or the
-model file, said in one line on standard error; 130 interrupted.
+model file, said in one line on standard error; 130 interrupted, 143 terminated.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
+import signal
 import sys
+import threading
 
 from spinney.cli.errors import UserError
 
@@ -19,7 +22,15 @@ COMMANDS = {
     "verify": ("verify", "prove the answers equal to the training library's"),
     "bench": ("bench", "time the model against the installed rivals"),
     "convert": ("convert", "write a .spinney file, which opens in milliseconds"),
+    "completion": ("completion", "print what makes a shell complete this command's words"),
 }
+
+EXAMPLES = """examples:
+  spinney inspect model.json
+  spinney predict model.json rows.csv -o predictions.csv
+  spinney verify model.json
+
+spinney COMMAND --help says more."""
 
 
 def make_parser():
@@ -28,7 +39,8 @@ def make_parser():
     parser = argparse.ArgumentParser(
         prog="spinney",
         description="The training library's own predictions, several times faster.",
-        epilog="spinney COMMAND --help says more.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"spinney {spinney.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
@@ -38,7 +50,7 @@ def make_parser():
             name,
             help=summary,
             description=summary[0].upper() + summary[1:] + ".",
-            epilog=getattr(module, "EXAMPLES", None),
+            epilog=module.EXAMPLES,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)
@@ -49,22 +61,57 @@ def make_parser():
 def main(arguments=None):
     """Runs one command; returns the exit status."""
     import spinney
+    from spinney.cli import output
 
-    parser = make_parser()
-    options = parser.parse_args(arguments)
-    if options.command is None:
-        parser.print_help()
-        return 2
+    command = ""
     try:
-        return options.run(options)
-    except (UserError, spinney.SpinneyError, OSError, MemoryError) as error:
-        if isinstance(error, BrokenPipeError):
-            # Whoever read our output has gone: no complaint, and none at exit either.
+        with _ended_by_signals():
+            parser = make_parser()
+            options = parser.parse_args(arguments)
+            if options.command is None:
+                parser.print_help()
+                return 2
+            command = f" {options.command}"
+            status = options.run(options)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+            return status
+    except BrokenPipeError:
+        # Whoever read our output has gone: no complaint, and none at exit either.
+        with contextlib.suppress(Exception):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
-        message = str(error) or type(error).__name__
-        print(f"spinney {options.command}: {message}", file=sys.stderr)
+        return 0
+    except (UserError, spinney.SpinneyError, OSError, MemoryError) as error:
+        message = " ".join((str(error) or type(error).__name__).splitlines())
+        if isinstance(error, OSError) and error.strerror:
+            where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+            message = f"{where}{error.strerror}"
+        print(f"spinney{command}: {message}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(file=sys.stderr)
+        with contextlib.suppress(OSError):
+            print(file=sys.stderr)
         return 130
+    finally:
+        output.remove_parts()
+
+
+@contextlib.contextmanager
+def _ended_by_signals():
+    """SIGTERM and SIGHUP end the command as an exception does, which leaves no half file."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number, frame):
+        raise SystemExit(128 + number)
+
+    before = {}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores it, and is right
+            before[number] = signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 import re
 
+from spinney.cli.dialect import MISSING, Dialect
 from spinney.cli.errors import UserError
 from spinney.frames import listed, names_to_match
 
-MISSING = {"", "na", "n/a", "nan", "null", "none", "?"}
 # How pandas calls a column without a name when it reads CSV, and an index when it writes Parquet.
 _INDEX = re.compile(r"Unnamed: 0(\.\d+)?|__index_level_\d+__")
 _CERTAIN = 5
@@ -16,12 +16,7 @@ _ASK = "say --header if it names the columns, --no-header if it is a row"
 _AS_THEY_COME = "say --by-position to take the columns as they come"
 
 
-def number(text):
-    """The number that a field holds, NaN where it is missing; ValueError for text."""
-    text = text.strip()
-    if "_" in text:
-        raise ValueError(text)  # digits that Python's own numbers may hold, and no other program's
-    return float("nan") if text.lower() in MISSING else float(text)
+number = Dialect().number
 
 
 def as_pandas_names(fields):
@@ -63,10 +58,12 @@ def has_header(path, first, following, model):
     return False
 
 
-def refuse_names(path, fields):
-    """A first line that is a row, as somebody said, has to hold numbers."""
-    for field in fields:
-        if not _is_number(field):
+def refuse_names(path, fields, texts=()):
+    """A first line that is a row, as somebody said, has to hold numbers, but for the places of
+    `texts`, which are categories.
+    """
+    for place, field in enumerate(fields):
+        if place not in texts and not _is_number(field):
             raise UserError(
                 f"{path}: its first line holds {field.strip()!r}, which is no number; without "
                 "--no-header it is read as the columns' names"
@@ -97,11 +94,12 @@ def _equal(fields, places):
     return [number(field) for field in fields] == [float(place) for place in places]
 
 
-def choose_columns(path, names, model, by_position=False, index=()):
+def choose_columns(path, names, model, by_position=False, index=(), kept=()):
     """Places of the columns that the model reads, in the model's order.
 
     index: names of columns that the file itself calls an index. One that pandas made a column of
-    is known by its name; neither counts where columns go by position.
+    is known by its name; neither counts where columns go by position. kept: places of columns that
+    are passed through, which are left out where without them the numbers agree.
 
     Raises UserError where file and model have names that do not fit, and where counts differ.
     """
@@ -113,10 +111,18 @@ def choose_columns(path, names, model, by_position=False, index=()):
         index = {*index, *(name for name in names[:1] if _INDEX.fullmatch(name))}
         index |= {name for name in names if name.startswith("__index_level_")}
         columns = [i for i in columns if names[i] not in index]
+    columns = without_kept(columns, kept, model)
     if not by_position:
         _refuse_moved_numbers(path, [names[i] for i in columns])
     check_count(path, len(columns), model)
     return columns
+
+
+def without_kept(columns, kept, model):
+    """Columns without those that are passed through, if there are more than the model reads."""
+    if len(columns) == model.n_features:
+        return columns
+    return [i for i in columns if i not in kept]
 
 
 def check_count(path, count, model):

@@ -10,6 +10,10 @@ from spinney.cli.errors import UserError
 from spinney.cli.models import add_choice_arguments, choice_of, load_model
 from spinney.cli.table import shown_bytes, shown_seconds
 
+EXAMPLES = """examples:
+  spinney convert model.json model.spinney
+  spinney convert model.txt best.spinney --num-iteration 50"""
+
 
 def add_arguments(parser):
     parser.add_argument("model", help="a model file")

@@ -1,151 +1,243 @@
-"""Reading rows from CSV: by pyarrow's reader where it is installed, by Python's own otherwise."""
+"""Reading rows from CSV: by pyarrow's reader where it is installed, by Python's own otherwise.
+
+Python's reader says what a file means. pyarrow's is several times faster and reads the same blocks;
+a block that it does not take is read again by Python's, which either can, or names line and column.
+"""
 
 from __future__ import annotations
 
 import csv
-import itertools
-import os
+import io
 from dataclasses import dataclass
 
 import numpy as np
 
-from spinney.cli.batches import from_batch, one_line
+from spinney.cli import csv_fast
+from spinney.cli.blocks import Block, Blocks, lines_in
+from spinney.cli.categories import NoSuchValue, TextColumns, codes_of
 from spinney.cli.columns import (
-    MISSING,
     as_pandas_names,
     check_count,
     choose_columns,
     has_header,
-    number,
     refuse_names,
+    without_kept,
 )
+from spinney.cli.dialect import Dialect, guess, shown_delimiter
+from spinney.cli.encodings import Utf8, refuse_other_text
 from spinney.cli.errors import UserError
+from spinney.cli.kept import choose_kept, choose_numbered
+from spinney.cli.parts import Part, Reading
 
-
-def _records(file, delimiter):
-    """Records of an open CSV file that are not empty; file.tell() stands behind the last one."""
-    reader = csv.reader(iter(file.readline, ""), delimiter=delimiter)
-    return (fields for fields in reader if fields)
+_HEAD = 1 << 16
 
 
 @dataclass(frozen=True)
-class _Start:
-    """What the beginning of a CSV file says: columns to read, and where rows begin."""
+class Layout:
+    """What the beginning of a file says.
 
-    columns: list
+    columns: places in the file of the model's features; kept: place -> name of those that are
+    passed through; names: of all columns, or None; texts: the TextColumns.
+    """
+
+    path: str
+    model: object
+    dialect: Dialect
     width: int
-    header: bool
-    offset: int
+    columns: list
+    kept: dict
+    names: list
+    texts: TextColumns
+
+    def title(self, place):
+        """A column as messages call it, by number and name."""
+        return f"column {place + 1}" + (f" ({self.names[place]!r})" if self.names else "")
 
 
-def _read_start(path, delimiter, model, reading):
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        records = _records(file, delimiter)
-        first = next(records, None)
-        if not first:
+def read_csv(stream, model, progress, reading, tabs=False):
+    """Rows and kept columns of a stream of CSV, block by block; tabs: where its name says so."""
+    text = Utf8(stream, reading.encoding)
+    path = stream.name
+    head, ended = _head(text)
+    start = _Start(path, head, ended, model, reading, tabs)
+    layout = start.layout
+    behind = Blocks(text, layout.dialect, head[start.offset :], 1 + lines_in(head[: start.offset]))
+    behind.ended = ended
+    fast = csv_fast.reader(layout)
+    for block in behind:
+        found = fast.read(block) if fast else None
+        if found is None:
+            found = read_plain(block, layout)
+        if len(found.rows):
+            yield found
+        progress(*stream.done())
+
+
+def _head(text):
+    """The beginning of the text, two whole records of it at least, and whether that is all."""
+    head = b""
+    while True:
+        part = text.some(_HEAD)
+        head += part
+        if not part:
+            return head, True
+        if (len(head) >= _HEAD or not text.ready()) and len(head.split(b"\n", 2)) == 3:
+            first, second = head.split(b"\n", 2)[:2]
+            if first.strip() and second.strip() and head.count(b'"') % 2 == 0:
+                return head, False
+        if len(head) > 64 << 20:
+            return head, False
+
+
+class _Start:
+    """Reads the beginning of a file: dialect, header, columns; offset: where rows begin."""
+
+    def __init__(self, path, head, ended, model, reading, tabs):
+        self.path, self.model, self.reading = path, model, reading
+        refuse_other_text(path, head if ended else head[: head.rfind(b"\n") + 1], self._at(head))
+        text = head.decode("utf-8", "replace")
+        dialect = guess(path, text, ended, model, reading, tabs)
+        first, offset, sample = self._records(text, dialect, ended)
+        if first is None:
             raise UserError(f"{path}: is empty")
-        offset = file.tell()
+        following = sample[0] if sample else None
         header = reading.header
+        plain = [dialect.pointed(field) for field in first]
         if header is None:
-            header = has_header(path, first, next(records, None), model)
-    if header:
-        columns = choose_columns(path, as_pandas_names(first), model, reading.by_position)
-    else:
-        check_count(path, len(first), model)
-        refuse_names(path, first)
-        columns = list(range(len(first)))
-    return _Start(columns, len(first), header, offset if header else 0)
+            pointed = following and [dialect.pointed(field) for field in following]
+            header = has_header(path, plain, pointed, model)
+        names = as_pandas_names(first) if header else None
+        self.offset = len(text[:offset].encode("utf-8", "replace")) if header else 0
+        if names:
+            kept = choose_kept(path, names, reading.keep)
+            columns = self._columns(names, kept, text, ended)
+        else:
+            sample = [first, *sample]
+            kept = choose_numbered(path, len(first), reading.keep)
+            columns = without_kept(list(range(len(first))), kept, model)
+            check_count(path, len(columns), model)
+        texts = TextColumns(path, model, lambda places: _texts(sample, columns, places, dialect))
+        if not names:
+            refuse_names(path, plain, {columns[place] for place in texts.places} | set(kept))
+        self.layout = Layout(path, model, dialect, len(first), columns, kept, names, texts)
+
+    def _columns(self, names, kept, text, ended):
+        by_position = self.reading.by_position
+        try:
+            return choose_columns(self.path, names, self.model, by_position, kept=list(kept))
+        except UserError as error:
+            likely = guess(self.path, text, ended, self.model, Reading(decimal="."), False)
+            hint = ""
+            if self.reading.delimiter not in (None, likely.delimiter):
+                hint = f" (its fields seem to be separated by {shown_delimiter(likely.delimiter)})"
+            elif len(names) == 1:
+                hint = " (all is one column; --delimiter says what separates its fields)"
+            raise UserError(f"{error}{hint}") from None
+
+    def _records(self, text, dialect, ended):
+        """The first record, where it ends, and those that follow."""
+        file = io.StringIO(text, newline="")
+        reader = dialect.reader(iter(file.readline, ""))
+        try:
+            first = next((fields for fields in reader if fields), None)
+            offset = file.tell()
+            following = []
+            for fields in reader:
+                if fields:
+                    following.append(fields)
+                if len(following) == 100:
+                    break
+        except csv.Error as error:
+            where = f"{self.path}, line {reader.line_num}"
+            raise UserError(f"{where}: is no CSV ({error})") from None
+        if not ended and len(following) < 100:
+            following = following[:-1]  # which may end in the middle
+        return first, offset, following
+
+    def _at(self, head):
+        return lambda place: f"{self.path}, line {1 + lines_in(head[:place])}"
 
 
-def read_csv(path, model, progress, reading, step):
-    """The chunks of a .csv or .tsv file, of up to `step` rows where pyarrow does not choose."""
-    if model.categories:
-        raise UserError(
-            f"{path}: the model was trained on categorical columns, and a text file does not say "
-            "whether its numbers are their values or codes; give the training's codes as a .npy "
-            "file, or categories that are texts in a Parquet file"
-        )
+def _texts(sample, columns, places, dialect):
+    """Those places of features that hold text in the first rows."""
+    found = []
+    for place in places:
+        for fields in sample:
+            if columns[place] < len(fields):
+                try:
+                    dialect.number(fields[columns[place]])
+                except ValueError:
+                    found.append(place)
+                    break
+    return found
+
+
+def read_plain(block: Block, layout: Layout):
+    """A block by Python's reader; UserError with line and column where it does not fit."""
+    number, texts = layout.dialect.number, layout.texts.places
+    numbers = [(i, c) for i, c in enumerate(layout.columns) if i not in texts]
+    parsed, strings = [], {i: [] for i in texts}
+    kept = {c: [] for c in layout.kept}
+    lines = []
+    reader = layout.dialect.reader(io.StringIO(block.data.decode("utf-8"), newline=""))
+    line = fields = c = None
     try:
-        delimiter = "\t" if path.lower().endswith(".tsv") else ","
-        start = _read_start(path, delimiter, model, reading)
-        fast = _read_fast(path, delimiter, start, progress)
-        yield from _read_plain(path, delimiter, start, progress, step) if fast is None else fast
-    except csv.Error as error:
-        raise UserError(f"{path}: not a CSV file ({error})") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not text in UTF-8 ({error})") from None
-
-
-def _read_plain(path, delimiter, start, progress, step):
-    total = os.path.getsize(path)
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file, delimiter=delimiter)
-        if start.header:
-            next(fields for fields in reader if fields)
-        while True:
+        line = 1
+        for fields in reader:
+            if fields:
+                c = None
+                if len(fields) != layout.width:
+                    raise ValueError
+                values = []
+                for _, c in numbers:
+                    values.append(number(fields[c]))
+                parsed.append(values)
+                for i, column in strings.items():
+                    column.append(fields[layout.columns[i]])
+                for c, column in kept.items():
+                    column.append(fields[c])
+                lines.append(line)
             line = reader.line_num + 1
-            lines = list(itertools.islice(reader, step))
-            if not lines:
-                return
-            lines = [fields for fields in lines if fields]
-            if lines:
-                yield _parse(path, lines, line, start)
-            progress(file.buffer.tell(), total)
-
-
-def _read_fast(path, delimiter, start, progress):
-    """The same by pyarrow's reader, which is several times faster; None where it is not there."""
-    try:
-        import pyarrow
-        from pyarrow import csv as arrow_csv
-    except ImportError:
-        return None
-    names = [f"c{i}" for i in range(start.width)]
-    kept = [names[c] for c in start.columns]
-    nulls = sorted({form for word in MISSING for form in (word, word.upper(), word.title())})
-    nulls.append("NaN")
-
-    def chunks():
-        total = os.path.getsize(path)
-        with open(path, "rb") as file:
-            file.seek(start.offset)
-            try:
-                reader = arrow_csv.open_csv(
-                    file,
-                    arrow_csv.ReadOptions(column_names=names, block_size=8 << 20),
-                    arrow_csv.ParseOptions(delimiter=delimiter),
-                    arrow_csv.ConvertOptions(
-                        column_types={name: pyarrow.float64() for name in kept},
-                        include_columns=kept,
-                        null_values=nulls,
-                        strings_can_be_null=True,
-                    ),
-                )
-                for batch in reader:
-                    yield from_batch(batch, path)
-                    progress(min(file.tell(), total), total)
-            except pyarrow.ArrowInvalid as error:
-                if "Empty CSV" in str(error):
-                    return
-                raise UserError(f"{path}: {one_line(error)}") from None
-
-    return chunks()
-
-
-def _parse(path, lines, first_line, start):
-    columns, width = start.columns, start.width
-    try:
-        if all(len(fields) == width for fields in lines):
-            return np.array([[number(fields[c]) for c in columns] for fields in lines], np.float64)
     except ValueError:
-        pass
-    for place, fields in enumerate(lines, first_line):  # find the culprit, to name it
-        if len(fields) != width:
-            raise UserError(f"{path}, line {place}: has {len(fields)} columns, expected {width}")
-        for c in columns:
-            try:
-                number(fields[c])
-            except ValueError:
-                where = f"{path}, line {place}, column {c + 1}"
-                raise UserError(f"{where}: expected a number, found {fields[c]!r}") from None
-    raise UserError(f"{path}: could not be read")
+        raise _refusal(layout, block.line + line - 1, fields, c) from None
+    except csv.Error as error:
+        where = f"{layout.path}, line {block.line + reader.line_num}"
+        raise UserError(f"{where}: is no CSV ({error})") from None
+    array = np.array(parsed, np.float64).reshape(len(lines), len(numbers))
+    columns = [None] * len(layout.columns)
+    for k, (i, _) in enumerate(numbers):
+        columns[i] = array[:, k]
+    try:
+        for i, values in strings.items():
+            columns[i] = layout.texts.column(i, *codes_of(values))
+    except NoSuchValue as error:
+        row = [value.strip() for value in strings[error.place]].index(error.value)
+        where = f"{layout.path}, line {block.line + lines[row] - 1}"
+        title = layout.title(layout.columns[error.place])
+        raise UserError(f"{where}, {title}: {error.reason}") from None
+    rows = layout.texts.rows(layout.path, columns, len(lines))
+    named = {layout.kept[c]: values for c, values in kept.items()}
+    return Part(rows, named)
+
+
+def _refusal(layout, line, fields, column):
+    where = f"{layout.path}, line {line}"
+    if column is None:
+        found = f"has {len(fields)} column{'s' * (len(fields) != 1)}, expected {layout.width}"
+        return UserError(f"{where}: {found} (as the first line has)")
+    text = fields[column].strip()
+    hint = ""
+    if layout.dialect.decimal == "." and "," in text and text.replace(",", "").isdigit():
+        hint = "; say --decimal , if its numbers have decimal commas"
+    if layout.dialect.decimal == "," and "." in text and _is_float(text):
+        hint = "; say --decimal . if its numbers have decimal points"
+    found = f"expected a number, found {fields[column]!r}"
+    return UserError(f"{where}, {layout.title(column)}: {found}{hint}")
+
+
+def _is_float(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,49 +1,34 @@
-"""Reading rows from CSV, NPY and Parquet files, chunk by chunk, in bounded memory.
+"""Reading rows from files, pipes and standard input, part by part, in bounded memory.
 
-read_chunks(path, model) yields float arrays of shape (rows, n_features). Which columns those are,
-and whether a CSV file's first line is a header, is decided in columns.py.
+read_chunks(path, model) yields float arrays of shape (rows, n_features), read_parts(…) the columns
+that are passed through besides. Which columns those are, and whether a CSV file's first line is a
+header, is decided in columns.py; what a stream holds, in source.py.
 """
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
+import argparse
 
-import numpy as np
-
-from spinney.cli.batches import from_batch, one_line
-from spinney.cli.columns import choose_columns
+from spinney.cli.arrow_rows import read_arrow, read_parquet
 from spinney.cli.csv_rows import read_csv
+from spinney.cli.dialect import delimiter_of, quote_of
+from spinney.cli.encodings import known_encoding
 from spinney.cli.errors import UserError
-from spinney.exceptions import InvalidInputError
-from spinney.frames import to_rows
-from spinney.tables import Categorical, adopt
+from spinney.cli.json_rows import read_json
+from spinney.cli.npy_rows import read_npy
+from spinney.cli.parts import Reading
+from spinney.cli.source import FORMATS, format_of, open_source
 
-_TO_KEEP_CATEGORIES = (
-    "make columns of texts categorical before you write Parquet, which keeps those; of categories "
-    "that are numbers give the training's codes in a .npy file"
-)
 CHUNK_VALUES = 4_000_000  # values in a chunk, so that one takes at most 32 MB
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How a file is to be read, where it is not to be told by its content.
-
-    by_position: columns in the file's order, whatever they are called. header: whether the first
-    line of a CSV file names the columns; None to tell by what is in it.
-    """
-
-    by_position: bool = False
-    header: bool | None = None
 
 
 def add_data_arguments(parser):
     """The options of every command that reads a file of rows."""
-    parser.add_argument(
+    group = parser.add_argument_group("how the rows are read, where their content does not say")
+    group.add_argument(
         "--by-position", action="store_true", help="take columns in the file's order, not by name"
     )
-    header = parser.add_mutually_exclusive_group()
+    header = group.add_mutually_exclusive_group()
     header.add_argument(
         "--header", action="store_const", const=True, help="the first line of CSV names the columns"
     )
@@ -54,13 +39,33 @@ def add_data_arguments(parser):
         dest="header",
         help="the first line of CSV is a row",
     )
+    group.add_argument("--input-format", choices=FORMATS, help="what the rows are written as")
+    group.add_argument("--delimiter", metavar="C", help="between fields of CSV: one of , ; | tab …")
+    group.add_argument("--quote", metavar="C", help="around fields of CSV, or none")
+    group.add_argument("--decimal", choices=(".", ","), help="the decimal mark in CSV")
+    group.add_argument("--encoding", metavar="NAME", help="of text: latin-1, cp1252, utf-16, …")
+    parser.set_defaults(header=None)
 
 
 def reading_of(arguments):
     """The Reading that those options say."""
-    reading = Reading(arguments.by_position, arguments.header)
+    given = argparse.Namespace(keep=None)
+    given.__dict__.update(vars(arguments))
+    reading = Reading(
+        by_position=given.by_position,
+        header=given.header,
+        format=given.input_format,
+        encoding=given.encoding and known_encoding(given.encoding),
+        delimiter=None if given.delimiter is None else delimiter_of(given.delimiter),
+        quote=None if given.quote is None else quote_of(given.quote),
+        decimal=given.decimal,
+        keep=tuple(given.keep or ()),
+    )
     if not arguments.data and reading != Reading():
-        raise UserError("--by-position, --header and --no-header go with --data")
+        raise UserError(
+            "--by-position, --header, --no-header, --input-format, --delimiter, --quote, --decimal "
+            "and --encoding go with --data"
+        )
     return reading
 
 
@@ -71,92 +76,40 @@ def chunk_rows(n_columns):
 def read_chunks(path, model, progress=None, reading=None):
     """Yields arrays of shape (rows, n_features), float32 or float64, of the file at path.
 
-    progress: called with (bytes read, bytes in all) where that is known. reading: a Reading.
-    Raises UserError where the file does not fit the model.
+    progress: called with (bytes read, bytes in all) of the file; the latter is None where nobody
+    knows. reading: a Reading. Raises UserError where the file does not fit the model.
     """
-    if not os.path.exists(path):
-        raise UserError(f"{path}: no such file")
-    suffix = os.path.splitext(path)[1].lower()
-    readers = {".csv": _read_csv, ".tsv": _read_csv, ".npy": _read_npy, ".parquet": _read_parquet}
-    if suffix not in readers:
-        raise UserError(f"{path}: expected a .csv, .tsv, .npy or .parquet file")
+    return (part.rows for part in read_parts(path, model, progress, reading))
+
+
+def read_parts(path, model, progress=None, reading=None):
+    """Yields the same as Parts, with the kept columns. path: "-" for standard input."""
+    stream = open_source(path)
     reading = reading or Reading()
-    if reading.header is not None and readers[suffix] is not _read_csv:
-        raise UserError(f"{path}: --header and --no-header are for .csv and .tsv files")
-    return readers[suffix](path, model, progress or (lambda done, total: None), reading)
+    kind = format_of(stream, reading.format)
+    _refuse_unused(path, kind, reading)
+    return _read(stream, kind, model, progress or (lambda done, total: None), reading)
 
 
-def _read_csv(path, model, progress, reading):
-    return read_csv(path, model, progress, reading, chunk_rows(model.n_features))
-
-
-def _read_npy(path, model, progress, reading):
-    try:
-        rows = np.load(path, mmap_mode="r", allow_pickle=False)
-    except ValueError as error:
-        raise UserError(f"{path}: not an array of numbers ({error})") from None
-    names = rows.dtype.names
-    if rows.ndim != (1 if names else 2) or not (names or rows.shape[1] == model.n_features):
-        raise UserError(
-            f"{path}: expected an array of shape (rows, {model.n_features}), found {rows.shape}"
-        )
-    if names:
-        columns = choose_columns(path, list(names), model, reading.by_position)
-        kept = [names[c] for c in columns]
-    kinds = [rows.dtype[name] for name in kept] if names else [rows.dtype]
-    for kind in kinds:
-        if kind.kind not in "fiub":
-            raise UserError(f"{path}: expected numbers, found dtype {kind}")
+def _read(stream, kind, model, progress, reading):
     step = chunk_rows(model.n_features)
-    for first in range(0, len(rows), step):
-        part = rows[first : first + step]
-        if names:
-            part = np.stack([part[name].astype(np.float64) for name in kept], axis=1)
-        if part.dtype not in (np.float32, np.float64):
-            part = part.astype(np.float64)
-        yield np.asarray(part)
-        progress(rows.nbytes * (first + len(part)) // len(rows), rows.nbytes)
+    with stream:
+        if kind in ("csv", "tsv"):
+            yield from read_csv(stream, model, progress, reading, tabs=kind == "tsv")
+        elif kind == "jsonl":
+            yield from read_json(stream, model, progress, reading, step)
+        else:
+            binary = {"npy": read_npy, "parquet": read_parquet, "arrow": read_arrow}[kind]
+            yield from binary(stream, model, progress, reading, step)
 
 
-def _read_parquet(path, model, progress, reading):
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError:
-        raise UserError("Parquet files need pyarrow: pip install 'spinney[cli]'") from None
-    try:
-        with parquet.ParquetFile(path) as file:
-            names = list(file.schema_arrow.names)
-            index = _index_names(file.schema_arrow.pandas_metadata)
-            columns = choose_columns(path, names, model, reading.by_position, index)
-            kept = [names[c] for c in columns]
-            total, done = file.metadata.num_rows, 0
-            size = os.path.getsize(path)
-            for batch in file.iter_batches(chunk_rows(len(kept)), columns=kept):
-                yield _in_order(path, model, batch.select(kept))
-                done += batch.num_rows
-                progress(size * done // max(1, total), size)
-    except pyarrow.ArrowInvalid as error:
-        raise UserError(f"{path}: not a Parquet file ({one_line(error)})") from None
-
-
-def _in_order(path, model, batch):
-    """The rows of a batch whose columns were chosen in the model's order."""
-    if not model.categories:
-        return from_batch(batch, path)
-    names = model.feature_names or batch.schema.names  # by position they are called otherwise
-    table = adopt(batch.rename_columns(list(names)))
-    try:
-        return to_rows(model, table)
-    except InvalidInputError as error:
-        reason = str(error)
-        kept = sum(isinstance(table.column(i), Categorical) for i in range(len(names)))
-        if kept < len(model.categories):
-            reason = f"{reason.split(';')[0]}; {_TO_KEEP_CATEGORIES}"
-        raise UserError(f"{path}: {reason}") from None
-
-
-def _index_names(pandas_metadata):
-    """Columns that pandas wrote its index into."""
-    found = (pandas_metadata or {}).get("index_columns", [])
-    return [name for name in found if isinstance(name, str)]
+def _refuse_unused(path, kind, reading):
+    """Options that the format leaves nothing to do."""
+    only_csv = ("header", "delimiter", "quote", "decimal")
+    if kind not in ("csv", "tsv") and any(getattr(reading, name) is not None for name in only_csv):
+        raise UserError(
+            f"{path}: --header and --no-header are for CSV files, as are --delimiter, --quote and "
+            "--decimal"
+        )
+    if kind not in ("csv", "tsv", "jsonl") and reading.encoding:
+        raise UserError(f"{path}: --encoding is for text, CSV and JSON lines")

@@ -9,6 +9,10 @@ import time
 from spinney.cli.models import add_choice_arguments, choice_of, load_model
 from spinney.cli.table import shown_bytes, shown_seconds
 
+EXAMPLES = """examples:
+  spinney inspect model.json
+  spinney inspect model.pkl --json | jq .n_features"""
+
 
 def add_arguments(parser):
     parser.add_argument("model", help="a model file")

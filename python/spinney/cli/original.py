@@ -180,4 +180,19 @@ def as_named_rows(original, model, rows):
     if names is None or original.library == "xgboost":
         return rows
     pandas = import_library("pandas")
-    return pandas.DataFrame(np.asarray(rows), columns=list(names))
+    frame = pandas.DataFrame(np.asarray(rows), columns=list(names))
+    if original.library == "sklearn":
+        for place, known in (model.categories or {}).items():
+            column = frame[names[place]].to_numpy()
+            if place in model._number_coded:
+                frame[names[place]] = pandas.Categorical(column, categories=known)
+            else:
+                frame[names[place]] = pandas.Categorical.from_codes(_valid(column, known), known)
+    return frame
+
+
+def _valid(column, known):
+    """Codes of a column, -1 for those that the training did not have."""
+    with np.errstate(invalid="ignore"):
+        whole = (column >= 0) & (column < len(known)) & (column == np.floor(column))
+    return np.where(whole, column, -1).astype(np.int64)

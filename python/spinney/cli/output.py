@@ -1,138 +1,225 @@
-"""Writing predictions as CSV, NPY or Parquet while they are made.
+"""Writing predictions while they are made: to a file, which appears when it is whole, or a pipe.
 
-A file is written beside its place and renamed when whole, so that a failure leaves none.
+open_output() chooses; text is written here, arrays and tables in output_binary.py.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import sys
 
 import numpy as np
 
+from spinney.cli.compressed import compressed, plain_suffix, zstd_writer
 from spinney.cli.errors import UserError
 
+SUFFIXES = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".npy": "npy",
+    ".parquet": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+}
+FORMATS = ("csv", "tsv", "jsonl", "npy", "parquet", "arrow")
+_PARTS = set()  # files that are being written, to be removed if the command is ended
 
-def open_output(path, names):
-    """A writer with write(array of shape (rows, len(names))) and close(failed).
 
-    path: None or "-" for standard output (CSV), else a .csv, .npy or .parquet file.
-    names: what the columns are called.
-    """
-    if path is None or path == "-":
-        return CsvWriter(None, names)
-    suffix = os.path.splitext(path)[1].lower()
-    kinds = {".csv": CsvWriter, ".npy": NpyWriter, ".parquet": ParquetWriter}
-    if suffix not in kinds:
-        raise UserError(f"{path}: predictions are written as .csv, .npy or .parquet")
+def format_of_output(path, given=None):
+    """The format and compression of what is written to path; "-" is standard output."""
+    if path == "-":
+        return given or "csv", ""
+    suffix, compression = plain_suffix(path)
+    kind = given or SUFFIXES.get(suffix) or ("csv" if _is_special(path) else None)
+    if kind is None:
+        raise UserError(
+            f"{path}: predictions are written as .csv, .tsv, .jsonl, .npy, .parquet or .arrow; "
+            "--output-format says which, whatever the name"
+        )
+    if compression and kind not in ("csv", "tsv", "jsonl"):
+        raise UserError(f"{path}: only text is compressed as a whole; write .{kind} itself")
+    return kind, compression
+
+
+def refuse_output(path, given=None):
+    """UserError where nothing can be written to path; asked before the work."""
+    kind, compression = format_of_output(path, given)
+    if kind in ("parquet", "arrow"):
+        try:
+            import pyarrow  # noqa: F401
+        except ImportError:
+            raise UserError(f"{path}: {kind} needs pyarrow: pip install pyarrow") from None
+    if path == "-":
+        if sys.stdout is None:
+            raise UserError("standard output is closed")
+        if kind in ("npy", "parquet", "arrow") and sys.stdout.isatty():
+            raise UserError(f"{kind} is not written to a terminal; name a file with -o")
+        return
+    if compression == "zstd":
+        zstd_writer(path)
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
         raise UserError(f"{path}: there is no folder {folder}")
-    return kinds[suffix](path, names)
+    if os.path.isdir(path):
+        raise UserError(f"{path}: is a folder")
 
 
-class _Writer:
-    """Opens the file beside `path`, and renames it at the end."""
+def open_output(path, names, given=None):
+    """A writer with write(array of shape (rows, len(names)), kept) and close(failed).
 
-    def __init__(self, path, names):
+    path: None or "-" for standard output (CSV), else a file whose name says the format, unless
+    `given` does. names: what the columns are called. kept: name -> values of columns that go first.
+    """
+    path = path or "-"
+    refuse_output(path, given)
+    kind, compression = format_of_output(path, given)
+    if kind in ("csv", "tsv"):
+        return CsvWriter(path, names, compression, "," if kind == "csv" else "\t")
+    if kind == "jsonl":
+        return JsonWriter(path, names, compression)
+    from spinney.cli import output_binary
+
+    return output_binary.WRITERS[kind](path, names)
+
+
+def remove_parts():
+    """Removes what an end in the middle would leave behind."""
+    while _PARTS:
+        with contextlib.suppress(OSError):
+            os.unlink(_PARTS.pop())
+
+
+class Writer:
+    """Opens the file beside `path`, and renames it at the end; or standard output."""
+
+    def __init__(self, path, names, compression=""):
         self.path, self.names = path, names
-        self.part = None if path is None else f"{path}.part"
-        self.file = sys.stdout.buffer if path is None else self._open()
+        self.part = None if path == "-" or _is_special(path) else f"{path}.part"
+        self.raw = self._open()
+        self.file = compressed(path, self.raw, compression) if compression else self.raw
 
     def _open(self):
+        if self.path == "-":
+            return sys.stdout.buffer
         try:
+            if self.part is None:
+                return open(self.path, "wb")
+            _PARTS.add(self.part)
             return open(self.part, "wb")
         except OSError as error:
+            _PARTS.discard(self.part)
             raise UserError(f"{self.path}: {error.strerror}") from None
 
     def finish(self):
         """Writes what only the end knows."""
 
-    def close(self, failed=False):
-        if not failed:
-            self.finish()
-        if self.path is None:
+    def flush(self):
+        """Lets whoever reads a pipe have the rows so far."""
+        if self.part is None:
             self.file.flush()
-            return
-        self.file.close()
-        if failed:
-            os.unlink(self.part)
-        else:
-            os.replace(self.part, self.path)
+
+    def close(self, failed=False):
+        try:
+            if not failed:
+                self.finish()
+            if self.file is not self.raw:
+                self.file.close()
+            if self.path == "-":
+                self.file.flush()
+                return
+            self.raw.close()
+            if not failed and self.part is not None:
+                os.replace(self.part, self.path)
+                _PARTS.discard(self.part)
+        finally:
+            if self.part in _PARTS:
+                _PARTS.discard(self.part)
+                with contextlib.suppress(OSError):
+                    os.unlink(self.part)
 
 
-class CsvWriter(_Writer):
+def _is_special(path):
+    """Whether it is a pipe or a device, which is written to and not replaced."""
+    return os.path.exists(path) and not os.path.isfile(path)
+
+
+class CsvWriter(Writer):
     """Numbers in their shortest form that reads back as the same number."""
 
-    def __init__(self, path, names):
-        super().__init__(path, names)
-        self.file.write((",".join(map(_quoted, names)) + "\n").encode())
+    def __init__(self, path, names, compression="", delimiter=","):
+        super().__init__(path, names, compression)
+        self.delimiter, self.begun = delimiter, False
 
-    def write(self, values):
+    def _line(self, fields):
+        return self.delimiter.join(self._quoted(field) for field in fields) + "\n"
+
+    def _begin(self, kept):
+        self.file.write(self._line([*kept, *self.names]).encode())
+        self.begun = True
+
+    def write(self, values, kept=None):
+        kept = kept or {}
+        if not self.begun:
+            self._begin(kept)
         # numpy's own conversion to text gives the shortest digits of float32 and float64 alike.
         if values.dtype.kind in "fiub":
-            text = values.astype(str)
+            text = values.astype(str).tolist()
         else:
-            text = np.array([[_quoted(v) for v in row] for row in values.tolist()], dtype=object)
-        self.file.write(("\n".join(",".join(row) for row in text.tolist()) + "\n").encode())
-
-
-def _quoted(value):
-    text = str(value)
-    if any(c in text for c in ',"\n\r'):
-        return '"' + text.replace('"', '""') + '"'
-    return text
-
-
-class NpyWriter(_Writer):
-    """The header is written last: only then is the number of rows known."""
-
-    def __init__(self, path, names):
-        super().__init__(path, names)
-        self.count, self.dtype, self.header_size = 0, None, 0
-
-    def _write_header(self):
-        shape = (self.count,) if len(self.names) == 1 else (self.count, len(self.names))
-        descr = np.lib.format.dtype_to_descr(self.dtype)
-        text = f"{{'descr': {descr!r}, 'fortran_order': False, 'shape': {shape!r}, }}"
-        # Padded to a length that any number of rows fits in.
-        size = -(-(10 + len(text) + 24) // 64) * 64 if not self.header_size else self.header_size
-        body = text.ljust(size - 11) + "\n"
-        self.file.write(b"\x93NUMPY\x01\x00" + len(body).to_bytes(2, "little") + body.encode())
-        self.header_size = size
-
-    def write(self, values):
-        if values.dtype == object:
-            raise UserError("labels of varying kinds cannot be written as .npy; write .csv")
-        if self.dtype is None:
-            self.dtype = values.dtype
-            self._write_header()
-        self.file.write(np.ascontiguousarray(values).tobytes())
-        self.count += len(values)
+            text = [[self._quoted(v) for v in row] for row in values.tolist()]
+        if kept:
+            columns = [[self._quoted(v) for v in plain_values(one)] for one in kept.values()]
+            text = [[*before, *row] for before, row in zip(zip(*columns), text)]
+        join = self.delimiter.join
+        self.file.write(("\n".join(join(row) for row in text) + "\n").encode("utf-8", "replace"))
+        self.flush()
 
     def finish(self):
-        self.dtype = self.dtype or np.dtype(np.float64)
-        self.file.seek(0)
-        self._write_header()
+        if not self.begun:
+            self._begin({})
+
+    def _quoted(self, value):
+        text = "" if value is None else str(value)
+        if any(c in text for c in (self.delimiter, '"', "\n", "\r")):
+            return '"' + text.replace('"', '""') + '"'
+        return text
 
 
-class ParquetWriter(_Writer):
-    def __init__(self, path, names):
-        try:
-            import pyarrow.parquet
-        except ImportError:
-            raise UserError("Parquet files need pyarrow: pip install 'spinney[cli]'") from None
-        self.pyarrow, self.writer = pyarrow, None
-        super().__init__(path, names)
+class JsonWriter(Writer):
+    """One object a line; null for NaN, texts for the infinities, which JSON has no words for."""
 
-    def write(self, values):
-        columns = [self.pyarrow.array(column) for column in np.ascontiguousarray(values.T)]
-        table = self.pyarrow.table(columns, names=self.names)
-        if self.writer is None:
-            self.writer = self.pyarrow.parquet.ParquetWriter(self.file, table.schema)
-        self.writer.write_table(table)
+    def write(self, values, kept=None):
+        names = [json.dumps(name, ensure_ascii=False) for name in (*(kept or {}), *self.names)]
+        shape = "{" + ", ".join(f"{name.replace('%', '%%')}: %s" for name in names) + "}"
+        columns = [[_json(v) for v in plain_values(one)] for one in (kept or {}).values()]
+        if values.dtype.kind == "f":
+            # The shortest digits that read back as the same number, of float32 as well.
+            columns += [[_json_number(text) for text in column.astype(str)] for column in values.T]
+        else:
+            columns += [[_json(v) for v in column.tolist()] for column in values.T]
+        lines = "\n".join(shape % row for row in zip(*columns))
+        self.file.write((lines + "\n").encode("utf-8", "replace"))
+        self.flush()
 
-    def finish(self):
-        if self.writer is None:
-            self.write(np.empty((0, len(self.names)), np.float64))
-        self.writer.close()
+
+_NO_NUMBERS = {"nan": "null", "inf": '"Infinity"', "-inf": '"-Infinity"'}
+
+
+def _json_number(text):
+    return _NO_NUMBERS.get(text, text)
+
+
+def _json(value):
+    if isinstance(value, float) and (value != value or value in (np.inf, -np.inf)):
+        return _json_number(str(value))
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def plain_values(column):
+    """A kept column as a list of Python's own values."""
+    if hasattr(column, "to_pylist"):
+        return column.to_pylist()
+    return column.tolist() if hasattr(column, "tolist") else column

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import time
 
 
 class Progress:
-    """Shows the share done, rows and rows a second; redraws ten times a second at most."""
+    """Shows the share done, rows and rows a second; redraws ten times a second at most.
 
-    def __init__(self, shown=True):
-        self.shown = shown and sys.stderr.isatty()
+    The share is of the file's bytes, or rows where those are counted beforehand; of a pipe nobody
+    knows it, and no bar is drawn. output: where the rows go: nothing is drawn into the terminal
+    where they are shown.
+    """
+
+    def __init__(self, shown=True, output=None):
+        self.shown = shown and _is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
+        if output == "-" and _is_terminal(sys.stdout):
+            self.shown = False
         self.start = time.monotonic()
         self.drawn = 0.0
         self.rows = 0
@@ -23,20 +32,35 @@ class Progress:
     def at(self, done, total):
         self.share = min(1.0, done / total) if total else None
 
+    def _line(self, width):
+        rate = self.rows / max(1e-9, time.monotonic() - self.start)
+        text = f"{self.rows:,} rows, {rate:,.0f} rows/s"
+        if self.share is None:
+            return text[:width]
+        size = min(30, width - len(text) - 7)
+        if size < 5:
+            return f"{self.share:4.0%} {text}"[:width]
+        filled = int(size * self.share)  # full only when all is read
+        return "█" * filled + "░" * (size - filled) + f" {self.share:4.0%} {text}"
+
     def _draw(self, last=False):
         now = time.monotonic()
         if not self.shown or (now - self.drawn < 0.1 and not last):
             return
         self.drawn = now
-        rate = self.rows / max(1e-9, now - self.start)
-        bar = ""
-        if self.share is not None:
-            filled = round(30 * (1.0 if last else self.share))
-            bar = "█" * filled + "░" * (30 - filled) + " "
-        sys.stderr.write(f"\r\x1b[K{bar}{self.rows:,} rows, {rate:,.0f} rows/s")
-        if last:
-            sys.stderr.write("\n")
+        width = shutil.get_terminal_size().columns - 1
+        sys.stderr.write("\r\x1b[K" + self._line(width) + ("\n" if last else ""))
         sys.stderr.flush()
 
-    def close(self):
+    def close(self, failed=False):
+        """The last state stays where all went well; else the line is cleared for the message."""
+        if failed:
+            if self.shown and self.drawn:
+                sys.stderr.write("\r\x1b[K")
+                sys.stderr.flush()
+            return
         self._draw(last=True)
+
+
+def _is_terminal(file):
+    return file is not None and file.isatty()

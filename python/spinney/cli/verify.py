@@ -30,7 +30,7 @@ METHODS = ("predict_raw", "decision_function", "score_samples", "predict_proba",
 
 def add_arguments(parser):
     parser.add_argument("model", help="a model file")
-    parser.add_argument("--data", metavar="ROWS", help=".csv, .tsv, .npy or .parquet file")
+    parser.add_argument("--data", metavar="ROWS", help="a file of rows as predict reads it, or -")
     add_data_arguments(parser)
     parser.add_argument("--rows", type=int, default=10_000, help="rows to make without --data")
     parser.add_argument("--seed", type=int, default=0, help="of the rows that are made")
