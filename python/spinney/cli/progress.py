@@ -37,11 +37,12 @@ class Progress:
         text = f"{self.rows:,} rows, {rate:,.0f} rows/s"
         if self.share is None:
             return text[:width]
+        share = f"{int(100 * self.share):3}%"  # 100 only when all is read
         size = min(30, width - len(text) - 7)
         if size < 5:
-            return f"{self.share:4.0%} {text}"[:width]
-        filled = int(size * self.share)  # full only when all is read
-        return "█" * filled + "░" * (size - filled) + f" {self.share:4.0%} {text}"
+            return f"{share} {text}"[:width]
+        filled = int(size * self.share)
+        return "█" * filled + "░" * (size - filled) + f" {share} {text}"
 
     def _draw(self, last=False):
         now = time.monotonic()
