@@ -199,6 +199,28 @@ def test_every_command_has_help(command, capsys):
     assert "usage: spinney" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the following arguments are required: model, ROWS"),
+        (["model.json", "rows.csv", "--threads", "x"], "invalid int value: 'x'"),
+        (["model.json", "rows.csv", "--colour"], "unrecognized arguments: --colour"),
+        (["model.json", "rows.csv", "--raw", "--leaf"], "not allowed with argument --raw"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_said_in_one_line(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["predict", *arguments])
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert message in said and "--help says more" in said and said.count("\n") == 1
+
+
+def test_a_model_is_no_stream(capsys):
+    assert main(["inspect", "-"]) == 2
+    assert "a model is read from a file" in capsys.readouterr().err
+
+
 def test_inspect_says_what_the_model_is(files, capsys):
     folder, _ = files
     assert main(["inspect", str(folder / "model.json")]) == 0

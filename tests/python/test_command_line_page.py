@@ -92,9 +92,9 @@ def test_the_page_names_every_command_and_option():
 
 
 def test_json_out_is_what_jq_reads(folder):
+    arguments = "predict model.json rows.csv.gz --output-format jsonl --keep id".split()
     ran = subprocess.run(
-        [sys.executable, "-m", "spinney.cli", "predict", "model.json", "rows.csv.gz"]
-        + ["--output-format", "jsonl", "--keep", "id"],
+        [sys.executable, "-m", "spinney.cli", *arguments],
         cwd=folder,
         capture_output=True,
         text=True,

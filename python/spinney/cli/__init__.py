@@ -33,10 +33,17 @@ EXAMPLES = """examples:
 spinney COMMAND --help says more."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage that would hide it."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message}; {self.prog} --help says more\n")
+
+
 def make_parser():
     import spinney
 
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="spinney",
         description="The training library's own predictions, several times faster.",
         epilog=EXAMPLES,

@@ -42,7 +42,7 @@ def add_data_arguments(parser):
     group.add_argument("--input-format", choices=FORMATS, help="what the rows are written as")
     group.add_argument("--delimiter", metavar="C", help="between fields of CSV: one of , ; | tab …")
     group.add_argument("--quote", metavar="C", help="around fields of CSV, or none")
-    group.add_argument("--decimal", choices=(".", ","), help="the decimal mark in CSV")
+    group.add_argument("--decimal", metavar="C", choices=(".", ","), help="the decimal mark in CSV")
     group.add_argument("--encoding", metavar="NAME", help="of text: latin-1, cp1252, utf-16, …")
     parser.set_defaults(header=None)
 

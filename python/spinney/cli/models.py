@@ -46,4 +46,6 @@ def choice_of(arguments):
 
 def load_model(path, choice=None):
     """The Model in the file; warnings of the loader go to standard error as they come."""
+    if path == "-":
+        raise UserError("-: a model is read from a file; standard input is for rows")
     return spinney.load(path, **(choice or {}))
