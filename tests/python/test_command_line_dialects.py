@@ -205,6 +205,15 @@ def test_old_macs_and_windows_end_lines_otherwise(models, tmp_path, reader):
         np.testing.assert_array_equal(read(models, "named", path), ROWS)
 
 
+def test_blank_lines_and_long_headers_come_first(models, tmp_path, reader):
+    text = "\n" * 200_000 + "\n".join(["", *table(",").splitlines(), ""])
+    np.testing.assert_array_equal(read(models, "named", write(tmp_path, text)), ROWS)
+    names = ",".join(f"column_{i}" for i in range(20_000))
+    text = f'"a\nb",{names},{HEAD}' + f"0{',7' * 20_000},30.5,180,75\n"
+    path = write(tmp_path, text)
+    np.testing.assert_array_equal(read(models, "named", path), [[30.5, 180, 75]])
+
+
 def test_booleans_are_ones_and_zeros(models, tmp_path, reader):
     text = HEAD + "True,false,TRUE\n,1.5,FALSE\n"
     expected = [[1, 0, 1], [np.nan, 1.5, 0]]

@@ -6,6 +6,7 @@ import io
 import json
 import lzma
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -207,7 +208,7 @@ def test_a_signal_leaves_no_half_file(folder, tmp_path, sent):
     while not os.listdir(tmp_path):
         assert process.poll() is None
         time.sleep(0.01)
-    assert os.listdir(tmp_path) == ["out.csv.part"]
+    assert re.fullmatch(r"out\.csv\.\d+\.part", os.listdir(tmp_path)[0])
     process.send_signal(sent)
     _, error = process.communicate()
     assert os.listdir(tmp_path) == []
@@ -245,3 +246,16 @@ def test_named_pipes_are_read_and_written(folder, tmp_path):
 def test_an_empty_standard_input(folder):
     ran = run(folder, "predict", "model.json", "-")
     assert ran.returncode == 2 and ran.stderr == b"spinney predict: -: is empty\n"
+
+
+def test_a_link_is_followed_and_other_files_are_left_alone(folder, tmp_path):
+    (tmp_path / "out.csv.part").write_text("mine")
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "out.csv").write_text("old")
+    (tmp_path / "out.csv").symlink_to(tmp_path / "real" / "out.csv")
+    arguments = ["predict", str(folder / "model.json"), str(folder / "rows.csv")]
+    assert main([*arguments, "-o", str(tmp_path / "out.csv")]) == 0
+    assert (tmp_path / "out.csv").is_symlink()
+    assert len((tmp_path / "real" / "out.csv").read_text().splitlines()) == 301
+    assert (tmp_path / "out.csv.part").read_text() == "mine"
+    assert os.listdir(tmp_path / "real") == ["out.csv"]

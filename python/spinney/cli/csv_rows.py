@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import dataclass
 
 import numpy as np
 
 from spinney.cli import csv_fast
-from spinney.cli.blocks import Block, Blocks, lines_in
+from spinney.cli.blocks import LONGEST, Block, Blocks, lines_in
 from spinney.cli.categories import NoSuchValue, TextColumns, codes_of
 from spinney.cli.columns import (
     as_pandas_names,
@@ -30,6 +31,8 @@ from spinney.cli.kept import choose_kept, choose_numbered
 from spinney.cli.parts import Part, Reading
 
 _HEAD = 1 << 16
+_ENOUGH = 1 << 20
+_TWO_LINES = re.compile(rb"\s*\S[^\r\n]*[\r\n]\s*\S[^\r\n]*[\r\n]")
 
 
 @dataclass(frozen=True)
@@ -77,15 +80,16 @@ def _head(text):
     """The beginning of the text, two whole records of it at least, and whether that is all."""
     head = b""
     while True:
-        part = text.some(_HEAD)
+        part = text.some(max(_HEAD, len(head)))
         head += part
         if not part:
             return head, True
-        if (len(head) >= _HEAD or not text.ready()) and len(head.split(b"\n", 2)) == 3:
-            first, second = head.split(b"\n", 2)[:2]
-            if first.strip() and second.strip() and head.count(b'"') % 2 == 0:
-                return head, False
-        if len(head) > 64 << 20:
+        two = _TWO_LINES.match(head)
+        whole = two and (len(head) >= _HEAD or not text.ready())
+        # A quote that is open may have ended neither line.
+        if whole and (head.count(b'"', 0, two.end()) % 2 == 0 or len(head) >= _ENOUGH):
+            return head, False
+        if len(head) >= LONGEST:
             return head, False
 
 

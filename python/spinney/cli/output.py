@@ -98,7 +98,11 @@ class Writer:
 
     def __init__(self, path, names, compression=""):
         self.path, self.names = path, names
-        self.part = None if path == "-" or _is_special(path) else f"{path}.part"
+        # The file itself is replaced, not a link to it; nor another run's part.
+        self.place = os.path.realpath(path)
+        self.part = f"{self.place}.{os.getpid()}.part"
+        if path == "-" or _is_special(path):
+            self.part = None
         self.raw = self._open()
         self.file = compressed(path, self.raw, compression) if compression else self.raw
 
@@ -133,7 +137,7 @@ class Writer:
                 return
             self.raw.close()
             if not failed and self.part is not None:
-                os.replace(self.part, self.path)
+                os.replace(self.part, self.place)
                 _PARTS.discard(self.part)
         finally:
             if self.part in _PARTS:
