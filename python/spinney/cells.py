@@ -13,6 +13,12 @@ KINDS = "OUST"  # numpy's letters for objects and the three types of text
 _SHOWN = 40
 
 
+def are_plain(array) -> bool:
+    """Whether each cell is text, a number that Python or numpy makes, a boolean or None."""
+    kinds = (str, bytes, bool, int, float, np.number, np.bool_, type(None))
+    return array.dtype.kind in "US" or all(isinstance(cell, kinds) for cell in array.flat)
+
+
 def is_missing(value) -> bool:
     """Whether a cell is some library's word for no value; NaN is a number."""
     return value is None or type(value).__name__ in ("NAType", "NaTType")

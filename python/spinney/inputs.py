@@ -29,6 +29,7 @@ class Columns:
     _sums_stored_entries = False
     _reads_cells = True
     _categories_by_position = False
+    _takes_cells = False  # whether objects and text go to the model as they are
 
 
 def prepare(model, x):
@@ -76,7 +77,7 @@ def one_row(model, x):
             return None
     if array.ndim != 1 or model.n_features not in (None, len(array)):
         return None
-    if array.dtype.kind in cells.KINDS:
+    if array.dtype.kind in cells.KINDS and model.n_features is not None:
         array = _array(model, array)
     return array.reshape(1, -1) if array.dtype.kind in "biuf" else None
 
@@ -112,9 +113,13 @@ def _type_name(x):
 
 def _array(model, array):
     """Of objects and text the numbers, where those are cells of rows; other arrays as they are."""
-    if array.dtype.kind not in cells.KINDS:
+    if array.dtype.kind not in cells.KINDS or _takes(model, array):
         return array
     return cells.numbers(model, array, f"expected numbers, but x has dtype {array.dtype}")
+
+
+def _takes(model, array):
+    return getattr(model, "_takes_cells", False) and cells.are_plain(array)
 
 
 def _unmasked(rows):
@@ -139,7 +144,10 @@ def _array_like(model, make, x):
         )
     array = np.asarray(array)
     if array.dtype.kind in cells.KINDS:
-        array = cells.numbers(model, array, _wanted(model, x), of_list=isinstance(x, LISTS))
+        if isinstance(x, LISTS) and getattr(model, "_takes_cells", False):
+            array = np.asarray(x, dtype=object)  # numbers beside text stay such
+        if not _takes(model, array):
+            array = cells.numbers(model, array, _wanted(model, x), of_list=isinstance(x, LISTS))
     elif array.dtype.kind in "iu" and isinstance(x, LISTS):
         # scikit-learn makes float32 of lists by way of doubles, and of arrays at once.
         array = array.astype(np.float64) if model.source["library"] == "sklearn" else array

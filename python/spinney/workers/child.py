@@ -200,6 +200,10 @@ def as_array(result):
 
 def restore(rows, codec):
     """Frames and sparse matrices as the libraries' own."""
+    if isinstance(rows, codec.Frame) and rows.library == "dicts":
+        keys, values, counts = rows.columns
+        pairs = iter(zip(keys.tolist(), values.tolist()))
+        return [dict(next(pairs) for _ in range(count)) for count in counts.tolist()]
     if isinstance(rows, codec.Frame):
         library = __import__(rows.library)
         return library.DataFrame(dict(zip(rows.names, rows.columns)))

@@ -9,6 +9,7 @@ import numpy as np
 from spinney.exceptions import InvalidInputError, PythonModelError, UnsupportedModelError
 from spinney.inputs import Columns, prepare
 from spinney.masks import is_masked_array
+from spinney.workers import others
 from spinney.workers.codec import Frame, Sparse, is_plain
 
 _LABEL_BYTES_MAX = 1 << 28
@@ -24,6 +25,7 @@ class PythonModel(Columns):
 
     n_trees = 0
     objective = ""
+    _takes_cells = True
 
     def _adopt(self, facts):
         self.n_features = facts["n_features"]
@@ -58,8 +60,10 @@ class PythonModel(Columns):
     def predict(self, x):
         """What the object's own predict gives: shape (rows,) or (rows, outputs).
 
-        x: rows, shape (rows, n_features): a numeric array, a pandas or polars frame, a scipy sparse
-            matrix, or what numpy makes an array of.
+        x: rows, shape (rows, n_features): an array, a pandas or polars frame, a scipy sparse
+            matrix, a list of dicts, or what numpy makes an array of. A model that does not say how
+            many features it has, such as a pipeline that begins with a vectorizer, also takes one
+            text a row, as a list, a 1-D array or a column.
 
         Raises InvalidInputError if x does not fit, PythonModelError if the object raises or gives
         what is no answer for each row.
@@ -122,6 +126,9 @@ class PythonModel(Columns):
         if frame is not None:
             self._check_width(len(frame.names))
             return frame, len(x)
+        given = others.read(x, self.feature_names, self.n_features)
+        if given is not None:
+            return given, len(x)
         rows = _Inputs.read(self, x)
         if isinstance(rows, tuple):
             values, columns, begin, width, _ = rows
