@@ -174,7 +174,7 @@ void define_outcomes(nb::module_& module) {
                        "Makes what InferenceEngine.predict gives of one model, and counts it.")
       .def(
           "__init__",
-          [](Outcomes* self, const ServedHandle& served, nb::object metrics) {
+          [](Outcomes* self, const ServedHandle& served, const nb::object& metrics) {
             new (self) Outcomes{served.served->count, {}};
             if (!metrics.is_none()) self->record = metrics.attr("update_inference");
           },
