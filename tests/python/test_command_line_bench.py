@@ -10,6 +10,7 @@ import spinney
 from spinney.cli import main
 from spinney.cli.chart import save_times
 from spinney.cli.rivals import Subject, find_rivals
+from spinney.cli.timing import Timing
 
 datasets = pytest.importorskip("sklearn.datasets")
 ensemble = pytest.importorskip("sklearn.ensemble")
@@ -127,3 +128,20 @@ def test_rows_that_spinney_itself_refuses_are_an_error(folder, capsys, monkeypat
     assert main(["bench", "forest.pkl", *QUICK, "--data", "narrow.npy"]) == 2
     assert "(rows, 10)" in capsys.readouterr().err
     assert spinney.load("forest.pkl").n_features == 10
+
+
+def test_rivals_without_an_option_have_one_thread(folder, capsys, monkeypatch):
+    """Histogram boosting takes as many as OpenMP has."""
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    seen = []
+
+    def measure(*_):
+        seen.extend(pool["num_threads"] for pool in threadpoolctl.threadpool_info())
+        return {"0": Timing(1e-6, 1e-6, 5), "1": Timing(1e-3, 1e-3, 5)}
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("spinney.cli.bench.measure", measure)
+    with threadpoolctl.threadpool_limits(3):
+        assert main(["bench", "histogram.pkl", *QUICK]) == 0
+    assert seen and set(seen) == {1}
+    assert "scikit-learn" in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import warnings
 
@@ -95,6 +96,15 @@ def _say(arguments, text):
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
+def _one_thread():
+    """Holds rivals to one thread that take no such option, as histogram boosting does not."""
+    try:
+        from threadpoolctl import threadpool_limits  # scikit-learn needs it, and brings it
+    except ImportError:
+        return contextlib.nullcontext()
+    return threadpool_limits(1)
+
+
 def _times(arguments, calls, names, sizes, rows):
     """Rows in a call -> {name: seconds}, and why rivals that refuse the rows do."""
     times, errors = {}, {}
@@ -147,7 +157,8 @@ def run(arguments):
         rivals, notes = _rivals(arguments, model, method)
         for i, rival in enumerate(rivals, 1):
             calls[str(i)], names[str(i)] = rival.call, rival.name
-        times, refusals = _times(arguments, calls, names, sizes, rows)
+        with _one_thread():
+            times, refusals = _times(arguments, calls, names, sizes, rows)
     notes += refusals
     versions = {rival.name: rival.version for rival in rivals}
     headings = [f"{method}, one thread"]

@@ -89,6 +89,7 @@ def _draw_times(panel, pyplot, names, rows, times):
         if name not in times:
             panel.text(least * 1.1, place, "not run", fontsize=8, va="center", color="#888888")
     panel.set_title(f"{rows:,} row{'s' if rows > 1 else ''} a call", fontsize=10)
+    panel.xaxis.get_major_locator().set_params(numticks=6)
     panel.xaxis.set_major_formatter(
         pyplot.FuncFormatter(lambda value, _: shown_seconds(value).replace(".0 ", " "))
     )
