@@ -179,6 +179,8 @@ def test_details_of_the_queue_that_do_not_act_are_named():
     )
     (first,) = unused_details(other)
     assert "max_workers" in first
+    alone = other.replace(enable_batching=False)
+    assert "max_batch_size act only with enable_batching=True" in unused_details(alone)[1]
 
 
 def held_queue(options):

@@ -29,6 +29,7 @@ _NEEDS = {
     "initial_batch_size": "enable_batching",
     "min_batch_size": "enable_batching",
     "batch_timeout": "enable_batching",
+    "enable_adaptive_batching": "enable_batching",
 }
 
 

@@ -269,11 +269,17 @@ def _models_of(engine):
 
 def unused_details(config):
     """Sentences on options of batch_processor_config that the engine's queue does not follow."""
-    detail = config.batch_processor_config
-    unused = () if detail is None else sorted(detail._given - QUEUE_OPTIONS)
-    if not unused:
-        return []
-    return [
-        f"batch_processor_config.{', '.join(unused)} concern a BatchProcessor of your own; "
-        f"the engine's queue takes {', '.join(sorted(QUEUE_OPTIONS))}"
-    ]
+    given = getattr(config.batch_processor_config, "_given", set())
+    found = []
+    if given - QUEUE_OPTIONS:
+        found.append(
+            f"batch_processor_config.{', '.join(sorted(given - QUEUE_OPTIONS))} concern a "
+            "BatchProcessor of your own; the engine's queue takes "
+            + ", ".join(sorted(QUEUE_OPTIONS))
+        )
+    sizes = given & QUEUE_OPTIONS - {"max_queue_size"}
+    if sizes and not config.enable_batching:
+        found.append(
+            f"batch_processor_config.{', '.join(sorted(sizes))} act only with enable_batching=True"
+        )
+    return found
