@@ -32,6 +32,10 @@ constexpr int kSamplesMax = 7;
 constexpr double kFaster = 0.97;
 constexpr int kConfirmations = 2;
 constexpr double kFirstShare = 0.7;
+constexpr int64_t kPatience = 8;  // times the allowance, where other threads use the CPU
+constexpr double kWarmUpNsMax = 100'000;
+// Drawing rows, and all else beside the calls that are timed.
+constexpr int64_t kBesideNsMax = 200'000;
 constexpr size_t kRepeatsMax = 64;
 
 double log_rows(size_t from, size_t to) {
@@ -101,19 +105,27 @@ class Timer {
       doubles_ = draw_rows<double>(forest);
   }
 
-  void warm_up(const ForestEvaluator& evaluator, size_t rows) { run(evaluator, rows, 1); }
+  void warm_up(const ForestEvaluator& evaluator, size_t rows) {
+    work_ns_ += std::min(run(evaluator, rows, 1), kWarmUpNsMax);
+  }
 
   double time_ns(const ForestEvaluator& evaluator, size_t rows) {
     double best = run(evaluator, rows, 1);
+    size_t calls = 1;
     for (int sample = 1, slower = 0; sample < kSamplesMax && slower < 2; ++sample) {
-      const double calls = kSampleNs / std::max(best, 1.0);
-      const size_t repeats = calls < 1 ? 1 : std::min(static_cast<size_t>(calls) + 1, kRepeatsMax);
+      const double fit = kSampleNs / std::max(best, 1.0);
+      const size_t repeats = fit < 1 ? 1 : std::min(static_cast<size_t>(fit) + 1, kRepeatsMax);
       const double took = run(evaluator, rows, repeats);
+      calls += repeats;
       slower = took < kFaster * best ? 0 : slower + 1;
       best = std::min(best, took);
     }
+    work_ns_ += best * static_cast<double>(calls);
     return best;
   }
+
+  // What all calls took, without the time that this thread was not running.
+  double work_ns() const { return work_ns_; }
 
  private:
   // Nanoseconds of a call, each on the next rows.
@@ -135,6 +147,7 @@ class Timer {
 
   const Clock& clock_;
   size_t width_, n_outputs_, next_ = 0;
+  double work_ns_ = 0;
   std::vector<float> floats_;
   std::vector<double> doubles_, scores_;
 };
@@ -143,12 +156,12 @@ class Timer {
 // layout is in the caches, as it is when it serves.
 class Measurement {
  public:
-  Measurement(const Evaluators& evaluators, Timer& timer, const Clock& clock, int64_t until_ns)
+  Measurement(const Evaluators& evaluators, Timer& timer, const Clock& clock, int64_t allowed_ns)
       : evaluators_(evaluators),
         timer_(timer),
         clock_(clock),
-        begin_ns_(clock.now_ns()),
-        until_ns_(until_ns),
+        allowed_ns_(static_cast<double>(allowed_ns)),
+        until_ns_(clock.now_ns() + kPatience * allowed_ns),
         times_(evaluators.size()),
         best_(kUnknown) {
     for (std::array<double, kKnots>& times : times_) times.fill(0);
@@ -222,10 +235,10 @@ class Measurement {
     }
   }
 
-  // Of the allowance, the first measurements may take a share.
+  // Of the allowance, the first measurements may take a share. Time that other threads took from
+  // this one does not count, up to a point.
   bool has_time(double ns, double share) const {
-    const double left = static_cast<double>(until_ns_ - clock_.now_ns());
-    return ns < left - (1 - share) * static_cast<double>(until_ns_ - begin_ns_);
+    return ns < share * allowed_ns_ - timer_.work_ns() && clock_.now_ns() < until_ns_;
   }
 
   bool is_hopeless(size_t e, size_t knot, double expected) const {
@@ -271,7 +284,8 @@ class Measurement {
   const Evaluators& evaluators_;
   Timer& timer_;
   const Clock& clock_;
-  int64_t begin_ns_, until_ns_;
+  double allowed_ns_;
+  int64_t until_ns_;
   std::vector<std::array<double, kKnots>> times_;  // of each evaluator; 0: not measured
   std::array<double, kKnots> best_;                // the least of these
 };
@@ -301,13 +315,14 @@ std::vector<Correction> measure(const Forest& forest, const Evaluators& evaluato
   std::vector<Correction> corrections(evaluators.size());
   const ForestSettings& settings = forest.settings();
   const int64_t begin = allowance.clock().now_ns();
-  const int64_t until = begin + allowance.left_ns();
-  if (evaluators.size() < 2 || until <= begin ||
+  const int64_t allowed = allowance.left_ns();
+  if (evaluators.size() < 2 || allowed <= 0 ||
       (size_t{settings.n_features} + settings.n_outputs) * kRowsMax > kCellsMax)
     return corrections;
   Timer timer(forest, allowance.clock());
-  corrections = Measurement(evaluators, timer, allowance.clock(), until).run();
-  allowance.spend(allowance.clock().now_ns() - begin);
+  corrections = Measurement(evaluators, timer, allowance.clock(), allowed).run();
+  const int64_t took = allowance.clock().now_ns() - begin;
+  allowance.spend(std::min(took, static_cast<int64_t>(timer.work_ns()) + kBesideNsMax));
   return corrections;
 }
 
