@@ -28,6 +28,7 @@ void Lane::unlock_after_fork(bool in_child) noexcept {
   store_.mutex().unlock();
   if (in_child) {
     running_ = 0;
+    busy_until_ns_.store(0, std::memory_order_relaxed);
     new (&own_idle_) Idle;
   }
   mutex_.unlock();

@@ -16,7 +16,9 @@ bool is_dead(const Node* node) { return !node->leader->has_runnable_rows(); }
 }  // namespace
 
 void Levels::begin_waiting(Level& level) noexcept {
-  if (level.entries + level.elsewhere == 0) level.pass = std::max(level.pass, virtual_time_);
+  if (level.entries + level.elsewhere > 0) return;
+  level.pass = std::max(level.pass, virtual_time_);
+  waiting_ |= 1u << (&level - levels_.data());
 }
 
 void Levels::enter(Priority priority) noexcept {
@@ -66,7 +68,8 @@ Turn Levels::next(size_t wanted_class) noexcept {
   Turn turn;
   const Level* least = nullptr;  // of the levels that have anything to run, of whichever class
   uint64_t pass = 0;             // of turn.node's level
-  for (Level& level : levels_) {
+  for (uint32_t waiting = waiting_; waiting != 0; waiting &= waiting - 1) {
+    Level& level = levels_[static_cast<size_t>(__builtin_ctz(waiting))];
     const bool less = !least || level.pass < least->pass;
     if (level.entries > 0 && (!turn.node || level.pass < pass))
       if (Node* node = first_of(level, wanted_class)) {
@@ -100,6 +103,7 @@ void Levels::pop(Node* node) noexcept {
   --level.entries;
   --entries_;
   node->queued = false;
+  end_waiting(level);
 }
 
 void Levels::charge(Priority priority, size_t rows) noexcept {
@@ -153,6 +157,7 @@ void Levels::sweep() noexcept {
         in_order = next;
       }
     }
+  for (const Level& level : levels_) end_waiting(level);
   dead_ = 0;
 }
 

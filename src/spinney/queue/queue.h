@@ -51,7 +51,10 @@ class Levels {
   void charge(Priority level, size_t rows) noexcept;
   // Requests of the level wait elsewhere (batches to be tried again), and have their turn with it.
   void enter(Priority level) noexcept;
-  void leave(Priority level) noexcept { --at(level).elsewhere; }
+  void leave(Priority level) noexcept {
+    --at(level).elsewhere;
+    end_waiting(at(level));
+  }
   // When the first in order of arrival was submitted, or with those that come in order of their
   // deadlines the first of either; kNever if there is none.
   int64_t oldest_ns(Priority level, bool dated) const noexcept;
@@ -76,11 +79,15 @@ class Levels {
   };
   Level& at(Priority level) noexcept { return levels_[static_cast<size_t>(level)]; }
   void begin_waiting(Level& level) noexcept;
+  void end_waiting(const Level& level) noexcept {
+    if (level.entries + level.elsewhere == 0) waiting_ &= ~(1u << (&level - levels_.data()));
+  }
   request::Node* first_of(Level& level, size_t wanted_class) noexcept;
   void drop(request::Node* node) noexcept;
   void sweep() noexcept;
 
   std::array<Level, kPriorities> levels_;
+  uint32_t waiting_ = 0;       // bit l: levels_[l] has entries, or requests elsewhere
   uint64_t virtual_time_ = 0;  // the pass of the level whose turn came last: the least then
   uint64_t arrivals_ = 0;
   size_t entries_ = 0;

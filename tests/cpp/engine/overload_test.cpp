@@ -18,6 +18,8 @@ struct Load {
   double high = 0.1;         // share of requests
   std::vector<int64_t> due;  // deadlines, by turns; kNever: none
   int64_t lasts_ns = kSecond;
+  size_t models = 1;  // by turns
+  double slower = 1;  // what the machine takes of its time, from a third of the load's on
   ModelOptions options;
 };
 
@@ -71,6 +73,7 @@ class Arrivals {
       Ask ask;
       if (std::uniform_real_distribution<>(0, 1)(random_) < load_.high)
         ask.priority = Priority::kHigh;
+      ask.model.assign(1, count_ % load_.models == 0 ? 'm' : 'n');
       ask.due_in_ns = load_.due[count_++ % load_.due.size()];
       line_.ask(ask);
       next();
@@ -89,6 +92,8 @@ Outcome offer(const Load& load) {
   const double full = capacity(load);
   Timeline line;
   line.load("m", load.cost, load.options);
+  if (load.models > 1) line.load("n", load.cost, load.options);
+  line.at(line.now() + load.lasts_ns / 3, [&] { line.slower = load.slower; });
   Arrivals arrivals(line, load, full * load.factor);
   line.run_all();
   Outcome outcome;
@@ -159,6 +164,26 @@ TEST(OverloadInTime, RefusesNothingBelowTheCapacity) {
       EXPECT_EQ(outcome.normal.refused + outcome.high.refused, 0u);
       EXPECT_EQ(outcome.normal.shed + outcome.normal.expired, 0u);
     }
+}
+
+// What the costs of the model alone don't tell is measured: that others take their turn, and that
+// the machine gets slower.
+TEST(OverloadInTime, KnowsOtherModelsAndASlowMachine) {
+  for (const int64_t due : {20, 50}) {
+    SCOPED_TRACE(testing::Message() << "deadline " << due << " ms");
+    Load shared = of({20 * kMicrosecond, 5 * kMicrosecond}, due);
+    shared.models = 2;
+    Outcome outcome = offer(shared);
+    EXPECT_GE(outcome.goodput, 0.98);
+    EXPECT_LE(outcome.normal.ms(0.99), static_cast<double>(due) / 2);
+    EXPECT_EQ(outcome.normal.expired, 0u);
+    Load slow = of({20 * kMicrosecond, 5 * kMicrosecond}, due);
+    slow.slower = 3;
+    outcome = offer(slow);
+    EXPECT_GE(outcome.goodput, 0.98 * (1.0 / 3 + 2.0 / 9));
+    EXPECT_LE(outcome.normal.ms(0.9), static_cast<double>(due) / 2);
+    EXPECT_LE(outcome.normal.expired, outcome.normal.asked / 100);
+  }
 }
 
 // A machine that was slow for a while is asked again, although by what was measured nothing of a
