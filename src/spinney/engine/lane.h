@@ -162,6 +162,8 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   double wait_ns(Priority level, int64_t order_ns, int64_t now_ns) const noexcept;
   double allowed_ns(double time_ns) const noexcept;
   bool stands(Priority level, double allowed_ns, int64_t now_ns) const noexcept;
+  bool overfills(Priority level, double answered_ns, double time_ns, int64_t now_ns) const noexcept;
+  int64_t shed_interval_ns() const noexcept;
   int64_t shed_target_ns() const noexcept;
   void measure_waits(int64_t now_ns) noexcept;  // these two under mutex_
   void judge_waits(int64_t now_ns) noexcept;

@@ -69,10 +69,8 @@ Refusal Lane::check_deadline(const Request& request, size_t count, double wait_n
   const double batch = cost_ns(cap_.load(std::memory_order_relaxed));
   const double surely = 3.0 * static_cast<double>(options_.shed_target_ns);
   if (wait_ns + batch <= std::min(kShareOfTime * time, surely)) return Refusal::kNone;
-  const double allowed = allowed_ns(time);
-  return wait_ns + batch > allowed && stands(request.priority, allowed, now_ns)
-             ? Refusal::kOverloaded
-             : Refusal::kNone;
+  return overfills(request.priority, wait_ns + batch, time, now_ns) ? Refusal::kOverloaded
+                                                                    : Refusal::kNone;
 }
 
 Node* Lane::fill(const Request& request, size_t count, bool may_block, int64_t now_ns) noexcept {

@@ -61,13 +61,11 @@ double Lane::wait_ns(Priority level, int64_t order_ns, int64_t now_ns) const noe
 }
 
 // While a level does not catch up, a request with a deadline is taken if it would be answered
-// within two fifths of its time, and after a wait of three targets at most: so the queue never
-// grows to where those whose turn has come are about to expire. The batch that runs and the
-// request's own are always allowed, or workers would have nothing to do.
+// within two fifths of its time: so the queue never grows to where those whose turn has come are
+// about to expire. Two batches' time, of the one that runs and its own, is always allowed, or
+// workers would have nothing to do.
 double Lane::allowed_ns(double time_ns) const noexcept {
-  const double batch = cost_ns(cap_.load(std::memory_order_relaxed));
-  const double most = 3.0 * static_cast<double>(shed_target_ns()) + batch;
-  return std::max(std::min(kShareOfTime * time_ns, most), 2 * batch);
+  return std::max(kShareOfTime * time_ns, 2 * cost_ns(cap_.load(std::memory_order_relaxed)));
 }
 
 // A burst has just begun and drains; a queue that stands has not caught up for a quarter of the
@@ -75,6 +73,22 @@ double Lane::allowed_ns(double time_ns) const noexcept {
 bool Lane::stands(Priority level, double allowed_ns, int64_t now_ns) const noexcept {
   const int64_t behind = now_ns - backlogs_[index_of(level)].caught_up_ns();
   return options_.shed_target_ns > 0 && static_cast<double>(behind) > allowed_ns / 4;
+}
+
+// Whether the queue stands and a request that would be answered so late is too much for it. Once it
+// has stood for an interval, no time is so long that a wait of more than three targets is taken.
+bool Lane::overfills(Priority level, double answered_ns, double time_ns,
+                     int64_t now_ns) const noexcept {
+  double allowed = allowed_ns(time_ns);
+  if (!stands(level, allowed, now_ns)) return false;
+  const double batch = cost_ns(cap_.load(std::memory_order_relaxed));
+  if (now_ns - backlogs_[index_of(level)].caught_up_ns() > shed_interval_ns())
+    allowed = std::min(allowed, 3.0 * static_cast<double>(shed_target_ns()) + batch);
+  return answered_ns > std::max(allowed, 2 * batch);
+}
+
+int64_t Lane::shed_interval_ns() const noexcept {
+  return std::max(options_.shed_interval_ns, kTargetsInInterval * shed_target_ns());
 }
 
 // A wait for the batch that runs and the next one is no overload, however slow the model.
@@ -94,7 +108,7 @@ void Lane::measure_waits(int64_t now_ns) noexcept {
 void Lane::judge_waits(int64_t now_ns) noexcept {
   const size_t few = cap_.load(std::memory_order_relaxed) * batches_at_once();
   const int64_t target = shed_target_ns();
-  const int64_t interval = std::max(options_.shed_interval_ns, kTargetsInInterval * target);
+  const int64_t interval = shed_interval_ns();
   for (size_t level = 0; level < kPriorities; ++level) {
     const size_t rows = backlogs_[level].rows();
     if (rows <= few) backlogs_[level].note_caught_up(now_ns);

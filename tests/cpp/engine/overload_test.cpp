@@ -228,6 +228,27 @@ TEST(OverloadInTime, TheStateEndsByItself) {
   line.run_all();
 }
 
+// Many requests at once, of a time that is long enough for all of them, are no overload; nor are
+// those that are asked while they drain, as long as they wait for no longer than they may.
+TEST(OverloadInTime, ABurstWithinItsDeadlinesIsTakenWhole) {
+  for (const int64_t due : {100, 1000, 5000}) {
+    Timeline line;
+    line.load("m", {50 * kMicrosecond, 0}, base_options());
+    line.ask({});
+    line.run_all();
+    const int64_t begin = line.now();
+    const int64_t rows = due * kMillisecond / 2 / (50 * kMicrosecond);
+    for (int64_t i = 0; i < rows; ++i)  // as fast as a caller may ask
+      line.at(begin + i * 2 * kMicrosecond, [&] {
+        Ask ask;
+        ask.due_in_ns = due * kMillisecond;
+        line.ask(ask);
+      });
+    line.run_all();
+    for (const auto& ask : line.asked) ASSERT_TRUE(ask->ok) << due;
+  }
+}
+
 TEST(OverloadInTime, UndatedAndMixed) {
   Outcome outcome = offer(of({20 * kMicrosecond, 5 * kMicrosecond}, 0));
   EXPECT_GE(outcome.goodput, 0.98);
