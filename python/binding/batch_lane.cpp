@@ -72,6 +72,16 @@ std::shared_ptr<void> share(PyObject* object) {
   return share_reference(object);
 }
 
+// The exception that is set.
+std::shared_ptr<void> take_exception() {
+  PyObject *type, *value, *trace;
+  PyErr_Fetch(&type, &value, &trace);
+  PyErr_NormalizeException(&type, &value, &trace);
+  const Owned gone(type);
+  const Owned from(trace);
+  return value ? share_reference(value) : nullptr;
+}
+
 // (number, code, error, again) of each entry with a fate of its own.
 bool read_own(PyObject* own, backend::BatchOutput& output) {
   for (Py_ssize_t i = 0; own != Py_None && i < PyList_GET_SIZE(own); ++i) {
@@ -142,7 +152,9 @@ void BatchLane::begin(Entry* entry) {
   waiting_rows_ -= entry->rows();
 }
 
+// Once: in a child that was forked while a thread of the parent told of it, it is told again.
 void BatchLane::unlink(Entry* entry) {
+  if (entry->told) return;
   if (!entry->begun) {
     --waiting_;
     waiting_rows_ -= entry->rows();
@@ -188,7 +200,7 @@ Status BatchLane::run(const backend::BatchInput& input, backend::BatchOutput& ou
   int again;
   if (!result || !PyArg_ParseTuple(result.get(), "OOpO", &answers, &error, &again, &own) ||
       !read_own(own, output)) {
-    PyErr_WriteUnraisable(runner.get());
+    output.object = take_exception();
     return Error{Code::kInternal, "the batch's own thread was interrupted"};
   }
   output.again = again != 0;

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import weakref
+from concurrent.futures import Future, InvalidStateError
 
 import numpy as np
 import pytest
@@ -218,3 +219,68 @@ def test_a_thread_that_waits_for_a_place_gets_the_first_that_is_free():
     assert waiting[0].result(LONG).tolist() == [[9.0]]
     assert [future.result(LONG).item() for future in [first, *queue]] == [0, 0, 1, 2, 3, 4]
     assert processor.stop(LONG)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_child_forked_while_a_batch_is_being_answered():
+    answering, go = threading.Event(), threading.Event()
+
+    class Slow(Future):
+        def set_result(self, result):
+            answering.set()
+            go.wait(LONG)
+            super().set_result(result)
+
+    batcher = DynamicBatcher(lambda values: values * 2)
+    futures = [Slow(), Future(), Future()]
+    for value, future in enumerate(futures):
+        batcher.enqueue(PredictionRequest(value, rows(value), future=future))
+    batcher.start()
+    assert answering.wait(LONG)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)  # a deadlock ends the child
+        code = 1
+        try:
+            go.set()
+            inherited = [isinstance(f.exception(5), EngineShutDownError) for f in futures[1:]]
+            mine = [PredictionRequest(value, rows(value)) for value in range(100)]
+            assert all(batcher.enqueue(request) for request in mine)
+            right = [request.future.result(LONG).item() for request in mine] == [
+                2.0 * value for value in range(100)
+            ]
+            empty = batcher.get_stats()["current_queue_size"] == 0
+            code = 0 if all(inherited) and right and empty and batcher.stop(10) else 2
+        finally:
+            os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
+    go.set()
+    assert [future.result(LONG).item() for future in futures] == [0.0, 2.0, 4.0]
+    assert batcher.stop(LONG)
+
+
+def test_a_future_that_cannot_be_completed_takes_no_answer_from_others(caplog):
+    class Odd:
+        def done(self):
+            return False
+
+        def cancelled(self):
+            raise RuntimeError("do not ask")
+
+        def set_running_or_notify_cancel(self):
+            return True
+
+        def set_result(self, result):
+            raise InvalidStateError
+
+        set_exception = set_result
+
+    clock = ManualClock()
+    batcher = manual_batcher(lambda values: values, clock)
+    batcher.enqueue(PredictionRequest(1, rows(1), future=Odd(), timeout_ms=5))
+    other = queued(batcher, rows(2), timeout_ms=5)
+    clock.time += 1
+    run_pending(batcher)
+    assert isinstance(other.future.exception(0), RequestExpiredError)
+    assert "could not be completed" in caplog.text

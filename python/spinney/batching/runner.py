@@ -115,17 +115,20 @@ class Runner:
         core = self.core
         failed = 0
         for entry, outcome, value, begun in finished:
-            if outcome == _ANSWERED:
-                entry.answer(value)
-            elif outcome == _FAILED:
-                entry.fail(_failure(value))
-                failed += 1
-            elif outcome == _EXPIRED:
-                self.fail_expired(entry)
-            elif outcome == _SHUT_DOWN:
-                self._fail_shut_down(entry, begun)
-            elif not begun:
-                entry.claim()  # tells those who wait on it that it was cancelled
+            try:
+                if outcome == _ANSWERED:
+                    entry.answer(value)
+                elif outcome == _FAILED:
+                    failed += 1
+                    entry.fail(_failure(value))
+                elif outcome == _EXPIRED:
+                    self.fail_expired(entry)
+                elif outcome == _SHUT_DOWN:
+                    self._fail_shut_down(entry, begun)
+                elif not begun:
+                    entry.claim()  # tells those who wait on it that it was cancelled
+            except BaseException:  # of a future of the caller's own make; others need their answers
+                _log.exception("a future could not be completed")
         if core.space_waiters:
             core.tell_space()
         first = entry.first
