@@ -18,6 +18,7 @@ struct Load {
   double high = 0.1;         // share of requests
   std::vector<int64_t> due;  // deadlines, by turns; kNever: none
   int64_t lasts_ns = kSecond;
+  uint64_t seed = 7;
   size_t models = 1;  // by turns
   double slower = 1;  // what the machine takes of its time, from a third of the load's on
   ModelOptions options;
@@ -60,7 +61,11 @@ double capacity(const Load& load) {
 class Arrivals {
  public:
   Arrivals(Timeline& line, const Load& load, double per_second)
-      : line_(line), load_(load), gap_(per_second / kSecond), begin_(line.now()) {
+      : line_(line),
+        load_(load),
+        random_(load.seed),
+        gap_(per_second / kSecond),
+        begin_(line.now()) {
     due_ = static_cast<double>(begin_);
     next();
   }
@@ -81,7 +86,7 @@ class Arrivals {
   }
   Timeline& line_;
   const Load& load_;
-  std::mt19937_64 random_{7};
+  std::mt19937_64 random_;
   std::exponential_distribution<> gap_;
   int64_t begin_;
   double due_ = 0;
