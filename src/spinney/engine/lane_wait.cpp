@@ -99,9 +99,11 @@ int64_t Lane::shed_target_ns() const noexcept {
 }
 
 void Lane::measure_waits(int64_t now_ns) noexcept {
-  const double batch = std::min(cost_ns(cap_.load(std::memory_order_relaxed)), 1e15);
+  const size_t cap = std::max<size_t>(cap_.load(std::memory_order_relaxed), 1);
+  const double batch = std::min(cost_ns(cap), 1e15);
   const auto window = std::max(kMeasureNs, static_cast<int64_t>(batch));
-  for (queue::Backlog& backlog : backlogs_) backlog.measure(now_ns, window);
+  const double row = batch / static_cast<double>(cap * batches_at_once());
+  for (queue::Backlog& backlog : backlogs_) backlog.measure(now_ns, window, row);
 }
 
 // After a batch was filled: which levels have caught up, and how long the others wait.

@@ -54,13 +54,21 @@ class Backlog {
     if (order_ns > oldest_ns_.load(std::memory_order_relaxed))
       oldest_ns_.store(order_ns, std::memory_order_relaxed);
   }
-  // A batch begins, so what the ones before it took is known.
-  void measure(int64_t now_ns, int64_t window_ns) noexcept {
+  // A batch begins, so what the ones before it took is known. A stall of the machine is often what
+  // makes a level wait, so a few milliseconds of the expected cost weigh against the first of them.
+  void measure(int64_t now_ns, int64_t window_ns, double expected_row_ns) noexcept {
     if (turn_rows_ == 0 || now_ns - measured_ns_ < window_ns) return;
-    const double took =
-        static_cast<double>(now_ns - measured_ns_) / static_cast<double>(turn_rows_);
-    const double known = row_ns_.load(std::memory_order_relaxed);
-    row_ns_.store(known > 0 ? known + (took - known) / 4 : took, std::memory_order_relaxed);
+    if (rows_ == 0 && expected_row_ns > 0) {
+      took_ns_ = kExpectedNs;
+      rows_ = kExpectedNs / expected_row_ns;
+    }
+    took_ns_ += static_cast<double>(now_ns - measured_ns_);
+    rows_ += static_cast<double>(turn_rows_);
+    row_ns_.store(took_ns_ / rows_, std::memory_order_relaxed);
+    if (took_ns_ > std::max(kRememberedNs, 8 * static_cast<double>(window_ns))) {
+      took_ns_ /= 2;
+      rows_ /= 2;
+    }
     measured_ns_ = now_ns;
     turn_rows_ = 0;
   }
@@ -70,6 +78,7 @@ class Backlog {
     row_ns_.store(0, std::memory_order_relaxed);
     measured_ns_ = now_ns;
     turn_rows_ = 0;
+    took_ns_ = rows_ = 0;
   }
   double row_ns() const noexcept { return row_ns_.load(std::memory_order_relaxed); }  // 0: unknown
   int64_t caught_up_ns() const noexcept { return caught_up_ns_.load(std::memory_order_relaxed); }
@@ -88,6 +97,8 @@ class Backlog {
  private:
   static constexpr int kSlotBits = 21;
   static constexpr int64_t kSlots = 512;
+  static constexpr double kExpectedNs = 3e6;
+  static constexpr double kRememberedNs = 20e6;
   static_assert((kSlots - 2) << kSlotBits > kUndatedNs);
 
   std::atomic<uint32_t>& slot_of(int64_t at_ns) noexcept {
@@ -124,7 +135,8 @@ class Backlog {
   std::atomic<int64_t> caught_up_ns_{0};
   std::atomic<double> row_ns_{0};
   int64_t measured_ns_ = 0;
-  size_t turn_rows_ = 0;  // since then
+  size_t turn_rows_ = 0;           // since then
+  double took_ns_ = 0, rows_ = 0;  // before, the older the less
   std::array<std::atomic<uint32_t>, kSlots> slots_{};
 };
 

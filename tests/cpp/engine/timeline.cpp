@@ -1,6 +1,7 @@
 #include "engine/timeline.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace spinney::engine::testing_world {
 
@@ -85,7 +86,7 @@ Status Timeline::score(const std::string& model, Cost cost, const backend::Batch
   batches.push_back({model, rows, now(), input.rows.at(0, 0)});
   if (on_batch) on_batch(model, input);
   const double took = static_cast<double>(cost.row_ns * static_cast<int64_t>(rows) + cost.batch_ns);
-  pass_until(now() + static_cast<int64_t>(took * slower));
+  pass_until(now() + static_cast<int64_t>(took * slower) + std::exchange(stall_ns, 0));
   rows_run += rows;
   Status status;
   for (size_t r = 0; r < rows; ++r) {

@@ -63,6 +63,7 @@ class Timeline : public Completion {
   uint64_t rows_run = 0;
   std::function<void(const std::string&, const backend::BatchInput&)> on_batch;
   std::function<void(Ask&)> on_told;  // may ask again
+  int64_t stall_ns = 0;               // that the next batch takes longer
   double slower = 1;                  // than the models' costs say
 
  private:
