@@ -15,6 +15,7 @@
 #include "binding/errors.h"
 #include "binding/interpreter_lock.h"
 #include "binding/python_backend.h"
+#include "binding/rank_key.h"
 #include "binding/references.h"
 #include "binding/served.h"
 #include "spinney/cpu/count.h"
@@ -59,6 +60,8 @@ engine::ModelOptions model_options(const nb::dict& given) {
   take(given, "window_calls", options.window_calls);
   take(given, "warm_up", options.warm_up);
   take(given, "warm_up_iterations", options.warm_up_iterations);
+  if (given.contains("rank_key"))
+    options.row_keys = row_keys_of(nb::object(given["rank_key"]).ptr());
   options.batch_timeout_ns = nanoseconds(batch_timeout_s);
   return options;
 }
@@ -74,10 +77,14 @@ Result<std::shared_ptr<const backend::Backend>> native_of(const BoundModel& boun
 
 class PyEngine {
  public:
-  PyEngine(size_t num_workers, size_t max_concurrent_requests, bool pin)
-      : dispatcher_(std::make_shared<Dispatcher>()),
-        gate_(std::make_shared<Gate>(static_cast<int64_t>(max_concurrent_requests))) {
+  PyEngine(size_t num_workers, size_t max_concurrent_requests, bool pin, size_t cache_entries,
+           size_t cache_bytes, double cache_ttl_s)
+      : dispatcher_(std::make_shared<Dispatcher>()) {
     engine::EngineOptions options;
+    options.max_concurrent_requests = max_concurrent_requests;
+    options.cache_entries = cache_entries;
+    options.cache_bytes = cache_bytes;
+    options.cache_ttl_ns = nanoseconds(cache_ttl_s);
     options.num_workers = num_workers ? num_workers : cpu::usable_cpus();
     options.pin_workers = pin;
     auto made = engine::Engine::make(std::move(options));
@@ -123,7 +130,13 @@ class PyEngine {
     (void)engine_->unload(served.name, served.version);  // gone already is as good
   }
 
-  Gate& gate() { return *gate_; }
+  // Requests at once from now on, 0 for none at all, negative for no limit besides the maximum.
+  void limit(int64_t requests) {
+    engine_->limit_concurrency(requests < 0 ? engine::Engine::kNoLimit
+                                            : static_cast<size_t>(requests));
+  }
+  size_t cleanup_cache() { return engine_->cleanup_cache(); }
+  size_t shrink_cache(size_t bytes) { return engine_->shrink_cache(bytes); }
 
   bool drain(double seconds) {
     const Unlocked released;
@@ -169,7 +182,6 @@ class PyEngine {
     auto served = std::make_shared<Served>();
     served->engine = engine_;
     served->dispatcher = dispatcher_;
-    served->gate = gate_;
     served->name = name;
     served->version = version;
     return served;
@@ -179,6 +191,7 @@ class PyEngine {
             const nb::dict& given) {
     const engine::ModelOptions options = model_options(given);
     served.deduplicate = options.single_flight;
+    take(given, "num_threads", served.num_threads);
     Status status;
     {
       const Unlocked released;
@@ -192,23 +205,6 @@ class PyEngine {
 
   std::shared_ptr<engine::Engine> engine_;
   std::shared_ptr<Dispatcher> dispatcher_;
-  std::shared_ptr<Gate> gate_;
-};
-
-// Plain C methods, since every prediction calls both.
-PyObject* enter(PyObject* self, PyObject*) {
-  return PyLong_FromLong(nb::inst_ptr<PyEngine>(self)->gate().enter());
-}
-PyObject* leave(PyObject* self, PyObject*) {
-  nb::inst_ptr<PyEngine>(self)->gate().leave();
-  Py_RETURN_NONE;
-}
-
-PyMethodDef gate_methods[] = {
-    {"enter", enter, METH_NOARGS,
-     "enter($self, /)\n--\n\n0 if a request may run now; 1 if the engine is full, 2 if throttled."},
-    {"leave", leave, METH_NOARGS, "leave($self, /)\n--\n\nA request that entered has ended."},
-    {nullptr, nullptr, 0, nullptr},
 };
 
 bool in_main_interpreter() {
@@ -227,11 +223,11 @@ void define_engine(nb::module_& module) {
   PyType_Slot slots[] = {{Py_tp_methods, kServedMethods}, {0, nullptr}};
   nb::class_<ServedHandle>(module, "Served", nb::type_slots(slots),
                            "One loaded model of an Engine, which takes requests.");
-  PyType_Slot engine_slots[] = {{Py_tp_methods, gate_methods}, {0, nullptr}};
-  nb::class_<PyEngine>(module, "Engine", nb::type_slots(engine_slots),
+  nb::class_<PyEngine>(module, "Engine",
                        "The queueing half of spinney.InferenceEngine, which is what to use.")
-      .def(nb::init<size_t, size_t, bool>(), "num_workers"_a = 0, "max_concurrent_requests"_a = 0,
-           "pin"_a = false)
+      .def(nb::init<size_t, size_t, bool, size_t, size_t, double>(), "num_workers"_a = 0,
+           "max_concurrent_requests"_a = 0, "pin"_a = false, "cache_entries"_a = 0,
+           "cache_bytes"_a = size_t{64} << 20, "cache_ttl"_a = 300.0)
       .def(
           "load",
           [](PyEngine& self, const std::string& name, const std::string& version, nb::object model,
@@ -253,10 +249,10 @@ void define_engine(nb::module_& module) {
       .def(
           "unload", [](PyEngine& self, const ServedHandle& handle) { self.unload(*handle.served); },
           "served"_a)
-      .def(
-          "limit", [](PyEngine& self, int64_t requests) { self.gate().limit(requests); },
-          "requests"_a)
-      .def_prop_ro("active", [](PyEngine& self) { return self.gate().active(); })
+      .def("limit", &PyEngine::limit, "requests"_a)
+      .def_prop_ro("active", [](const PyEngine& self) { return self.engine().active(); })
+      .def("cleanup_cache", &PyEngine::cleanup_cache)
+      .def("shrink_cache", &PyEngine::shrink_cache, "bytes"_a)
       .def("drain", &PyEngine::drain, "seconds"_a)
       .def("stop", &PyEngine::stop, "seconds"_a)
       .def("abandon", &PyEngine::abandon)

@@ -45,6 +45,19 @@ void add_runs(nb::dict& out, const engine::RunCounts& runs) {
   out["cache_misses"] = runs.cache_misses;
 }
 
+nb::dict cache_counts(const cache::LruTtlStats& from) {
+  nb::dict out;
+  out["size"] = from.entries;
+  out["hits"] = from.hits;
+  out["misses"] = from.misses;
+  out["insertions"] = from.insertions;
+  out["evictions"] = from.evictions;
+  out["expirations"] = from.expirations;
+  out["invalidations"] = from.invalidations;
+  out["memory_usage_bytes"] = from.bytes;
+  return out;
+}
+
 nb::dict describe(const engine::Stages& stages) {
   nb::dict out;
   out["queue_wait"] = describe_histogram(stages.queue_wait_ns, kSeconds);
@@ -63,6 +76,7 @@ nb::dict stats_of(const engine::Engine& engine) {
   nb::dict out = counts(stats.requests);
   out["rows"] = stats.rows;
   out["in_flight"] = stats.in_flight;
+  out["cache"] = stats.cache ? nb::object(cache_counts(*stats.cache)) : nb::object(nb::none());
   out["workers"] = stats.workers;
   return out;
 }
@@ -99,6 +113,8 @@ nb::list models_of(const engine::Engine& engine) {
     one["cost_batch_ns"] = status.cost_batch_ns;
     one["bytes"] = status.bytes;
     one["replicas"] = status.replicas;
+    one["cache_rests"] = status.cache_rests;
+    one["cache_resting"] = status.cache_resting;
     auto stages = engine.stages(status.name, status.version);
     one["stages"] = stages.ok() ? describe(*stages) : nb::dict();
     out.append(one);

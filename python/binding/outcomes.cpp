@@ -14,13 +14,14 @@ namespace nb = nanobind;
 using namespace nb::literals;
 
 namespace spinney::binding {
-namespace {
 
 // Of one model's requests that are answered where they are asked: counted with those of its queue.
 struct Outcomes {
   std::shared_ptr<engine::LaneCount> count;
   nb::object record;  // of a MetricsManager that a program put in place, or none
 };
+
+namespace {
 
 struct Names {
   PyObject* inference_time = PyUnicode_InternFromString("inference_time_ms");
@@ -36,6 +37,8 @@ const Names* names = nullptr;  // made at import, and for as long as the process
 int64_t now() { return SteadyClock::instance().now_ns(); }
 int64_t in_ns(double seconds) { return static_cast<int64_t>(seconds * 1e9); }
 
+}  // namespace
+
 // Several targets' probabilities are a list of arrays.
 Py_ssize_t rows_of(PyObject* result) {
   if (PyArray_CheckExact(result) && PyArray_NDIM(reinterpret_cast<PyArrayObject*>(result)) > 0)
@@ -45,26 +48,31 @@ Py_ssize_t rows_of(PyObject* result) {
   return PyObject_Size(result);
 }
 
+namespace {
+
 bool put(PyObject* dict, PyObject* name, PyObject* value) {
   const Owned held(value);
   return value && PyDict_SetItem(dict, name, value) == 0;
 }
 
-PyObject* success(PyObject* result, double took_s, double total_s, Py_ssize_t rows, bool cached,
-                  PyObject* more) {
+}  // namespace
+
+PyObject* make_success(PyObject* result, const Told& told, Py_ssize_t rows, PyObject* more) {
   const Owned metadata(PyDict_New());
   PyObject* dict = metadata.get();
-  if (!dict || !put(dict, names->inference_time, PyFloat_FromDouble(took_s * 1e3)) ||
-      !put(dict, names->total_time, PyFloat_FromDouble(total_s * 1e3)) ||
+  if (!dict || !put(dict, names->inference_time, PyFloat_FromDouble(told.took_s * 1e3)) ||
+      !put(dict, names->total_time, PyFloat_FromDouble(told.total_s * 1e3)) ||
       !put(dict, names->batch_size, PyLong_FromSsize_t(rows)) ||
       PyDict_SetItem(dict, names->compiled, Py_False) < 0)
     return nullptr;
-  if (cached && (PyDict_SetItem(dict, names->cached, Py_True) < 0 ||
-                 PyDict_SetItem(dict, names->cache_hit, Py_True) < 0))
+  if (told.cached && (PyDict_SetItem(dict, names->cached, Py_True) < 0 ||
+                      PyDict_SetItem(dict, names->cache_hit, Py_True) < 0))
     return nullptr;
   if (more != Py_None && PyDict_Update(dict, more) < 0) return nullptr;
   return PyTuple_Pack(3, Py_True, result, dict);
 }
+
+namespace {
 
 // Python's floats of `args`; false with a Python error set.
 template <size_t kCount>
@@ -92,31 +100,15 @@ bool call_record(PyObject* record, double took_s, Py_ssize_t rows, double scalin
   return recorded != nullptr;
 }
 
-// answered(result, started, inside, took, scaling, quantizing, more)
-PyObject* answered(PyObject* self, PyObject* const* args, Py_ssize_t count) {
-  if (!expect(count, 7)) return nullptr;
-  const int64_t ended_ns = now();
-  const double ended_s = static_cast<double>(ended_ns) * 1e-9;
-  std::array<double, 2> times;        // started, inside
-  std::array<double, 2> preparation;  // scaling, quantizing
-  if (!read_floats(args + 1, times) || !read_floats(args + 4, preparation)) return nullptr;
-  double took_s = ended_s - times[1];
-  if (args[3] != Py_None) {
-    took_s = PyFloat_AsDouble(args[3]);
-    if (took_s == -1.0 && PyErr_Occurred()) return nullptr;
-  }
-  const Py_ssize_t rows = rows_of(args[0]);
-  if (rows < 0) return nullptr;
-  const Outcomes& outcomes = *nb::inst_ptr<Outcomes>(self);
-  const double lookup_s =
-      args[3] == Py_None ? -1 : times[1] - times[0] - preparation[0] - preparation[1];
-  outcomes.count->answered_at_once({static_cast<size_t>(rows), in_ns(times[0]), in_ns(times[1]),
-                                    in_ns(took_s), ended_ns, in_ns(lookup_s)});
-  if (outcomes.record.is_valid() &&
-      !call_record(outcomes.record.ptr(), took_s, rows, preparation[0], preparation[1]))
-    return nullptr;
-  return success(args[0], took_s, ended_s - times[0], rows, false, args[6]);
+}  // namespace
+
+bool record(PyObject* self, const Told& told, Py_ssize_t rows) {
+  const nb::object& record = nb::inst_ptr<Outcomes>(self)->record;
+  return !record.is_valid() ||
+         call_record(record.ptr(), told.took_s, rows, told.scaling_s, told.quantizing_s);
 }
+
+namespace {
 
 // cached(result, started, more)
 PyObject* cached(PyObject* self, PyObject* const* args, Py_ssize_t count) {
@@ -126,8 +118,10 @@ PyObject* cached(PyObject* self, PyObject* const* args, Py_ssize_t count) {
   if (rows < 0) return nullptr;
   const int64_t ended_ns = now();
   nb::inst_ptr<Outcomes>(self)->count->hit_at_once(ended_ns - in_ns(started[0]));
-  const double total_s = static_cast<double>(ended_ns) * 1e-9 - started[0];
-  return success(args[0], 0.0, total_s, rows, true, args[2]);
+  Told told;
+  told.total_s = static_cast<double>(ended_ns) * 1e-9 - started[0];
+  told.cached = true;
+  return make_success(args[0], told, rows, args[2]);
 }
 
 // succeeded(result, took, started, cached, more)
@@ -136,8 +130,11 @@ PyObject* succeeded(PyObject*, PyObject* const* args, Py_ssize_t count) {
   if (!expect(count, 5) || !read_floats(args + 1, times)) return nullptr;
   const Py_ssize_t rows = rows_of(args[0]);
   if (rows < 0) return nullptr;
-  const double total_s = static_cast<double>(now()) * 1e-9 - times[1];
-  return success(args[0], times[0], total_s, rows, args[3] == Py_True, args[4]);
+  Told told;
+  told.took_s = times[0];
+  told.total_s = static_cast<double>(now()) * 1e-9 - times[1];
+  told.cached = args[3] == Py_True;
+  return make_success(args[0], told, rows, args[4]);
 }
 
 PyCFunction fast(PyObject* (*function)(PyObject*, PyObject* const*, Py_ssize_t)) {
@@ -146,15 +143,12 @@ PyCFunction fast(PyObject* (*function)(PyObject*, PyObject* const*, Py_ssize_t))
 
 // Plain C methods: nanobind's dispatcher would be half of what they take.
 PyMethodDef methods[] = {
-    {"answered", fast(answered), METH_FASTCALL,
-     "answered($self, result, started, inside, took, scaling, quantizing, more, /)\n--\n\n"
-     "(True, result, metadata) of a prediction that has just ended, which is recorded. started,\n"
-     "inside: time.perf_counter() at the request's and the model's beginning; took: the model's\n"
-     "seconds after a look into the cache that found nothing, or None if it ended now and nothing\n"
-     "was looked up; more: metadata besides, or None."},
     {"cached", fast(cached), METH_FASTCALL,
      "cached($self, result, started, more, /)\n--\n\n"
-     "The same of an answer that the cache gave."},
+     "(True, result, metadata) of an answer that a cache of the program's own gave, which is\n"
+     "counted. started: time.perf_counter() at the request's beginning; more: metadata besides, "
+     "or\n"
+     "None."},
     {nullptr, nullptr, 0, nullptr},
 };
 PyMethodDef functions[] = {
@@ -180,11 +174,19 @@ void define_outcomes(nb::module_& module) {
           },
           "served"_a, "metrics"_a.none())
       .def(
+          "answered",
+          [](const Outcomes& self, size_t rows, double started) {
+            const int64_t began = in_ns(started), ended = now();
+            self.count->answered_at_once({rows, began, began, ended - began, ended, -1});
+          },
+          "rows"_a, "started"_a,
+          "A request that was answered elsewhere by now; started: time.perf_counter().")
+      .def(
           "refused",
           [](const Outcomes& self, bool throttled) {
-            self.count->refused_at_once(throttled ? Refusal::kOverloaded : Refusal::kConcurrency);
+            self.count->refused_at_once(throttled ? Refusal::kThrottled : Refusal::kConcurrency);
           },
-          "throttled"_a, "A request that was not let in.")
+          "throttled"_a, "A request that was not let in elsewhere.")
       .def(
           "failed",
           [](const Outcomes& self, bool misfit) {

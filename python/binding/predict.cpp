@@ -66,18 +66,7 @@ bool read_call(PyObject* const* args, Py_ssize_t count, PyObject* names, Call& c
   return call.x != nullptr;
 }
 
-// Class numbers, on the stack while they are few.
-class ClassNumbers {
- public:
-  explicit ClassNumbers(size_t n) {
-    if (n > few_.size()) many_.reset(new int32_t[n]);
-  }
-  int32_t* data() { return many_ ? many_.get() : few_.data(); }
-
- private:
-  std::array<int32_t, 64> few_;
-  std::unique_ptr<int32_t[]> many_;
-};
+}  // namespace
 
 PyObject* too_many(const Input& input) {
   PyErr_Clear();  // of an array that numpy would not make
@@ -85,15 +74,13 @@ PyObject* too_many(const Input& input) {
                                 " rows, of which memory cannot hold the answers"));
 }
 
-PyObject* numbers(const BoundModel& bound, const Input& input, const Call& call, Answer answer) {
+bool score_numbers(const BoundModel& bound, const Input& input, PredictOptions options,
+                   Answer answer, char* data) {
   const Model& model = bound.model;
-  const AnswerShape& shape = bound.shapes[static_cast<size_t>(answer)];
-  Owned result(new_numbers(shape, input.count));
-  if (!result) return checked_product(input.count, shape.row_bytes) ? nullptr : too_many(input);
-  char* data = static_cast<char*>(data_of(result.get()));
-  PredictOptions options = call.options;
-  const bool done = run(bound, input, [&](const auto& rows, size_t first) -> Status {
-    char* out = data + first * shape.row_bytes;
+  const size_t row_bytes = bound.shapes[static_cast<size_t>(answer)].row_bytes;
+  options.by_matrix = input.by_matrix;
+  return run(bound, input, [&](const auto& rows, size_t first) -> Status {
+    char* out = data + first * row_bytes;
     options.first_row = first;
     switch (answer) {
       case Answer::kRaw:
@@ -107,21 +94,33 @@ PyObject* numbers(const BoundModel& bound, const Input& input, const Call& call,
     }
     return {};
   });
-  return done ? result.release() : nullptr;
+}
+
+bool score_classes(const BoundModel& bound, const Input& input, PredictOptions options,
+                   int32_t* out) {
+  const size_t targets = bound.model.target_columns();
+  options.by_matrix = input.by_matrix;
+  return run(bound, input, [&](const auto& rows, size_t first) {
+    options.first_row = first;
+    return bound.model.predict_classes(rows, out + first * targets, options);
+  });
+}
+
+namespace {
+
+PyObject* numbers(const BoundModel& bound, const Input& input, const Call& call, Answer answer) {
+  const AnswerShape& shape = bound.shapes[static_cast<size_t>(answer)];
+  Owned result(new_numbers(shape, input.count));
+  if (!result) return checked_product(input.count, shape.row_bytes) ? nullptr : too_many(input);
+  char* data = static_cast<char*>(data_of(result.get()));
+  return score_numbers(bound, input, call.options, answer, data) ? result.release() : nullptr;
 }
 
 PyObject* labels_of(const BoundModel& bound, const Input& input, const Call& call) {
-  const Model& model = bound.model;
-  const size_t targets = model.target_columns();
-  const std::optional<size_t> n = checked_product(input.count, targets);
+  const std::optional<size_t> n = checked_product(input.count, bound.model.target_columns());
   if (!n || !checked_product(*n, sizeof(int64_t))) return too_many(input);
   ClassNumbers classes(*n);
-  PredictOptions options = call.options;
-  const bool done = run(bound, input, [&](const auto& rows, size_t first) {
-    options.first_row = first;
-    return model.predict_classes(rows, classes.data() + first * targets, options);
-  });
-  if (!done) return nullptr;
+  if (!score_classes(bound, input, call.options, classes.data())) return nullptr;
   return make_labels(bound, classes.data(), input.count);
 }
 
@@ -195,7 +194,6 @@ PyObject* entry(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObjec
     Input input;
     if (!read_call(args, count, names, call) || !read_input(self, bound, call.x, input))
       return nullptr;
-    call.options.by_matrix = input.by_matrix;
     return kPredict(bound.for_rows(input.type()), input, call);
   } catch (const std::exception&) {  // bad_alloc and length_error: the core throws nothing else
     return PyErr_NoMemory();

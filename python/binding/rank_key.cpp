@@ -55,6 +55,7 @@ class RankKey {
     return bytes;
   }
   size_t row_bytes() const { return key_->bytes(); }
+  const std::shared_ptr<const rank::RowKey>& key() const { return key_; }
 
  private:
   nb::object model_;  // keeps bound_
@@ -68,12 +69,20 @@ std::unique_ptr<RankKey> make(nb::object model) {
   const Description& description = bound.model.description();
   const auto* forest = std::get_if<Forest>(&description.scorer);
   if (!forest || !description.number_codes.empty()) return nullptr;
+  if (bound.wide) return nullptr;  // its answers depend on the rows' number type as well
   auto key = rank::RowKey::make(*forest);
   if (!key.ok()) return nullptr;
   return std::make_unique<RankKey>(std::move(model), bound, std::move(key).value());
 }
 
 }  // namespace
+
+engine::RowKeys row_keys_of(PyObject* rank_key) {
+  const std::shared_ptr<const rank::RowKey>& key =
+      nb::cast<const RankKey&>(nb::handle(rank_key)).key();
+  return {key->bytes(),
+          [key](const Rows& rows, size_t row, uint8_t* to) { key->write(rows, row, to); }};
+}
 
 void define_rank_key(nb::module_& module) {
   nb::class_<RankKey>(module, "RankKey",

@@ -20,6 +20,7 @@
 #include "binding/numpy_api.h"
 #include "binding/python_parcel.h"
 #include "binding/references.h"
+#include "binding/served_direct.h"
 
 namespace nb = nanobind;
 
@@ -60,7 +61,6 @@ class RequestPromise final : public Promise {
   void set_row_type(NumberType type) { row_type_ = type; }
   void set_by_parcel() { by_parcel_ = true; }
   const Served& served() const { return *served_; }
-  void leave() { served_->gate->leave(); }
   void drop() override { served_->engine->cancel(id_); }
   bool begun() const override { return served_->engine->running(id_); }
 
@@ -73,6 +73,7 @@ class RequestPromise final : public Promise {
     object_row_ = finished.answer.object_row;
     object_ = finished.answer.object;
     retry_after_ns_ = finished.retry_after_ns;
+    from_cache_ = finished.from_cache;
     if (finished.error)
       error_ = std::make_unique<Error>(*finished.error);
     else if (finished.answer.data)
@@ -103,6 +104,7 @@ class RequestPromise final : public Promise {
   void forget() override { object_.reset(); }
 
   PyObject* timing() override {
+    if (from_cache_) Py_RETURN_NONE;
     return Py_BuildValue("(dddnn)", double(times_[1] - times_[0]) * 1e-6,
                          double(times_[2] - times_[1]) * 1e-6, double(times_[2] - times_[0]) * 1e-6,
                          static_cast<Py_ssize_t>(rows_), static_cast<Py_ssize_t>(batch_rows_));
@@ -146,6 +148,7 @@ class RequestPromise final : public Promise {
   size_t object_row_ = 0;
   int64_t retry_after_ns_ = 0;
   bool out_of_memory_ = false;
+  bool from_cache_ = false;
   bool by_parcel_ = false;
 };
 
@@ -155,7 +158,6 @@ class PromiseCompletion final : public Completion {
   void finish(std::span<Finished> finished) noexcept override {
     for (const Finished& one : finished) {
       auto* promise = static_cast<RequestPromise*>(one.context);
-      promise->leave();
       try {
         promise->keep(one);
       } catch (const std::bad_alloc&) {
@@ -182,29 +184,6 @@ PyObject* failed_future() {
   return future;
 }
 
-// One flat row of the model's width, or a 2-D array of a callable's rows.
-bool read_plain(const Served& served, PyObject* x, Input& input) {
-  if (!PyArray_Check(x)) return false;
-  auto* array = reinterpret_cast<PyArrayObject*>(x);
-  const int type = PyArray_TYPE(array);
-  if ((type != NPY_FLOAT && type != NPY_DOUBLE) || !PyArray_ISBEHAVED_RO(array)) return false;
-  const NumberType own = type == NPY_FLOAT ? NumberType::kFloat32 : NumberType::kFloat64;
-  if (PyArray_NDIM(array) == 1 && served.bound &&
-      static_cast<size_t>(PyArray_DIM(array, 0)) == served.bound->model.n_features()) {
-    const auto width = static_cast<size_t>(PyArray_DIM(array, 0));
-    input.rows = {PyArray_DATA(array), own, 1, width, 0, PyArray_STRIDE(array, 0)};
-    return true;
-  }
-  if (PyArray_NDIM(array) != 2 || served.bound) return false;
-  input.rows = {PyArray_DATA(array),
-                own,
-                static_cast<size_t>(PyArray_DIM(array, 0)),
-                static_cast<size_t>(PyArray_DIM(array, 1)),
-                PyArray_STRIDE(array, 0),
-                PyArray_STRIDE(array, 1)};
-  return true;
-}
-
 // False with a Python error set.
 bool read_rows(const Served& served, PyObject* x, Input& input, Owned& converted) {
   if (read_plain(served, x, input)) return true;
@@ -217,18 +196,6 @@ bool read_rows(const Served& served, PyObject* x, Input& input, Owned& converted
   if (input.kind == Input::Kind::kConverted)
     converted.reset(convert_block(input, 0, input.count, input.rows));
   return input.kind != Input::Kind::kConverted || converted;
-}
-
-bool read_deadline(PyObject* timeout_ms, const engine::Engine& engine, int64_t& deadline_ns) {
-  if (timeout_ms == Py_None) return true;
-  const double ms = PyFloat_AsDouble(timeout_ms);
-  if (ms == -1.0 && PyErr_Occurred()) return false;
-  if (std::isnan(ms)) {
-    PyErr_SetString(PyExc_ValueError, "timeout_ms is not a number; give milliseconds, or None");
-    return false;
-  }
-  if (ms < 1e12) deadline_ns = engine.now_ns() + static_cast<int64_t>(std::max(ms, 0.0) * 1e6);
-  return true;
 }
 
 // One request on its way to the engine. Whatever may fail or run Python comes before the engine has
@@ -261,19 +228,15 @@ struct Outgoing {
   }
 
   PyObject* send(const Served& served) {
-    if (const Gate::Entry entry = served.gate->enter()) {
-      served.count->refused_at_once(entry == Gate::kThrottled ? Refusal::kOverloaded
-                                                              : Refusal::kConcurrency);
-      return PyLong_FromLong(entry);
-    }
     promise->retain();  // the engine's
     const Admission admission = served.engine->submit(request);
     if (admission.ok()) {
       promise->set_id(admission.id);
       return future.release();
     }
-    served.gate->leave();
     promise->release();
+    if (admission.refusal == Refusal::kConcurrency) return PyLong_FromLong(1);
+    if (admission.refusal == Refusal::kThrottled) return PyLong_FromLong(2);
     if (admission.refusal == Refusal::kUnknownModel) {
       served.engine->retract_unknown();  // the caller looks for the model that replaced this one
       Py_RETURN_NONE;
@@ -350,7 +313,45 @@ PyCFunction fast() {
   return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(entry<kSubmit, kCount>));
 }
 
+PyCFunction plain(PyObject* (*function)(PyObject*, PyObject* const*, Py_ssize_t)) {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
+}
+
 }  // namespace
+
+bool read_plain(const Served& served, PyObject* x, Input& input) {
+  if (!PyArray_Check(x)) return false;
+  auto* array = reinterpret_cast<PyArrayObject*>(x);
+  const int type = PyArray_TYPE(array);
+  if ((type != NPY_FLOAT && type != NPY_DOUBLE) || !PyArray_ISBEHAVED_RO(array)) return false;
+  const NumberType own = type == NPY_FLOAT ? NumberType::kFloat32 : NumberType::kFloat64;
+  if (PyArray_NDIM(array) == 1 && served.bound &&
+      static_cast<size_t>(PyArray_DIM(array, 0)) == served.bound->model.n_features()) {
+    const auto width = static_cast<size_t>(PyArray_DIM(array, 0));
+    input.rows = {PyArray_DATA(array), own, 1, width, 0, PyArray_STRIDE(array, 0)};
+    return true;
+  }
+  if (PyArray_NDIM(array) != 2 || served.bound) return false;
+  input.rows = {PyArray_DATA(array),
+                own,
+                static_cast<size_t>(PyArray_DIM(array, 0)),
+                static_cast<size_t>(PyArray_DIM(array, 1)),
+                PyArray_STRIDE(array, 0),
+                PyArray_STRIDE(array, 1)};
+  return true;
+}
+
+bool read_deadline(PyObject* timeout_ms, const engine::Engine& engine, int64_t& deadline_ns) {
+  if (timeout_ms == Py_None) return true;
+  const double ms = PyFloat_AsDouble(timeout_ms);
+  if (ms == -1.0 && PyErr_Occurred()) return false;
+  if (std::isnan(ms)) {
+    PyErr_SetString(PyExc_ValueError, "timeout_ms is not a number; give milliseconds, or None");
+    return false;
+  }
+  if (ms < 1e12) deadline_ns = engine.now_ns() + static_cast<int64_t>(std::max(ms, 0.0) * 1e6);
+  return true;
+}
 
 PyMethodDef kServedMethods[] = {
     {"submit", fast<submit, 5>(), METH_FASTCALL,
@@ -364,6 +365,21 @@ PyMethodDef kServedMethods[] = {
      "how many it counts for. kind: a number from 0 on, or None for an object that is answered\n"
      "alone. own: None, or an array that nobody else has and that with the kind is all that the\n"
      "answer depends on; equal ones in flight share an answer, and it is zeroed in the end."},
+    {"predict", plain(served_predict), METH_FASTCALL,
+     "predict(self, x, outcomes, more, started, scaling, quantizing, function, key, flat_row, /)\n"
+     "--\n\n"
+     "(True, result, metadata), on this thread: of a native model's rows, or of what function(x)\n"
+     "gives, which equal calls with an equal key share. x may be one flat row, as flat_row(x)\n"
+     "knows. 1 if the engine is full, 2 if it is throttled, None if the model was unloaded\n"
+     "meanwhile; the exception itself where the request failed. The last six may be left out."},
+    {"at_once", plain(served_at_once), METH_FASTCALL,
+     "at_once(self, x, priority, timeout_ms, outcomes, /)\n--\n\n"
+     "The answer, where nothing is queued and the model is cheap; else NotImplemented, and\n"
+     "nothing was counted. As predict for the rest."},
+    {"kept", served_kept, METH_O,
+     "kept(self, key, /)\n--\n\nThe answer that keep() kept under this key, or NotImplemented."},
+    {"keep", plain(served_keep), METH_FASTCALL,
+     "keep(self, key, answer, /)\n--\n\nKeeps an array for requests to come, if any are kept."},
     {nullptr, nullptr, 0, nullptr},
 };
 

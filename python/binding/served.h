@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "binding/gate.h"
+#include "binding/input.h"
 #include "binding/model.h"
 #include "binding/promise.h"
 #include "spinney/engine/engine.h"
@@ -20,7 +20,6 @@ namespace spinney::binding {
 struct Served {
   std::shared_ptr<engine::Engine> engine;
   std::shared_ptr<Dispatcher> dispatcher;
-  std::shared_ptr<Gate> gate;
   std::shared_ptr<engine::LaneCount> count;
   std::shared_ptr<void>
       model_object;  // the Python Model that bound is part of; empty for callables
@@ -29,7 +28,22 @@ struct Served {
   std::string version;
   AnswerKind kind = AnswerKind::kValues;
   bool deduplicate = true;
+  unsigned num_threads = 0;  // of one prediction; 0: as many as pay
 };
+
+// A request of it, without rows.
+inline Request request_of(const Served& served) {
+  Request request;
+  request.model = served.name;
+  request.version = served.version;
+  request.kind = served.kind;
+  request.deduplicate = served.deduplicate;
+  return request;
+}
+// One flat row of the model's width, or a 2-D array of a callable's rows; false for anything else.
+bool read_plain(const Served& served, PyObject* x, Input& input);
+// False with a Python error set.
+bool read_deadline(PyObject* timeout_ms, const engine::Engine& engine, int64_t& deadline_ns);
 
 // What Python holds.
 struct ServedHandle {

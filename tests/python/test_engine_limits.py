@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import spinney
+from engine_slots import one_slot_taken
 from spinney import InferenceEngine
 from spinney.engine import load_watch
 from spinney.engine.load_watch import Throttle
@@ -249,16 +250,14 @@ def test_a_throttled_engine_says_when_to_come_back(watched, caplog):
     assert watched.get_performance_metrics()["throttled"] is True
     assert "throttling on" in caplog.text
     assert watched.predict(ROWS)[0]  # one at a time is served
-    entered = watched._parts.core.enter()
-    assert entered == 0
-    success, result, meta = watched.predict(ROWS)
-    assert (success, result, meta["throttled"]) == (False, None, True)
-    assert meta["retry_after"] > 0 and "cpu_threshold_percent" in meta["error"]
-    refused = watched.enqueue_prediction(ROWS)
-    assert refused.done()
-    assert isinstance(refused.exception(), spinney.ThrottledError)
-    assert refused.exception().retry_after > 0
-    watched._parts.core.leave()
+    with one_slot_taken(watched):
+        success, result, meta = watched.predict(ROWS)
+        assert (success, result, meta["throttled"]) == (False, None, True)
+        assert meta["retry_after"] > 0 and "cpu_threshold_percent" in meta["error"]
+        refused = watched.enqueue_prediction(ROWS)
+        assert refused.done()
+        assert isinstance(refused.exception(), spinney.ThrottledError)
+        assert refused.exception().retry_after > 0
     watch._meter.percent = lambda: 1.0
     for _ in range(60):
         watch.look()

@@ -141,7 +141,7 @@ def test_expired_answers_leave_while_nobody_asks(model, training_data, monitorin
     with InferenceEngine(config) as engine:
         assert engine.load_model(model)
         engine.predict(training_data[0][:1])
-        cache = engine._parts.answers.cache
+        cache = engine._parts.answers
         assert len(cache) == 1
         wait_for(lambda: len(cache) == 0)
         stats = engine.get_performance_metrics()["cache"]
@@ -159,7 +159,7 @@ def test_a_high_watermark_trims_once_and_says_so(model, training_data, caplog):
         engine.memory_pool.return_buffer(engine.memory_pool.get_buffer((1000,)))
         engine._parts.watch._trimmed = False  # as if memory had been low meanwhile
         engine._parts.watch.look()
-        assert len(engine._parts.answers.cache) == 0
+        assert len(engine._parts.answers) == 0
         assert engine.memory_pool.get_stats()["total_buffers"] == 0
         assert caplog.text.count("memory_high_watermark_mb") == 2
 

@@ -221,7 +221,7 @@ def test_answers_are_kept_of_rows_that_the_queue_does_not_look_into(alive):
         return rows.sum(axis=1)
 
     with InferenceEngine({"enable_warmup": False, "num_threads": 1}) as engine:
-        assert engine.load_model(model, ModelType.CUSTOM)
+        assert engine.load_model(model, ModelType.CUSTOM, idempotent=True)
         for _ in range(3):
             assert asked(engine, [5])[0].result(LONG).tolist() == [10]
         assert calls == [1]

@@ -109,6 +109,11 @@ class InferenceEngineConfig(Config):
     max_cache_entries: int = option(
         1000, Int(0, 10**8), "answers that the cache holds; 0 holds none"
     )
+    max_cache_bytes: int = option(
+        64 << 20,
+        Int(1, 1 << 50),
+        "bytes that the cache takes for them, keys included; the least recently used leave",
+    )
     cache_ttl_seconds: float = option(
         300, Real(0.0, 10**9, above=True), "seconds that an answer is served from the cache"
     )

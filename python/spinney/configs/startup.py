@@ -24,6 +24,7 @@ _NEEDS = {
     "monitoring_window": "enable_monitoring",
     "monitoring_interval": "enable_monitoring",
     "max_cache_entries": "enable_request_deduplication",
+    "max_cache_bytes": "enable_request_deduplication",
     "cache_ttl_seconds": "enable_request_deduplication",
     "max_batch_size": "enable_batching",
     "initial_batch_size": "enable_batching",

@@ -19,6 +19,7 @@ _EXCEPTIONS = {
     "queue_full": "QueueFullError",
     "concurrency": "QueueFullError",
     "overloaded": "ThrottledError",
+    "throttled": "ThrottledError",
     "shed": "ThrottledError",
     "no_memory": "ModelTooLargeError",
     "shut_down": "EngineShutDownError",

@@ -6,9 +6,12 @@ import logging
 from threading import RLock
 from time import monotonic, perf_counter
 
+from numpy import ndarray
+
 from spinney import _core
 from spinney.configs import BatchPriority, EngineState, engine_config, startup_messages
 from spinney.engine import lifecycle
+from spinney.engine.answers import keyed
 from spinney.engine.awaiting import answer_of
 from spinney.engine.future import PredictionFuture
 from spinney.engine.loads import NO_MODEL, Loads
@@ -27,7 +30,7 @@ from spinney.faults import contained, is_the_users
 _log = logging.getLogger("spinney.engine")
 _NORMAL = BatchPriority.NORMAL
 _LEVELS = {level: int(level.value) for level in BatchPriority}
-_FULL = 1  # what spinney._core.Engine.enter() answers; 2 is throttled
+_FULL = 1  # what spinney._core.Served answers; 2 is throttled
 
 
 class InferenceEngine(Loads, lifecycle.Lifetime):
@@ -89,7 +92,7 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
     def preprocessor(self, preprocessor):
         parts = self._parts
         parts.preparation.preprocessor = preprocessor
-        parts.scale = parts.preparation.scale
+        parts.settle()
 
     @property
     def quantizer(self):
@@ -116,7 +119,6 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
             quantization_mean_error of quantized rows. A refused request has throttled: True and
             retry_after, in seconds.
         """
-        started = perf_counter()
         served = self._served
         if model is not None or version is not None or served is None:
             served, why = self._find(model, version)
@@ -124,18 +126,21 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
                 self._count_unknown()
                 return False, None, {"error": why}
         parts = self._parts
-        entry = parts.enter()
-        if entry:
-            return False, None, failure(self._refusal(entry, served))
-        try:
-            outcome = self._answer(served, parts, features, started)
-        finally:
-            parts.leave()
+        if parts.plain and served.native:
+            outcome = served.ask(features, served.outcomes, served.notes)
+        else:
+            outcome = self._prepare_and_ask(served, parts, features)
+        if type(outcome) is not tuple:
+            if outcome is None:  # replaced by another load since it was looked up
+                return self.predict(features, model, version=version)
+            outcome = False, None, failure(self._failed(outcome))
         if parts.debug:
             _log.debug("predicted with %s: %s", served, outcome[2])
         return outcome
 
-    def _answer(self, served, parts, features, started):
+    def _prepare_and_ask(self, served, parts, features):
+        """What the door gives (spinney._core.Served.predict), of rows that need more than that."""
+        started = perf_counter()
         scaling = quantizing = 0.0
         more = served.notes
         if parts.scale is not None or parts.quantize is not None:
@@ -150,60 +155,46 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
             except BaseException as error:
                 return self._not_prepared(parts, served, error)
             parts.preparation.took(scaling, quantizing)
-        answers = parts.answers
-        key = None
-        if answers is not None:
-            features, key = answers.key(served, features)
-            if key is not None:
-                found, result = answers.get(key)
+        key = stand_in = None
+        if parts.stand_in is not None:
+            looked = perf_counter()
+            features, stand_in = parts.stand_in.key(served, features)
+            if stand_in is not None:
+                found, result = parts.stand_in.get(stand_in)
                 if found:
-                    return served.cached(result, started, more)
-                features = answers.owned(served, features, key)
-        inside = perf_counter()
-        try:
-            result = served.predict(features)
-        except Exception as error:
-            if key is not None:
-                served.outcomes.looked_up(inside - started - scaling - quantizing)
-            return self._predict_again(
-                served, parts, features, error, started, scaling, quantizing, more
-            )
-        took = None
-        if key is not None:
-            took = perf_counter() - inside
-            answers.computed(took)
-            answers.put(key, result)
-        return served.answered(result, started, inside, took, scaling, quantizing, more)
+                    return served.outcomes.cached(result, started, more)
+                served.outcomes.looked_up(perf_counter() - looked)
+        elif parts.config.enable_request_deduplication and not served.native and served.idempotent:
+            features, key = keyed(features)
+        function = None if served.native else served.predict
+        times = (started, scaling, quantizing)
+        outcome = served.ask(
+            features, served.outcomes, more, *times, function, key, served.flat_row
+        )
+        if stand_in is not None and type(outcome) is tuple and outcome[0]:
+            parts.stand_in.put(stand_in, outcome[1])
+        return outcome
 
     @staticmethod
     def _not_prepared(parts, served, error):
         if is_the_users(error):
             raise error
+        error = contained(error, "the preprocessor")
         parts.failed(served, error, misfit=True)
-        return False, None, failure(contained(error, "the preprocessor"))
+        return False, None, failure(error)
 
-    def _predict_again(self, served, parts, features, error, started, scaling, quantizing, more):
-        """The way for one flat row, and for what cannot be predicted."""
-        try:
-            row = served.flat_row(features)
-            if row is None:
-                raise error
-            inside = perf_counter()
-            result = served.predict(row)
-        except Exception as second:
-            parts.failed(served, second)
-            reason = second if isinstance(second, SpinneyError) else error
-            return False, None, failure(reason)
-        return served.answered(result, started, inside, None, scaling, quantizing, more)
+    def _failed(self, outcome):
+        """What a request that the core answered otherwise failed with."""
+        if type(outcome) is int:
+            return self._refusal(outcome)
+        self._parts.note_failure(outcome)
+        return outcome
 
     def _count_unknown(self):
         if self.state not in (EngineState.STOPPING, EngineState.STOPPED):
             self._parts.core.refuse_unknown()
 
-    def _refusal(self, entry, served=None):
-        """served: the model of a request that the queue has not counted."""
-        if served is not None:
-            served.outcomes.refused(entry != _FULL)
+    def _refusal(self, entry):
         watch = self._parts.watch
         if entry == _FULL:
             error = QueueFullError(
@@ -262,18 +253,10 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
         try:
             if parts.batcher is not None and served is self._served:
                 return parts.batch(served, features, level, timeout_ms)
-            if parts.answers is not None:
-                began = perf_counter()
-                features, key = parts.answers.key(served, features)
-                if key is not None:
-                    found, result = parts.answers.get(key)
-                    took = perf_counter() - began
-                    (served.outcomes.hit if found else served.outcomes.looked_up)(took)
-                    if found:
-                        future = _core.settled_future(result)
-                        return parts.note(future, served, loss) if parts.notes else future
-                    keep = parts.answers.put
-                    features = parts.answers.owned(served, features, key)
+            if parts.stand_in is not None or not served.native:
+                features, key, keep, found = _kept(served, parts, features)
+                if found is not None:
+                    return parts.note(found, served, loss) if parts.notes else found
             try:
                 rows = served.as_rows(features)
             except Exception as error:  # of the caller's own class of rows, perhaps
@@ -298,22 +281,19 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
 
     def _answer_now(self, served, parts, features, loss):
         """A done future of what the queue does not carry: no rows, and sparse rows."""
-        entry = parts.enter()
-        if entry:
-            return _core.settled_future(None, self._refusal(entry, served))
-        try:
-            started = perf_counter()
-            result = served.predict(features)
-            more = served.notes if loss is None else {**(served.notes or {}), **loss}
-            outcome = served.answered(result, started, started, None, 0.0, 0.0, more)
-            future = _core.settled_future(result)
-            future._told = outcome[2]
-            return future
-        except SpinneyError as error:
-            parts.failed(served, error)
-            raise
-        finally:
-            parts.leave()
+        more = served.notes if loss is None else {**(served.notes or {}), **loss}
+        function = None if served.native else served.predict
+        times = (perf_counter(), 0.0, 0.0)
+        outcome = served.ask(
+            features, served.outcomes, more, *times, function, None, served.flat_row
+        )
+        if type(outcome) is not tuple:
+            gone = outcome is None
+            error = self._nothing("the model was unloaded") if gone else self._failed(outcome)
+            return _core.settled_future(None, error)
+        future = _core.settled_future(outcome[1])
+        future._told = outcome[2]
+        return future
 
     def _nothing(self, why):
         stopped = self.state in (EngineState.STOPPING, EngineState.STOPPED)
@@ -324,8 +304,25 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
     ):
         """The prediction, awaited; arguments and exceptions as of enqueue_prediction.
 
-        Cancelling the task cancels the request.
+        Answered at once, on the event loop's own thread and without giving the loop a turn, where
+        the model is native, nothing of it is queued, and the rows cost less than to wake a worker;
+        else through the queue. Cancelling the task cancels the request.
         """
+        served, parts = self._served, self._parts
+        if model is not None or version is not None:
+            served = self._find(model, version)[0]
+        if served is not None and parts.plain and parts.batcher is None and served.native:
+            level = _LEVELS.get(priority)
+            answer = served.at_once(
+                features if type(features) is ndarray else served.as_rows(features),
+                level_of(priority) if level is None else level,
+                self.config.timeout_ms if timeout_ms is None else timeout_ms,
+                served.outcomes,
+            )
+            if type(answer) is ndarray or type(answer) is list:
+                return answer
+            if answer is not None and answer is not NotImplemented:
+                raise self._failed(answer)
         future = self.enqueue_prediction(features, priority, timeout_ms, model, version=version)
         return await answer_of(future)
 
@@ -368,3 +365,23 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
 
     def __getstate__(self):
         raise TypeError("an InferenceEngine holds threads and cannot be pickled; pickle its config")
+
+
+def _kept(served, parts, features):
+    """(rows, key, what keeps an answer under it, a future of one that was kept) where the core does
+    not look by itself: what a Python model answered, and a cache of the program's own.
+    """
+    key, began = None, perf_counter()
+    if parts.stand_in is not None:
+        features, key = parts.stand_in.key(served, features)
+        keep, look_up = parts.stand_in.put, parts.stand_in.get
+    elif parts.answers is not None and served.idempotent:
+        features, key = keyed(features)
+        keep, look_up = served.handle.keep, served.kept
+    if key is None:
+        return features, None, None, None
+    found, result = look_up(key)
+    if parts.stand_in is not None:
+        took = perf_counter() - began
+        (served.outcomes.hit if found else served.outcomes.looked_up)(took)
+    return features, key, keep, _core.settled_future(result) if found else None

@@ -70,8 +70,9 @@ class Loads:
         worker_options: as in spinney.load, for a model that lives in a worker process.
         copy: as in spinney.load. False maps a .spinney file, which then must not be truncated.
         idempotent: of a model that runs in Python: that it may be asked again about the same rows.
-            Then a batch that fails is divided and asked again, so that only the rows at fault fail;
-            otherwise all requests of that batch do. Native models need no saying.
+            Then a batch that fails is divided and asked again, so that only the rows at fault fail,
+            and equal requests share an answer, in flight and from the cache; otherwise all requests
+            of that batch fail, and each request is run. Native models need no saying.
         as_booster, iteration_range, start_iteration, num_iteration: as in spinney.load.
         calibration: rows, as the model takes them, on which enable_model_quantization measures
             what it costs; without them quantization_config.max_error is held against what is
@@ -107,8 +108,9 @@ class Loads:
                 "num_iteration": num_iteration,
                 "copy": copy,
             }
-            served = ServedModel(model_path, wanted, self.config, load_options, calibration)
-            served.idempotent = bool(idempotent)
+            served = ServedModel(
+                model_path, wanted, self.config, load_options, calibration, idempotent
+            )
             served.name, served.version = loading.name, loading.version
             served.ticket = loading.ticket
             loading.check()

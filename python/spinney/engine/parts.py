@@ -11,17 +11,18 @@ from time import perf_counter
 
 from spinney import _core
 from spinney.configs.engine import QUEUE_OPTIONS, queue_config
-from spinney.engine.answers import Answers
+from spinney.engine.answers import Answers, StandIn
 from spinney.engine.collaborators import collaborator, is_replaced
 from spinney.engine.failures import Failures
 from spinney.engine.load_watch import LoadWatch
 from spinney.engine.preparation import Preparation
 from spinney.engine.rates import Rates
 from spinney.engine.upkeep import Upkeep
-from spinney.exceptions import EngineShutDownError, InvalidInputError
+from spinney.exceptions import EngineShutDownError, InvalidInputError, RequestRefusedError
 from spinney.inputs import by_name
 from spinney.metrics.cpu import CpuMeter
 
+_KNOWN = (EngineShutDownError, RequestRefusedError)  # the core knows their class
 _WINDOW = 4096  # items of predict_batch in the queue at once
 
 
@@ -32,21 +33,26 @@ class Parts:
         """before: the parts of the parent process, whose counts and caches go on."""
         self.config = config = engine.config
         self._engine = weakref.ref(engine)  # so that a forgotten engine ends at once
+        keeps = config.enable_request_deduplication and config.max_cache_entries > 0
+        replaced = keeps and is_replaced("LRUTTLCache")
         self.core = _core.Engine(
-            config.num_threads or 0, config.max_concurrent_requests or 0, config.set_cpu_affinity
+            config.num_threads or 0,
+            config.max_concurrent_requests or 0,
+            config.set_cpu_affinity,
+            config.max_cache_entries if keeps and not replaced else 0,
+            config.max_cache_bytes,
+            config.cache_ttl_seconds,
         )
-        self.enter, self.leave = self.core.enter, self.core.leave
         self.memory_pool = collaborator("MemoryPool")()
         self.metrics = self.told = None
         self.failures, self.rates = Failures(), Rates()
-        self.answers = None
+        self.stand_in = StandIn(config) if replaced else None
+        self.answers = self.stand_in or (Answers(self.core, config) if keeps else None)
         preparation = Preparation(config) if before is None else before.preparation
         self.preparation = preparation
-        self.scale, self.quantize = preparation.scale, preparation.quantize
+        self.settle()
         self.debug = config.debug_mode
         self.notes = config.enable_quantization  # there may be more to say of an answer
-        if config.enable_request_deduplication and config.max_cache_entries:
-            self.answers = Answers(config)
         if not config.enable_monitoring:
             self.cpu = CpuMeter()
         else:
@@ -81,6 +87,12 @@ class Parts:
         metrics.start()
         return metrics
 
+    def settle(self):
+        """What predictions look at, after a change of what prepares rows."""
+        self.scale, self.quantize = self.preparation.scale, self.preparation.quantize
+        # Nothing stands between rows and the core.
+        self.plain = self.scale is None and self.quantize is None and self.stand_in is None
+
     def model_options(self):
         """Options of each model's queue, by the names of the core."""
         config = self.config
@@ -94,6 +106,7 @@ class Parts:
             "adaptive_batch_size": queue.enable_adaptive_batching,
             "single_flight": config.enable_request_deduplication,
             "warm_up": config.enable_warmup,
+            "num_threads": config.num_threads or 0,
             "window_calls": config.monitoring_window if config.enable_monitoring else 0,
         }
         if "max_queue_size" in queue._given:
@@ -108,9 +121,16 @@ class Parts:
         return future
 
     def failed(self, served, error, misfit=False):
-        """Count a request that never came to the queue. misfit: its rows were at fault for sure."""
+        """Count a request that never came to the core. misfit: its rows were at fault for sure."""
         misfit = misfit or isinstance(error, InvalidInputError)
         served.outcomes.failed(misfit)
+        self.note_failure(error, misfit)
+
+    def note_failure(self, error, misfit=False):
+        """Of a request that the core has counted, by which class of errors it failed."""
+        if isinstance(error, _KNOWN):
+            return
+        misfit = misfit or isinstance(error, InvalidInputError)
         self.failures.add("misfit" if misfit else "failed", error)
         if self.told is not None:
             self.told.record_error(type(error).__name__)
@@ -169,7 +189,7 @@ class Parts:
             return
         result = future.result()
         rows = result if hasattr(result, "__len__") else [result]
-        served.answered(rows, began, began, None, 0.0, 0.0, None)
+        served.outcomes.answered(len(rows), began)
 
     def trim(self):
         """Free what can be made again."""

@@ -46,23 +46,25 @@ class ServedModel:
 
     token: a number that no other load has, which keys of cached answers begin with.
     ticket: greater, the later the load was called.
-    predict(rows): the answer on this thread. submit: the queue, see spinney._core.Served.
+    predict(rows): the model's own answer. ask, at_once, submit: predict, and at_once, and submit of
+    spinney._core.Served, the engine's door; at_once of native models only.
     outcomes: counts what does not come to the queue, with what does; see spinney._core.Outcomes.
     """
 
-    def __init__(self, source, wanted, config, load_options, calibration=None):
+    def __init__(self, source, wanted, config, load_options, calibration=None, idempotent=False):
         self.token = next(_loads)
         self.name = self.version = self.submit = self.handle = None
-        self.outcomes = self.answered = self.cached = None
+        self.outcomes = self.ask = self.at_once = None
         self.engine_version = ""
         self.ticket = 0
-        self.idempotent = False  # may be asked again about rows of a batch that failed
         model = _load(source, wanted, load_options)
         self.model, self.quantized = quantize_for_engine(model, config, calibration)
         self.notes = None  # what every answer's metadata says besides
         if self.quantized is not None:
             self.notes = {"model_quantization": self.quantized.dtype}
         self.native = isinstance(self.model, Model)
+        # May be asked again about the same rows; answers of others are neither kept nor shared.
+        self.idempotent = self.native or bool(idempotent)
         self.model_type = self._checked_type(wanted)
         self.kind = "proba" if config.return_probabilities else "predict"
         self.predict = self._predictor(config)
@@ -127,8 +129,10 @@ class ServedModel:
         self.engine_version = f"{self.version}#{self.token}"
         place = (self.name, self.engine_version)
         if self.native:
+            if self.rank_key is not None:
+                options = {**options, "rank_key": self.rank_key}
             self.handle = core.load(*place, self.model, self.kind, options)
-            self.submit = self.handle.submit
+            self.submit, self.at_once = self.handle.submit, self.handle.at_once
         else:
             predict = partial(_answer_rows, self.model, self.kind == "proba")
             width, at_once = 0, 1  # as_rows checks the width
@@ -143,7 +147,12 @@ class ServedModel:
             )
             self.submit = partial(_submit_python, self.handle)
         self.outcomes = Outcomes(self.handle, told)
-        self.answered, self.cached = self.outcomes.answered, self.outcomes.cached
+        self.ask = self.handle.predict
+
+    def kept(self, key):
+        """(found, the answer) of a Python model that was kept under this key."""
+        answer = self.handle.kept(key)
+        return answer is not NotImplemented, answer
 
     def as_rows(self, features):
         """Features as submit takes them; raises what predict would say of those that do not fit."""

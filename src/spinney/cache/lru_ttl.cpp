@@ -174,6 +174,15 @@ bool LruTtl::get(Bytes key, std::span<std::byte> value) {
   });
 }
 
+bool LruTtl::get_into(Bytes key, std::byte* (*room)(void* given, size_t bytes), void* given) {
+  return find(key, [&](Bytes kept) {
+    std::byte* to = room(given, kept.size());
+    if (!to) return false;
+    std::copy(kept.begin(), kept.end(), to);
+    return true;
+  });
+}
+
 void LruTtl::set(Bytes key, Bytes value) {
   const uint64_t hash = options_.hash(key, seed_);
   const int64_t now = options_.clock->now_ns();
@@ -222,6 +231,22 @@ void LruTtl::clear() {
     while (LruEntry* entry = shards_[s].index.least_recent()) {
       ++shards_[s].stats.invalidations;
       drop(shards_[s], static_cast<Entry*>(entry));
+    }
+  }
+}
+
+void LruTtl::clear(Bytes prefix) {
+  for (unsigned s = 0; s < n_shards_; ++s) {
+    const std::lock_guard lock(shards_[s].lock);
+    LruEntry* next = nullptr;
+    for (LruEntry* at = shards_[s].index.first_to_expire(); at; at = next) {
+      next = at->later;
+      auto* entry = static_cast<Entry*>(at);
+      if (entry->key_bytes < prefix.size() ||
+          std::memcmp(entry->data(), prefix.data(), prefix.size()) != 0)
+        continue;
+      ++shards_[s].stats.invalidations;
+      drop(shards_[s], entry);
     }
   }
 }

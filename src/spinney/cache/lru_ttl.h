@@ -62,10 +62,19 @@ class LruTtl {
   bool get(Bytes key, std::vector<std::byte>& value);
   // Into memory of the caller's: true only if the value has exactly so many bytes.
   bool get(Bytes key, std::span<std::byte> value);
+  // As long as it is: room(bytes) gives the memory to put it, or null, which counts as a miss.
+  template <typename Room>
+  bool get_into(Bytes key, Room&& room) {
+    return get_into(
+        key, [](void* given, size_t bytes) { return (*static_cast<Room*>(given))(bytes); },
+        static_cast<void*>(&room));
+  }
   // Keeps a copy of both, unless they alone are beyond a shard's share of bytes_max.
   void set(Bytes key, Bytes value);
   bool invalidate(Bytes key);
   void clear();
+  // Drops every key that begins so. Looks at all of them.
+  void clear(Bytes prefix);
   // Drops what has expired. get() and set() do so of themselves, for their shard, when
   // cleanup_interval_ns has passed; whoever has a timer may call it.
   size_t cleanup();
@@ -83,6 +92,7 @@ class LruTtl {
   struct Entry;
   struct Shard;
   Shard& shard_of(uint64_t hash) const;
+  bool get_into(Bytes key, std::byte* (*room)(void* given, size_t bytes), void* given);
   template <typename Take>
   bool find(Bytes key, Take take);
   void drop(Shard& shard, Entry* entry) const;

@@ -8,6 +8,15 @@
 
 namespace spinney::engine {
 
+cache::LruTtlOptions Core::cache_options(const EngineOptions& options) {
+  cache::LruTtlOptions cached;
+  cached.entries_max = options.cache_entries;
+  cached.bytes_max = options.cache_bytes;
+  cached.ttl_ns = options.cache_ttl_ns;
+  if (options.clock) cached.clock = options.clock;
+  return cached;
+}
+
 Core::Core(EngineOptions options) : options_(std::move(options)) {
   if (!options_.clock) options_.clock = &SteadyClock::instance();
   if (options_.num_workers == 0) options_.num_workers = cpu::usable_cpus();
@@ -15,6 +24,8 @@ Core::Core(EngineOptions options) : options_(std::move(options)) {
   shared_.threads = options_.threads;
   shared_.workers = options_.num_workers;
   shared_.max_concurrent = options_.max_concurrent_requests;
+  if (options_.cache_entries > 0)
+    shared_.cache = std::make_unique<cache::LruTtl>(cache_options(options_));
   if (!options_.topology && (options_.pin_workers || memory::node_count() > 1))
     options_.topology = std::make_shared<const cpu::Topology>(cpu::read_topology());
   if (options_.topology)
@@ -28,11 +39,12 @@ Core::~Core() {
     auto* parents = threads_.release();
 }
 
+Admission Core::refuse(Refusal refusal) noexcept {
+  count_unknown(refusal);
+  return {refusal, {}, 0, 0, 0};
+}
+
 Admission Core::submit(const Request& request) noexcept {
-  const auto refuse = [&](Refusal refusal) {
-    count_unknown(refusal);
-    return Admission{refusal, {}, 0, 0, 0};
-  };
   const bool may_block = request.completion && request.completion->may_block();
   response::DoneList done;
   Lane* lane = nullptr;
@@ -47,6 +59,20 @@ Admission Core::submit(const Request& request) noexcept {
   // A lane stays as long as it has requests, so it is there if somebody is to be told.
   if (!done.empty()) lane->tell(done);
   return admission;
+}
+
+Admission Core::enter(const Request& request, Visit& visit, Entry entry) noexcept {
+  const std::shared_lock lock(directory_mutex_);
+  Lane* lane = closed_ ? nullptr : find(request.model, request.version);
+  if (lane) return lane->enter(request, visit, entry);
+  if (entry == Entry::kIfKept) return {};  // only looked
+  return refuse(closed_ ? Refusal::kShutDown : Refusal::kUnknownModel);
+}
+
+void Core::keep(const Request& request, cache::Bytes answer) noexcept {
+  const std::shared_lock lock(directory_mutex_);
+  if (Lane* lane = find(request.model, request.version))
+    lane->keep(request.key, request.kind, answer);
 }
 
 Lane* Core::find(std::string_view model, std::string_view version) const noexcept {
@@ -98,6 +124,7 @@ std::shared_ptr<const Lanes> Core::all_lanes() const noexcept {
 void Core::before_fork() {
   admin_mutex_.lock();
   directory_mutex_.lock();
+  if (shared_.cache) shared_.cache->lock_for_fork();
   for (const Lanes* lanes : {&lanes_, &retired_})
     for (const auto& lane : *lanes) lane->lock_for_fork();
   for (const auto& [name, count] : counts_)
@@ -109,7 +136,9 @@ void Core::after_fork(bool in_child) noexcept {
     if (count) count->unlock_after_fork();
   for (const Lanes* lanes : {&lanes_, &retired_})
     for (const auto& lane : *lanes) lane->unlock_after_fork(in_child);
+  if (shared_.cache) shared_.cache->unlock_after_fork();
   if (in_child) {
+    shared_.generation.fetch_add(1);
     new (&directory_mutex_) DirectoryLock;
     loads_.clear();  // on other threads of the parent; one on this thread goes on
     new (&shared_.idle) Idle;
@@ -136,6 +165,7 @@ void Core::start_afresh() noexcept {
     size_t inherited = 0;
     for (const auto& lane : *lanes) inherited += lane->end_inherited();
     shared_.in_flight.store(inherited);
+    shared_.active.store(inherited);
     try {
       if (options_.threads) (void)start();
     } catch (const std::bad_alloc&) {  // nobody scores, but nobody waits for ever either: stop()

@@ -33,11 +33,16 @@ class Core : public std::enable_shared_from_this<Core> {
   explicit Core(EngineOptions options);
   ~Core();
 
+  static cache::LruTtlOptions cache_options(const EngineOptions& options);
+
   Status start();  // threads; kTooLarge if the system gives none
   Status load(const std::string& name, const std::string& version,
               std::shared_ptr<const backend::Backend> backend, const ModelOptions& options);
   Status unload(const std::string& name, const std::string& version);
   Admission submit(const Request& request) noexcept;
+  Admission enter(const Request& request, Visit& visit, Entry entry) noexcept;
+  Admission run_or_submit(const Request& request) noexcept;
+  void keep(const Request& request, cache::Bytes answer) noexcept;
   bool cancel(RequestId id) noexcept;
   bool running(RequestId id) const noexcept;
   bool drain(int64_t timeout_ns);
@@ -95,6 +100,7 @@ class Core : public std::enable_shared_from_this<Core> {
                const Loading& loading);  // under admin_mutex_
   size_t call_off(const std::string& name, const std::string& version) noexcept;
 
+  Admission refuse(Refusal refusal) noexcept;  // a request that never came to a lane
   // Under the shared lock; null if there is none.
   Lane* find(std::string_view model, std::string_view version) const noexcept;
   void retire(std::shared_ptr<Lane> lane);  // under the exclusive lock

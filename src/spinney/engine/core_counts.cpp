@@ -71,6 +71,8 @@ EngineStats Core::stats() const {
     stats.rows += count->run_counts().rows;
   }
   stats.in_flight = shared_.in_flight.load();
+  stats.active = shared_.active.load();
+  if (shared_.cache) stats.cache = shared_.cache->stats();
   stats.workers = options_.num_workers;
   for (const auto& crew : crews_) stats.waiters += crew->size();
   return stats;

@@ -20,6 +20,7 @@ Result<std::unique_ptr<Engine>> Engine::make(EngineOptions options) {
     return invalid_argument("num_workers must be at most " + std::to_string(kWorkersMax) +
                             " (0: as many as the process may use)");
   if (options.spin_ns < 0) return invalid_argument("spin_ns must not be negative");
+  if (options.cache_entries > 0) SPINNEY_TRY(cache::LruTtl::check(Core::cache_options(options)));
   try {
     const bool threads = options.threads;
     auto core = std::make_shared<Core>(std::move(options));
@@ -59,6 +60,33 @@ Admission Engine::submit(const Request& request) noexcept {
   core_->start_afresh_if_forked();
   return core_->submit(request);
 }
+
+Admission Engine::enter(const Request& request, Visit& visit, Entry entry) noexcept {
+  core_->start_afresh_if_forked();
+  return core_->enter(request, visit, entry);
+}
+
+Admission Engine::run_or_submit(const Request& request) noexcept {
+  core_->start_afresh_if_forked();
+  return core_->run_or_submit(request);
+}
+
+void Engine::keep(const Request& request, cache::Bytes answer) noexcept {
+  core_->start_afresh_if_forked();
+  core_->keep(request, answer);
+}
+
+size_t Engine::cleanup_cache() noexcept {
+  cache::LruTtl* cache = core_->shared().cache.get();
+  return cache ? cache->cleanup() : 0;
+}
+
+size_t Engine::shrink_cache(size_t bytes) noexcept {
+  cache::LruTtl* cache = core_->shared().cache.get();
+  return cache ? cache->shrink(bytes) : 0;
+}
+
+size_t Engine::active() const noexcept { return core_->shared().active.load(); }
 
 bool Engine::cancel(RequestId id) noexcept {
   core_->start_afresh_if_forked();

@@ -22,6 +22,7 @@
 #include "spinney/base/result.h"
 #include "spinney/engine/options.h"
 #include "spinney/engine/stats.h"
+#include "spinney/engine/visit.h"
 #include "spinney/request/request.h"
 
 namespace spinney::engine {
@@ -58,6 +59,15 @@ class Engine {
 
   // Never blocks, except that a completion that may not block can be told before it returns.
   Admission submit(const Request& request) noexcept;
+  // Answers the request on this thread where nothing of its model is queued and it costs less than
+  // to wake another: its completion is told before this returns. Else submits it. Refused,
+  // answered from the cache, and counted, alike.
+  Admission run_or_submit(const Request& request) noexcept;
+  // The same door for those who score rows themselves, on their own thread: visit.h. The request
+  // needs no completion. Never blocks.
+  Admission enter(const Request& request, Visit& visit, Entry entry = Entry::kAlways) noexcept;
+  // Keeps an answer for requests to come with that key (Request::key), if answers are kept.
+  void keep(const Request& request, cache::Bytes answer) noexcept;
   // True if the request will be answered with kCancelled, by this call; false if it was answered
   // already, or is being. Its place in the queue, and its turn in a batch, are given up.
   bool cancel(RequestId id) noexcept;
@@ -79,8 +89,16 @@ class Engine {
   // At most so many rows a batch from now on, within max_batch_size; 0: no such limit.
   Status limit_batch(const std::string& name, size_t rows, const std::string& version = "");
 
-  // A second limit of requests in flight, for those who watch the CPU; 0 lifts it.
+  // A second limit of requests at once, for those who watch the CPU; kNoLimit lifts it.
+  static constexpr size_t kNoLimit = SIZE_MAX;
   void limit_concurrency(size_t requests) noexcept;
+  // Requests that are admitted and not yet answered.
+  size_t active() const noexcept;
+
+  // Of the answers that are kept: expired ones leave; the least recently used do until no more than
+  // so many bytes are left. How many entries, and bytes, went.
+  size_t cleanup_cache() noexcept;
+  size_t shrink_cache(size_t bytes) noexcept;
 
   // Where the workers are, for backend::make_native(); empty on machines of one NUMA node, unless
   // workers are pinned.

@@ -20,6 +20,7 @@ Lane::Lane(uint32_t id, std::string name, std::string version,
       count_(std::move(count)) {}
 
 Lane::~Lane() {
+  forget_answers();
   while (Batch* batch = all_batches_) {
     all_batches_ = batch->made_before;
     delete batch;
@@ -63,7 +64,9 @@ Status Lane::prepare() {
   waits_ = backend_->waits();
   at_once_ = backend_->concurrency();
   if (waits_ && at_once_ == 0) at_once_ = shared_.workers;
-  shares_ = (options_.single_flight || options_.cache_entries > 0) && backend_->idempotent();
+  const bool keeps = options_.cache && shared_.cache;
+  shares_ = (options_.single_flight || keeps) && backend_->idempotent();
+  if (shares_ && keeps) cache_ = shared_.cache.get();
   bool any = false;
   for (size_t k = 0; k < kAnswerKinds; ++k)
     if (auto shape = backend_->answer(static_cast<AnswerKind>(k)); shape.ok()) {
@@ -71,14 +74,6 @@ Status Lane::prepare() {
       any = true;
     }
   if (!any) return invalid_argument("model \"" + name_ + "\" gives no kind of answer");
-  if (options_.cache_entries > 0) {
-    cache::LruTtlOptions cached;
-    cached.entries_max = options_.cache_entries;
-    cached.ttl_ns = options_.cache_ttl_ns;
-    cached.clock = shared_.clock;
-    SPINNEY_TRY(cache::LruTtl::check(cached));
-    if (shares_) cache_ = std::make_unique<cache::LruTtl>(cached);
-  }
   const double one = backend_->cost_ns(1);
   if (const double many = backend_->cost_ns(64); one > 0 && many > 0) {
     const double row = std::max(0.0, (many - one) / 63);

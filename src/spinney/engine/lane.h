@@ -19,9 +19,11 @@
 #include "spinney/batch/cost_fit.h"
 #include "spinney/cache/judge.h"
 #include "spinney/cache/lru_ttl.h"
+#include "spinney/engine/equal_visits.h"
 #include "spinney/engine/lane_count.h"
 #include "spinney/engine/options.h"
 #include "spinney/engine/shared.h"
+#include "spinney/engine/visit.h"
 #include "spinney/queue/backlog.h"
 #include "spinney/queue/deadlines.h"
 #include "spinney/queue/delay.h"
@@ -46,6 +48,9 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   // cache) is in `done`, for tell() once no lock is held.
   Admission submit(const Request& request, bool may_block, response::DoneList& done) noexcept;
   void tell(response::DoneList& done) noexcept;
+  // See Engine::enter() and visit.h.
+  Admission enter(const Request& request, Visit& visit, Entry entry) noexcept;
+  void keep(cache::Bytes key, AnswerKind kind, cache::Bytes answer) noexcept;
   bool cancel(RequestId id) noexcept;
   bool running(RequestId id) const noexcept;
   // A batch to run(), or null. Expired and shed requests are told on the way.
@@ -93,6 +98,8 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   const std::string& version() const { return version_; }
   const std::shared_ptr<const backend::Backend>& backend() const { return backend_; }
   const ModelOptions& options() const { return options_; }
+  // Of a kind that an admitted request asks for.
+  const AnswerShape& shape_of(AnswerKind kind) const { return *shapes_[static_cast<size_t>(kind)]; }
   ModelStatus status() const;
   const std::shared_ptr<LaneCount>& count() const { return count_; }
   // Requests that run and are not answered yet.
@@ -106,6 +113,8 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
  private:
   // A batch that waits is run so long before its deadline asks for it.
   static constexpr int64_t kWakeUpNs = 500 * kMicrosecond;
+  // What it costs to have another thread answer: one alone takes 10 to 16 us through the queue.
+  static constexpr int64_t kHandOverNs = 15 * kMicrosecond;
   static constexpr int64_t kTargetsInInterval = 8;
   static constexpr double kShareOfTime = 0.4;  // see allowed_ns()
   static constexpr size_t index_of(Priority level) { return static_cast<size_t>(level); }
@@ -118,6 +127,7 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
                    int64_t retry_after_ns = 0) noexcept;
   // count: rows that the request counts for.
   Admission check(const Request& request, size_t count, int64_t now_ns) const noexcept;
+  Admission check_fit(const Request& request, int64_t now_ns) const noexcept;
   Admission check_delay(const Request& request, size_t count, int64_t now_ns) noexcept;
   bool probes(int64_t now_ns) const noexcept;
   Refusal check_deadline(const Request& request, size_t count, double wait_ns,
@@ -126,6 +136,25 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   request::Node* fill(const Request& request, size_t count, bool may_block,
                       int64_t now_ns) noexcept;
   void note_due(int64_t due_ns) noexcept;
+
+  // lane_direct.cpp; for visits, without mutex_
+  friend class Visit;
+  bool answers_at_once(size_t rows) const noexcept;
+  Admission let_in(const Request& request, int64_t now_ns) noexcept;
+  void let_out(size_t requests) noexcept;
+  bool find(const Request& request, Visit& visit, Entry entry) noexcept;
+  void forget_answers() noexcept;
+  void answered(Visit& visit, int64_t now_ns) noexcept;
+  void done(Visit& visit, const void* answer, size_t bytes) noexcept;
+  void sample(size_t rows, int64_t run_ns) noexcept;
+  void fail(Visit& visit, const Error& error, std::shared_ptr<void> object) noexcept;
+  void forget(Visit& visit) noexcept;
+  void give_up(Visit& visit) noexcept;
+  void end_unanswered(Visit& visit, std::atomic<uint64_t>& count) noexcept;
+  Turn wait(Visit& visit, int64_t timeout_ns) noexcept;
+  void end_equal(Visit& leader, Turn turn, const void* answer, size_t bytes) noexcept;
+  void close(Visit& visit) noexcept;
+  void leave(const Visit& visit) noexcept;
 
   // lane_take.cpp; all under mutex_
   void drain_intake() noexcept;
@@ -247,14 +276,16 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   std::atomic<bool> dismissed_{false};
   request::NodeStore store_;
   queue::Intake intake_;
-  std::unique_ptr<cache::LruTtl> cache_;
-  cache::Judge judge_;  // of the cache
+  cache::LruTtl* cache_ = nullptr;  // the engine's, if this lane's answers are kept
+  cache::Judge judge_;              // of the cache
+  EqualVisits equal_visits_;
+  std::atomic<uint32_t> samples_{0};
   std::atomic<uint64_t> serials_{1};
   std::atomic<size_t> queued_rows_{0};
   std::array<queue::Backlog, kPriorities> backlogs_;
   std::atomic<size_t> queued_requests_{0};  // counted where there is a limit
   std::atomic<size_t> limit_{0};            // of limit_batch()
-  std::atomic<size_t> in_flight_{0};
+  std::atomic<size_t> active_{0};           // admitted and not yet answered
   std::atomic<size_t> nodes_out_{0};
   std::atomic<size_t> retry_count_{0};
   std::atomic<int64_t> started_{0};
@@ -275,8 +306,8 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   int64_t waiting_since_ns_ = kNever;                   // the first of those that a batch waits for
   int64_t earliest_deadline_ns_ = kNever;               // not after that of any that waits
   std::array<size_t, request::kClasses> class_rows_{};  // queued
-  bool paused_ = false;
-  int64_t next_start_ns_ = 0;  // not before then, by min_batch_interval_ns
+  std::atomic<bool> paused_{false};                     // changed under the lock
+  int64_t next_start_ns_ = 0;                           // not before then, by min_batch_interval_ns
   batch::Batch* retries_ = nullptr;
   std::vector<std::shared_ptr<batch::Round>> rounds_;  // that wait for retry_delay_ns
   batch::Batch* free_batches_ = nullptr;

@@ -33,12 +33,17 @@ Admission Lane::check(const Request& request, size_t count, int64_t now_ns) cons
     return refused(Refusal::kNoRows, count, options_.max_request_rows);
   if (request.parcel ? !backend_->takes(*request.parcel) : !takes_rows_)
     return refused(Refusal::kInput, request.parcel ? 1 : 0, 1);
-  if (!request.parcel && width_ != 0 && rows.width != width_)
-    return refused(Refusal::kWidth, rows.width, width_);
+  return check_fit(request, now_ns);
+}
+
+Admission Lane::check_fit(const Request& request, int64_t now_ns) const noexcept {
+  const size_t width = request.rows.width;
+  if (!request.parcel && request.key.empty() && width_ != 0 && width != width_)
+    return {Refusal::kWidth, {}, 0, width, width_};
   const auto kind = static_cast<size_t>(request.kind);
   if (kind >= kAnswerKinds || !shapes_[kind])
-    return refused(Refusal::kKind, std::min(kind, kAnswerKinds - 1));
-  if (request.deadline_ns <= now_ns) return refused(Refusal::kExpired);
+    return {Refusal::kKind, {}, 0, std::min(kind, kAnswerKinds - 1), 0};
+  if (request.deadline_ns <= now_ns) return {Refusal::kExpired, {}, 0, 0, 0};
   return {};
 }
 
@@ -57,7 +62,7 @@ Admission Lane::check_delay(const Request& request, size_t count, int64_t now_ns
 
 // What was measured when the machine was slow would be believed for good if nothing ran any more.
 bool Lane::probes(int64_t now_ns) const noexcept {
-  return in_flight_.load(std::memory_order_relaxed) == 0 &&
+  return active_.load(std::memory_order_relaxed) == 0 &&
          now_ns - last_batch_ns_.load(std::memory_order_relaxed) > kProbeNs;
 }
 
@@ -124,9 +129,7 @@ Admission Lane::submit(const Request& request, bool may_block, response::DoneLis
   };
 
   // Each of these takes a share, which is given back if a later one refuses.
-  if (const size_t most = shared_.enter(); most != 0)
-    return refuse(Refusal::kConcurrency, most, most, retry_after());
-  const size_t before = in_flight_.fetch_add(1, std::memory_order_relaxed);
+  if (const Admission full = let_in(request, now); !full.ok()) return refused(full);
   const size_t queued = queued_rows_.fetch_add(rows, std::memory_order_seq_cst);
   const size_t most_requests = options_.max_queue_requests;
   const size_t waiting =
@@ -134,13 +137,9 @@ Admission Lane::submit(const Request& request, bool may_block, response::DoneLis
   const auto give_back = [&] {
     queued_rows_.fetch_sub(rows, std::memory_order_relaxed);
     if (most_requests) queued_requests_.fetch_sub(1, std::memory_order_relaxed);
-    in_flight_.fetch_sub(1, std::memory_order_relaxed);
+    let_out(1);
     shared_.leave(1);
   };
-  if (const size_t most = options_.max_concurrent_requests; most != 0 && before >= most) {
-    give_back();
-    return refuse(Refusal::kConcurrency, before, most, retry_after());
-  }
   // One request alone is always taken, however many rows it has.
   if (queued > 0 && queued + rows > options_.max_queue_rows) {
     give_back();

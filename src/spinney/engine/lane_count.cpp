@@ -80,6 +80,13 @@ void LaneCount::hit_at_once(int64_t ns) noexcept {
   looked_up(true, ns);
 }
 
+void LaneCount::shared_at_once(int64_t ns) noexcept {
+  Counters::add(requests.shared);
+  const std::lock_guard lock(lock_);
+  ++at_once_;
+  record_one(at_once_ns_, positive(ns));
+}
+
 void LaneCount::looked_up(bool hit, int64_t ns) noexcept {
   const std::lock_guard lock(lock_);
   ++(hit ? runs_.cache_hits : runs_.cache_misses);

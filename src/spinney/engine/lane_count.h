@@ -47,6 +47,7 @@ class LaneCount {
   void ran(const BatchTimes& batch) noexcept;
   void answered_at_once(const AtOnce& request) noexcept;
   void hit_at_once(int64_t ns) noexcept;       // a request answered by a cache of the caller's
+  void shared_at_once(int64_t ns) noexcept;    // one that waited for an equal one's answer
   void failed_at_once() noexcept;              // by the model
   void refused_at_once(Refusal why) noexcept;  // before the model was called
   // In the cache, for a request that is itself counted elsewhere; a hit has answered it by then.

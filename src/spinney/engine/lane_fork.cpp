@@ -20,11 +20,12 @@ const Error kForkedError{Code::kShutDown,
 void Lane::lock_for_fork() {
   mutex_.lock();
   store_.mutex().lock();
-  if (cache_) cache_->lock_for_fork();
+  equal_visits_.mutex().lock();
 }
 
 void Lane::unlock_after_fork(bool in_child) noexcept {
-  if (cache_) cache_->unlock_after_fork();
+  if (in_child) equal_visits_.forget();
+  equal_visits_.mutex().unlock();
   store_.mutex().unlock();
   if (in_child) {
     running_ = 0;
@@ -90,7 +91,7 @@ size_t Lane::end_inherited() noexcept {
   for (const Node* node = inherited_.free; node; node = node->next) ++out;
   for (const Node* node = inherited_.done.first(); node; node = node->done_next) ++count;
   nodes_out_.store(out);
-  in_flight_.store(count);
+  active_.store(count);
   return count;
 }
 

@@ -11,9 +11,11 @@ using request::Node;
 void Lane::settle(Node* delivered) noexcept {
   Leavings leavings;
   size_t count = 0;
+  size_t posted = 0;
   {
     const std::lock_guard lock(mutex_);
     while (delivered) {
+      posted += delivered->may_block && shared_.threads;
       Node* next = delivered->done_next;
       if (auto* batch = static_cast<Batch*>(delivered->batch)) {
         delivered->batch = nullptr;
@@ -26,7 +28,7 @@ void Lane::settle(Node* delivered) noexcept {
     }
     take_leavings(leavings);
   }
-  in_flight_.fetch_sub(count, std::memory_order_relaxed);
+  if (posted > 0) let_out(posted);
   shared_.leave(count);
   tell(leavings);
 }
@@ -85,15 +87,18 @@ void Lane::tell(Leavings& leavings) noexcept {
   }
   response::DoneList here;
   response::DoneList elsewhere;
+  size_t told = 0;
   for (Node* node = leavings.done.take(); node;) {
     Node* next = node->done_next;
     const bool blocks = node->may_block && shared_.threads;
     if (blocks) node->keeper = shared_from_this();
     (blocks ? elsewhere : here).add(node);
+    told += !blocks;
     node = next;
   }
   shared_.mailbox.post(elsewhere.take());
   if (Node* list = here.take()) {
+    let_out(told);  // first, so that who is told may come with the next one
     response::tell(list);
     settle(list);
   }

@@ -10,6 +10,7 @@
 #include "spinney/base/clock.h"
 #include "spinney/base/result.h"
 #include "spinney/cpu/topology.h"
+#include "spinney/engine/request_key.h"
 
 namespace spinney::engine {
 
@@ -21,6 +22,11 @@ struct EngineOptions {
   size_t num_workers = 0;
   // Requests of all models that are admitted and not yet answered; 0: no limit of the engine's own.
   size_t max_concurrent_requests = 0;
+  // Answers kept for equal requests to come, of all models together; 0: none. The least recently
+  // used leave, and those that are too old; zeroed as they do.
+  size_t cache_entries = 0;
+  size_t cache_bytes = size_t{64} << 20;  // of keys and answers, and of what it takes to keep them
+  int64_t cache_ttl_ns = 300 * kSecond;
   // How long a worker looks for work before it sleeps. Sleeping costs the next request a few
   // microseconds, looking takes a core from others: from the caller himself where there are few.
   int64_t spin_ns = 5 * kMicrosecond;
@@ -89,10 +95,10 @@ struct ModelOptions {
   // Equal requests in flight are scored once (only where the back end is idempotent).
   bool single_flight = true;
 
-  // Answers kept for equal requests to come; 0: none. Zeroed when they leave. A cache whose lookups
-  // cost more than they save steps aside for a while (cache/judge.h).
-  size_t cache_entries = 0;
-  int64_t cache_ttl_ns = 300 * kSecond;
+  // Answers are kept, if the engine keeps any (only where the back end is idempotent). Where
+  // lookups cost more than they save, the cache steps aside for a while (cache/judge.h).
+  bool cache = true;
+  RowKeys row_keys = {};
 
   // Versions that count as one in what is exported, under this name; empty: the version's own.
   std::string counted_as = {};

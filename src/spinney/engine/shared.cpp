@@ -49,14 +49,17 @@ void RunCounts::add(const RunCounts& more) {
   cache_miss_ns += more.cache_miss_ns;
 }
 
-size_t Shared::enter() noexcept {
-  const size_t before = in_flight.fetch_add(1, std::memory_order_seq_cst);
-  size_t most = max_concurrent;
-  if (const size_t now = limit.load(std::memory_order_relaxed); now != 0)
-    most = most == 0 ? now : std::min(most, now);
-  if (most == 0 || before < most) return 0;
-  leave(1);
-  return most;
+Shared::Full Shared::enter() noexcept {
+  const size_t before = active.fetch_add(1, std::memory_order_relaxed);
+  const size_t now = limit.load(std::memory_order_relaxed);
+  const size_t most = max_concurrent == 0 ? kNoLimit : max_concurrent;
+  if (before < std::min(now, most)) {
+    in_flight.fetch_add(1, std::memory_order_seq_cst);
+    return {};
+  }
+  active.fetch_sub(1, std::memory_order_relaxed);
+  if (before >= now) return {Refusal::kThrottled, now};
+  return {Refusal::kConcurrency, most};
 }
 
 void Shared::leave(size_t requests) noexcept {

@@ -4,8 +4,10 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <memory>
 
 #include "spinney/base/clock.h"
+#include "spinney/cache/lru_ttl.h"
 #include "spinney/engine/idle.h"
 #include "spinney/engine/stats.h"
 #include "spinney/response/response.h"
@@ -30,8 +32,12 @@ struct Shared {
   bool threads = true;
   size_t workers = 1;
   size_t max_concurrent = 0;
-  std::atomic<size_t> limit{0};
-  std::atomic<size_t> in_flight{0};
+  static constexpr size_t kNoLimit = SIZE_MAX;
+  std::atomic<size_t> limit{kNoLimit};
+  std::atomic<size_t> active{0};        // admitted and not yet answered
+  std::atomic<size_t> in_flight{0};     // admitted and not yet told
+  std::atomic<uint32_t> generation{0};  // of processes: a forked child's is one more
+  std::unique_ptr<cache::LruTtl> cache;
   std::atomic<uint32_t> drained{0};  // changes, and wakes, when in_flight becomes 0
   std::atomic<bool> draining{false};
 
@@ -48,8 +54,12 @@ struct Shared {
     futex_wake(timer_bell);
   }
 
-  // A slot for one more request, within the limits; 0, or the limit that is reached.
-  size_t enter() noexcept;
+  // A slot for one more request, within the limits, or the limit that is reached.
+  struct Full {
+    Refusal refusal = Refusal::kNone;
+    size_t most = 0;
+  };
+  Full enter() noexcept;
   void leave(size_t requests) noexcept;
 };
 

@@ -4,10 +4,12 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "spinney/base/clock.h"
+#include "spinney/cache/lru_ttl.h"
 #include "spinney/observe/histogram.h"
 #include "spinney/request/request.h"
 
@@ -99,9 +101,11 @@ struct Totals {
 };
 
 struct EngineStats {
-  RequestCounts requests;  // of all models together, those unloaded included
-  uint64_t rows = 0;       // that models answered, as RunCounts::rows
-  size_t in_flight = 0;    // at this moment
+  RequestCounts requests;                   // of all models together, those unloaded included
+  uint64_t rows = 0;                        // that models answered, as RunCounts::rows
+  size_t in_flight = 0;                     // at this moment: admitted, and not yet told
+  size_t active = 0;                        // at this moment: admitted, and not yet answered
+  std::optional<cache::LruTtlStats> cache;  // if answers are kept
   size_t workers = 0;
   size_t waiters = 0;  // threads for back ends that wait
 };

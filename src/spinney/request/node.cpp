@@ -1,9 +1,8 @@
 #include "spinney/request/node.h"
 
-#include <cstring>
-
 #include "spinney/base/checked_size.h"
 #include "spinney/base/wipe.h"
+#include "spinney/request/pack_rows.h"
 
 namespace spinney::request {
 
@@ -11,30 +10,9 @@ bool Node::copy_rows(const Rows& given) noexcept {
   const size_t element = size_of(given.type);
   const std::optional<size_t> bytes = checked_product(given.width, element, given.count);
   if (!bytes) return false;
-  const size_t row_bytes = given.width * element;
   char* to = *bytes <= kInlineBytes ? inline_rows : row_memory.reserve(*bytes);
   if (!to) return false;
-  rows = {to,
-          given.type,
-          given.count,
-          given.width,
-          static_cast<ptrdiff_t>(row_bytes),
-          static_cast<ptrdiff_t>(element)};
-  if (*bytes == 0) return true;  // rows without columns, of which there may be any number
-  if (given.packed_columns() && given.row_stride == rows.row_stride) {
-    std::memcpy(to, given.data, *bytes);
-    return true;
-  }
-  for (size_t r = 0; r < given.count; ++r) {
-    const char* from = given.row(r);
-    if (given.packed_columns()) {
-      std::memcpy(to, from, row_bytes);
-      to += row_bytes;
-      continue;
-    }
-    for (size_t c = 0; c < given.width; ++c, from += given.column_stride, to += element)
-      std::memcpy(to, from, element);
-  }
+  rows = pack_rows(given, to);
   return true;
 }
 

@@ -11,7 +11,7 @@ const char* name_of(Refusal refusal) {
   constexpr const char* kNames[] = {"none",      "unknown_model", "width",         "no_rows",
                                     "kind",      "input",         "no_completion", "expired",
                                     "too_late",  "queue_full",    "concurrency",   "overloaded",
-                                    "no_memory", "shut_down",     "misfit"};
+                                    "no_memory", "shut_down",     "throttled",     "misfit"};
   static_assert(std::size(kNames) == kRefusals);
   return kNames[static_cast<size_t>(refusal)];
 }
@@ -27,6 +27,7 @@ Code Admission::code() const {
     case Refusal::kConcurrency:
       return Code::kQueueFull;
     case Refusal::kOverloaded:
+    case Refusal::kThrottled:
       return Code::kThrottled;
     case Refusal::kNoMemory:
       return Code::kTooLarge;
@@ -73,6 +74,9 @@ Error Admission::error() const {
       case Refusal::kConcurrency:
         return "too many requests are in flight (" + std::to_string(allowed) +
                ", max_concurrent_requests)";
+      case Refusal::kThrottled:
+        return "throttled: no more than " + std::to_string(allowed) +
+               " requests may be in flight for now";
       case Refusal::kOverloaded:
         return "overloaded: requests of this priority have been waiting for too long";
       case Refusal::kNoMemory:

@@ -96,6 +96,9 @@ struct Request {
   // deadline's, or that of its submission.
   int64_t turn_ns = kNever;
   bool deduplicate = true;  // may be answered by an equal request in flight, or by the cache
+  // Of a request for Engine::enter(): bytes that are equal only where its answer is; empty: its
+  // rows. Read while that runs.
+  std::span<const std::byte> key;
   Completion* completion = nullptr;
   void* context = nullptr;  // handed back in Finished
 };
@@ -122,9 +125,10 @@ enum class Refusal : uint8_t {
   kOverloaded,    // requests of this level have been waiting for longer than shed_target_ns
   kNoMemory,      // no memory for a copy of the rows
   kShutDown,      // draining or stopped
+  kThrottled,     // Engine::limit_concurrency()
   kMisfit,        // the caller's rows could not be read as the model's, so nothing was submitted
 };
-inline constexpr size_t kRefusals = 15;
+inline constexpr size_t kRefusals = 16;
 const char* name_of(Refusal refusal);
 
 // What submit() says at once. Costs no allocation, whatever it says.

@@ -182,7 +182,7 @@ TEST(EngineAttack, ALimitThatFallsAndRisesRefusesAndAdmitsAtOnce) {
   }
   EXPECT_EQ(outcomes.answered, 50u);
   EXPECT_EQ(admitted_of(10), 5);
-  engine->limit_concurrency(0);
+  engine->limit_concurrency(Engine::kNoLimit);
   EXPECT_EQ(admitted_of(60), 45);
   while (engine->run_some()) {
   }
@@ -190,7 +190,8 @@ TEST(EngineAttack, ALimitThatFallsAndRisesRefusesAndAdmitsAtOnce) {
   EXPECT_EQ(counts.submitted, 140u);
   EXPECT_EQ(counts.admitted, 100u);
   EXPECT_EQ(counts.answered, 100u);
-  EXPECT_EQ(counts.refused[static_cast<size_t>(Refusal::kConcurrency)], 40u);
+  EXPECT_EQ(counts.refused[static_cast<size_t>(Refusal::kConcurrency)], 25u);
+  EXPECT_EQ(counts.refused[static_cast<size_t>(Refusal::kThrottled)], 15u);
 }
 
 // Everything at once, a stop in the middle, and each count is what callers saw.
@@ -199,12 +200,12 @@ TEST(EngineAttack, CountsAreExactAfterTheEnd) {
     Outcomes direct(false), posted(true);
     EngineOptions engine_options;
     engine_options.num_workers = 2;
+    engine_options.cache_entries = 20;
     auto engine = Engine::make(engine_options).value();
     ModelOptions options;
     options.warm_up = false;
     options.max_queue_rows = 300;
     options.max_batch_size = 8;
-    options.cache_entries = 20;
     options.shed_target_ns = kMillisecond;
     options.shed_interval_ns = 2 * kMillisecond;
     const auto slow = std::chrono::microseconds(200);
@@ -320,9 +321,9 @@ TEST(EngineAttack, ForksUnderLoadLeaveNoLockBehind) {
   Outcomes direct(false), posted(true);
   EngineOptions engine_options;
   engine_options.num_workers = 2;
+  engine_options.cache_entries = 10'000;
   auto engine = Engine::make(engine_options).value();
   ModelOptions options = never_shed();
-  options.cache_entries = 10'000;
   options.max_queue_rows = 300;
   ASSERT_TRUE(engine->load("n", "", model(), options).ok());
   ASSERT_TRUE(engine->load("w", "", model(true), options).ok());

@@ -20,6 +20,8 @@ struct World : Completion {
     EngineOptions engine_options;
     engine_options.threads = false;
     engine_options.clock = &clock;
+    engine_options.cache_entries = 10'000;
+    engine_options.cache_ttl_ns = kNever;
     engine = Engine::make(engine_options).value();
     backend::CallableOptions callable;
     callable.width = 1;
@@ -27,8 +29,6 @@ struct World : Completion {
     callable.idempotent = true;
     ModelOptions options;
     options.warm_up = false;
-    options.cache_entries = 10'000;
-    options.cache_ttl_ns = kNever;
     options.shed_target_ns = 0;
     const auto score = [=, this](const backend::BatchInput& in, backend::BatchOutput& out) {
       clock.now += row_ns * static_cast<int64_t>(in.rows.count);

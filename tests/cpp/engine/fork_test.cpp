@@ -126,6 +126,7 @@ std::unique_ptr<Engine> engine_of(size_t workers) {
   EngineOptions options;
   options.max_concurrent_requests = 1000;
   options.num_workers = workers;
+  options.cache_entries = 100;
   return Engine::make(options).value();
 }
 
@@ -229,8 +230,7 @@ TEST(EngineFork, AnotherThreadsLoadIsForgotten) {
 // Requests, looks at the models and loads without a pause, so that a fork meets every lock held.
 TEST(EngineFork, EveryLockIsFreeInTheChild) {
   auto engine = engine_of(2);
-  ModelOptions cached = never_shed();
-  cached.cache_entries = 100;
+  const ModelOptions cached = never_shed();
   ASSERT_TRUE(engine->load("m", "", model(), cached).ok());
   std::atomic<bool> stopped{false};
   Told told(nullptr), posted(nullptr, true);

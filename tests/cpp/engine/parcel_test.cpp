@@ -52,6 +52,7 @@ class World : public Completion {
     EngineOptions engine_options;
     engine_options.threads = false;
     engine_options.num_workers = 1;
+    engine_options.cache_entries = 4;  // parcels are not cached
     engine = Engine::make(engine_options).value();
     backend::CallableOptions given;
     given.width = 1;
@@ -64,7 +65,6 @@ class World : public Completion {
     options.warm_up = false;
     options.max_batch_size = max_batch_size;
     options.adaptive_batch_size = false;
-    options.cache_entries = 4;  // parcels are not cached
     auto backend = backend::make_callable(
         [this](const backend::BatchInput& input, backend::BatchOutput& output) {
           return score(input, output);

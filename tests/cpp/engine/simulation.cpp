@@ -57,6 +57,8 @@ World::World(uint64_t seed, Planted planted) : seed_(seed), planted_(planted), r
   options.num_workers = workers_ = 1 + below(3);
   options.clock = &clock_;
   if (chance(0.3)) options.max_concurrent_requests = 1 + below(20);
+  options.cache_entries = chance(0.5) ? 1 + below(6) : 0;
+  options.cache_ttl_ns = 2 * kMillisecond;
   engine_ = Engine::make(options).value();
   options_.max_batch_size = 1 + below(8);
   options_.min_batch_size = 1 + below(options_.max_batch_size);
@@ -68,8 +70,7 @@ World::World(uint64_t seed, Planted planted) : seed_(seed), planted_(planted), r
   options_.refuse_too_late = chance(0.5);
   options_.single_flight = chance(0.7);
   options_.adaptive_batch_size = chance(0.5);
-  options_.cache_entries = chance(0.3) ? 1 + below(6) : 0;
-  options_.cache_ttl_ns = 2 * kMillisecond;
+  options_.cache = chance(0.5);
   options_.warm_up = false;
   idempotent_ = chance(0.7);
   fails_ = chance(0.3);

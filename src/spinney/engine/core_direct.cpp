@@ -1,0 +1,123 @@
+// run_or_submit: the door for completions, on top of the one for visits.
+#include <exception>
+#include <new>
+
+#include "spinney/base/at_load.h"
+#include "spinney/base/checked_size.h"
+#include "spinney/base/wipe.h"
+#include "spinney/engine/core.h"
+#include "spinney/request/pack_rows.h"
+
+namespace spinney::engine {
+namespace {
+
+const Error& no_memory() {
+  static const Error error{Code::kTooLarge, "no memory to score the request"};
+  return error;
+}
+const AtLoad kNoMemory{&no_memory};
+
+// On the spot while it is little, else the pool's. Wiped, as rows and answers are.
+class Room {
+ public:
+  Room() = default;
+  ~Room() {
+    if (used_) wipe(small_, used_);
+  }
+  Room(const Room&) = delete;
+  char* reserve(size_t bytes) noexcept {
+    if (bytes > sizeof small_) return large_.reserve(bytes);
+    used_ = bytes;
+    return bytes ? small_ : nullptr;
+  }
+
+ private:
+  alignas(64) char small_[256];
+  size_t used_ = 0;
+  request::RowBuffer large_;
+};
+
+// As back ends take rows; none if there is no memory.
+Rows contiguous(const Rows& rows, Room& room) noexcept {
+  const auto row_bytes = static_cast<ptrdiff_t>(rows.width * size_of(rows.type));
+  if (rows.packed_columns() && (rows.count == 1 || rows.row_stride == row_bytes)) return rows;
+  const auto bytes = checked_product(rows.count, rows.width, size_of(rows.type));
+  char* to = bytes ? room.reserve(*bytes) : nullptr;
+  return to ? request::pack_rows(rows, to) : Rows{};
+}
+
+// Tells the completion of an answer that its own thread has.
+void tell(const Request& request, const Visit& visit, const Error* error, Answer answer) noexcept {
+  Finished finished;
+  finished.context = request.context;
+  finished.error = error;
+  finished.answer = std::move(answer);
+  finished.submitted_ns = visit.entered_ns();
+  finished.started_ns = visit.from_cache() ? 0 : visit.started_ns();
+  finished.finished_ns = visit.finished_ns();
+  finished.batch_rows = visit.from_cache() ? 0 : request.rows.count;
+  finished.from_cache = visit.from_cache();
+  request.completion->finish({&finished, 1});
+}
+
+// As a batch of one, see Batch::run().
+Status score(const backend::Backend& backend, const backend::BatchInput& input,
+             backend::BatchOutput& output) noexcept {
+  try {
+    return backend.score(input, output);
+  } catch (const std::bad_alloc&) {
+    return no_memory();
+  } catch (const std::exception& thrown) {
+    return Error{Code::kInternal, thrown.what()};
+  } catch (...) {
+    return Error{Code::kInternal, "the model threw something that is no exception"};
+  }
+}
+
+}  // namespace
+
+Admission Core::run_or_submit(const Request& request) noexcept {
+  // A completion that may block has a thread of its own to be told by.
+  if (!request.completion || request.completion->may_block() || request.parcel ||
+      request.rows.count == 0)
+    return submit(request);
+  Visit visit;
+  std::shared_ptr<const backend::Backend> backend;
+  AnswerShape shape;
+  {
+    const std::shared_lock lock(directory_mutex_);
+    if (closed_) return refuse(Refusal::kShutDown);
+    Lane* lane = find(request.model, request.version);
+    if (!lane) return refuse(Refusal::kUnknownModel);
+    const Admission admission = lane->enter(request, visit, Entry::kIfCheap);
+    if (!admission.ok()) return admission;
+    if (visit.turn() != Turn::kQueue) {
+      backend = lane->backend();
+      shape = lane->shape_of(request.kind);
+    }
+  }
+  if (visit.turn() == Turn::kQueue) return submit(request);
+  const size_t bytes = request.rows.count * shape.row_bytes();
+  if (visit.turn() == Turn::kAnswered) {
+    tell(request, visit, nullptr, {visit.answer(), request.rows.count, shape, {}, 0});
+    return {};
+  }
+  Room room, packed;
+  backend::BatchInput input;
+  input.rows = contiguous(visit.rows(), packed);
+  input.kind = request.kind;
+  backend::BatchOutput output;
+  output.data = room.reserve(bytes);
+  const bool has_room = (bytes == 0 || output.data) && input.rows.count > 0;
+  const Status status = has_room ? score(*backend, input, output) : Status(no_memory());
+  if (status.ok())
+    visit.done(output.data, bytes);
+  else
+    visit.fail(status.error(), output.object);
+  const Answer answer{status.ok() ? output.data : nullptr, status.ok() ? request.rows.count : 0,
+                      shape, std::move(output.object), 0};
+  tell(request, visit, status.ok() ? nullptr : &status.error(), answer);
+  return {};
+}
+
+}  // namespace spinney::engine
