@@ -92,9 +92,12 @@ PyArrayObject* flat_array(PyObject* tuple, Py_ssize_t i) {
   return plain ? array : nullptr;
 }
 
-// (values, columns, row_begin, width, by_matrix): the arrays of a CSR matrix.
+// (values, columns, row_begin, width, by_matrix): the arrays of a CSR matrix. Of a DMatrix with
+// base margins these come behind.
 bool read_sparse(PyObject* tuple, Input& input) {
-  PyArrayObject* values = PyTuple_GET_SIZE(tuple) == 5 ? flat_array(tuple, 0) : nullptr;
+  const Py_ssize_t size = PyTuple_GET_SIZE(tuple);
+  PyArrayObject* values = size == 5 || size == 6 ? flat_array(tuple, 0) : nullptr;
+  if (size == 6) input.start = PyTuple_GET_ITEM(tuple, 5);
   PyArrayObject* columns = values ? flat_array(tuple, 1) : nullptr;
   PyArrayObject* begin = columns ? flat_array(tuple, 2) : nullptr;
   if (!begin) return refuse("sparse rows must come as contiguous arrays");

@@ -23,8 +23,9 @@ struct Input {
   Rows rows;                  // kRows
   PyObject* array = nullptr;  // kConverted: the array, borrowed
   NumberType converted_to = NumberType::kFloat64;
-  SparseRows sparse;  // kSparse
-  Owned kept;         // what the views above look into, if this call made it
+  SparseRows sparse;          // kSparse
+  PyObject* start = nullptr;  // the base margins of a DMatrix, borrowed from `kept`
+  Owned kept;                 // what the views above look into, if this call made it
 
   NumberType type() const {
     if (kind == Kind::kConverted) return converted_to;

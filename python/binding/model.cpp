@@ -1,5 +1,6 @@
 #include "binding/model.h"
 
+#include "binding/asked.h"
 #include "binding/labels.h"
 #include "binding/numpy_api.h"
 
@@ -49,6 +50,7 @@ std::unique_ptr<BoundModel> BoundModel::make(Model model) {
     if (!array) return nullptr;
     bound->classes.push_back(std::move(array));
   }
+  bound->variants = std::make_shared<Variants>();
   const bool flat = !output.keep_column_axis;
   const auto shape = [&](Answer answer) -> AnswerShape& {
     return bound->shapes[static_cast<size_t>(answer)];

@@ -32,6 +32,8 @@ struct AnswerShape {
   size_t row_bytes = 0;
 };
 
+class Variants;
+
 struct BoundModel {
   // nullptr with a Python error set if the labels do not fit their dtype.
   static std::unique_ptr<BoundModel> make(Model model);
@@ -50,6 +52,8 @@ struct BoundModel {
   size_t watch_rows = 0;
   // Answers rows of float64, where that is another model's part; see Model::for_rows().
   std::unique_ptr<BoundModel> wide;
+  // Those that calls asked for by iteration_range and the like; see asked.h.
+  std::shared_ptr<Variants> variants;
 
   const BoundModel& for_rows(NumberType type) const {
     return wide && type == NumberType::kFloat64 ? *wide : *this;

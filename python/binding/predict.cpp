@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "binding/answer.h"
+#include "binding/asked.h"
 #include "binding/errors.h"
 #include "binding/input.h"
 #include "binding/model.h"
@@ -22,6 +23,7 @@ namespace {
 
 struct Call {
   PyObject* x = nullptr;
+  bool asks_more = false;  // by keywords of Asked
   PredictOptions options;
 };
 
@@ -49,6 +51,8 @@ bool read_option(PyObject* name, PyObject* value, Call& call) {
     call.options.strict = strict == 1;
     return strict >= 0;
   }
+  Asked asked;
+  if (asked.take(name, value)) return call.asks_more = true;
   PyErr_Format(PyExc_TypeError, "unexpected keyword argument '%U'", name);
   return false;
 }
@@ -182,6 +186,19 @@ PyObject* decision_function(const BoundModel& bound, const Input& input, const C
 
 using Predict = PyObject* (*)(const BoundModel&, const Input&, const Call&);
 
+// Of calls that ask for more than most. Apart, so that those that do not find their way straight.
+template <Predict kPredict>
+[[gnu::noinline]] PyObject* answer_asked(const BoundModel& bound, const Input& input,
+                                         const Call& call, PyObject* const* args, Py_ssize_t count,
+                                         PyObject* names) {
+  Asked asked;
+  const Py_ssize_t named = names ? PyTuple_GET_SIZE(names) : 0;
+  for (Py_ssize_t i = 0; i < named; ++i) asked.take(PyTuple_GET_ITEM(names, i), args[count + i]);
+  Owned numbers;
+  const auto model = asked_model(bound, asked, input, call.options, numbers);
+  return model ? kPredict(*model, input, call) : nullptr;
+}
+
 template <Predict kPredict>
 PyObject* entry(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
   if (!nb::inst_ready(self)) {
@@ -194,6 +211,8 @@ PyObject* entry(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObjec
     Input input;
     if (!read_call(args, count, names, call) || !read_input(self, bound, call.x, input))
       return nullptr;
+    if (call.asks_more || input.start)
+      return answer_asked<kPredict>(bound, input, call, args, count, names);
     return kPredict(bound.for_rows(input.type()), input, call);
   } catch (const std::exception&) {  // bad_alloc and length_error: the core throws nothing else
     return PyErr_NoMemory();
@@ -209,20 +228,30 @@ PyMethodDef method(const char* name, Method function, const char* doc) {
 
 }  // namespace
 
-#define SPINNEY_SIGNATURE "($self, x, *, num_threads=None, strict=False)\n--\n\n"
+#define SPINNEY_SIGNATURE                                                              \
+  "($self, x, *, num_threads=None, strict=False, iteration_range=None, missing=None, " \
+  "base_margin=None, num_iteration=None, start_iteration=None, init_score=None)\n--\n\n"
 
 PyMethodDef kPredictMethods[] = {
-    method("predict", entry<predict>,
-           "predict" SPINNEY_SIGNATURE
-           "What the saved object's own predict gives, in its dtype and shape.\n\n"
-           "Labels for a classifier object, transformed values for a regressor or Booster: shape\n"
-           "(rows,), or (rows, columns) where there are several.\n\n"
-           "x: rows of n_features numbers: a 2-D numpy array of any number type and layout, a\n"
-           "pandas or polars frame or pyarrow table (matched by feature name), a scipy sparse\n"
-           "matrix, or anything that numpy.asarray understands.\n"
-           "num_threads: 1 and up; None uses as many as the process may, where they pay.\n"
-           "strict: refuse NaN and infinity where the training library itself does.\n\n"
-           "Raises InvalidInputError if x does not fit."),
+    method(
+        "predict", entry<predict>,
+        "predict" SPINNEY_SIGNATURE
+        "What the saved object's own predict gives, in its dtype and shape.\n\n"
+        "Labels for a classifier object, transformed values for a regressor or Booster: shape\n"
+        "(rows,), or (rows, columns) where there are several.\n\n"
+        "x: rows of n_features numbers: a 2-D numpy array of any number type and layout, a\n"
+        "pandas or polars frame or pyarrow table (matched by feature name), a scipy sparse\n"
+        "matrix, or anything that numpy.asarray understands.\n"
+        "num_threads: 1 and up; None uses as many as the process may, where they pay.\n"
+        "strict: refuse NaN and infinity where the training library itself does.\n"
+        "iteration_range, missing, base_margin: of models of XGBoost, for this call: the trees of\n"
+        "iterations a to b - 1 as for spinney.load, a value that is missing, and scores to begin\n"
+        "with in place of the base score, (rows,) or (rows, n_outputs).\n"
+        "num_iteration, start_iteration, init_score: of models of LightGBM, for this call: as for\n"
+        "spinney.load, and scores that are added to the raw ones before the link.\n"
+        "What is first asked for by iteration_range and the like makes a model of its own, which\n"
+        "takes as long as loading; the last 8 are kept.\n\n"
+        "Raises InvalidInputError if x does not fit."),
     method("predict_raw", entry<predict_raw>,
            "predict_raw" SPINNEY_SIGNATURE
            "The library's raw scores (margins), before any link: shape (rows,) or (rows,\n"

@@ -257,6 +257,11 @@ bool read(const Served& served, PyObject* x, Input& input) {
   if (!read_plain(served, x, input)) {
     auto* model = static_cast<PyObject*>(served.model_object.get());
     if (!read_input(model, *served.bound, x, input)) return false;
+    if (input.start) {
+      raise(invalid_argument("an engine adds no base margins, which this DMatrix has; give it to "
+                             "predict of the model that spinney.load gives"));
+      return false;
+    }
   } else {
     input.count = input.rows.count;
     input.width = input.rows.width;

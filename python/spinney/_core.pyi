@@ -43,22 +43,82 @@ class Model:
         num_iteration: int | None = None,
     ) -> Model: ...
     def predict(
-        self, x: Any, *, num_threads: int | None = None, strict: bool = False
+        self,
+        x: Any,
+        *,
+        num_threads: int | None = None,
+        strict: bool = False,
+        iteration_range: tuple[int, int] | None = None,
+        missing: float | None = None,
+        base_margin: Any = None,
+        num_iteration: int | None = None,
+        start_iteration: int | None = None,
+        init_score: Any = None,
     ) -> np.ndarray: ...
     def predict_raw(
-        self, x: Any, *, num_threads: int | None = None, strict: bool = False
+        self,
+        x: Any,
+        *,
+        num_threads: int | None = None,
+        strict: bool = False,
+        iteration_range: tuple[int, int] | None = None,
+        missing: float | None = None,
+        base_margin: Any = None,
+        num_iteration: int | None = None,
+        start_iteration: int | None = None,
+        init_score: Any = None,
     ) -> np.ndarray: ...
     def predict_proba(
-        self, x: Any, *, num_threads: int | None = None, strict: bool = False
+        self,
+        x: Any,
+        *,
+        num_threads: int | None = None,
+        strict: bool = False,
+        iteration_range: tuple[int, int] | None = None,
+        missing: float | None = None,
+        base_margin: Any = None,
+        num_iteration: int | None = None,
+        start_iteration: int | None = None,
+        init_score: Any = None,
     ) -> np.ndarray | list[np.ndarray]: ...
     def predict_leaf(
-        self, x: Any, *, num_threads: int | None = None, strict: bool = False
+        self,
+        x: Any,
+        *,
+        num_threads: int | None = None,
+        strict: bool = False,
+        iteration_range: tuple[int, int] | None = None,
+        missing: float | None = None,
+        base_margin: Any = None,
+        num_iteration: int | None = None,
+        start_iteration: int | None = None,
+        init_score: Any = None,
     ) -> np.ndarray: ...
     def decision_function(
-        self, x: Any, *, num_threads: int | None = None, strict: bool = False
+        self,
+        x: Any,
+        *,
+        num_threads: int | None = None,
+        strict: bool = False,
+        iteration_range: tuple[int, int] | None = None,
+        missing: float | None = None,
+        base_margin: Any = None,
+        num_iteration: int | None = None,
+        start_iteration: int | None = None,
+        init_score: Any = None,
     ) -> np.ndarray: ...
     def score_samples(
-        self, x: Any, *, num_threads: int | None = None, strict: bool = False
+        self,
+        x: Any,
+        *,
+        num_threads: int | None = None,
+        strict: bool = False,
+        iteration_range: tuple[int, int] | None = None,
+        missing: float | None = None,
+        base_margin: Any = None,
+        num_iteration: int | None = None,
+        start_iteration: int | None = None,
+        init_score: Any = None,
     ) -> np.ndarray: ...
     @property
     def n_features(self) -> int: ...

@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 
-from spinney import cells, sparse_rows
+from spinney import cells, dmatrix, sparse_rows
 from spinney.exceptions import InvalidInputError
 from spinney.masks import is_masked_array
 from spinney.rows import LISTS, has_labels, in_order, labelled
@@ -48,6 +48,8 @@ def prepare(model, x):
         return _array(model, np.asarray(x))
     if _is_sparse(x):
         return _sparse(model, x)
+    if dmatrix.is_dmatrix(x):
+        return dmatrix.read(model, x)
     table = adopt(x)
     if table is None:
         table = labelled(x)

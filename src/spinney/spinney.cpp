@@ -80,6 +80,15 @@ Model Model::of(std::shared_ptr<const Description> description,
   return Model(std::move(description), std::move(plan));
 }
 
+Result<Model> Model::started(plan::Start start, const void* numbers,
+                             const PredictOptions& options) const {
+  // XGBoost's in-place way with DART before 3.3 adds a base margin once for each tree.
+  const bool margin = start == plan::Start::kInPlaceOfBase;
+  const auto& inner = (options.by_matrix || margin) && matrix_plan_ ? matrix_plan_ : plan_;
+  SPINNEY_ASSIGN(auto plan, plan::make_started_plan(inner, *description_, start, numbers));
+  return Model(description_, std::move(plan));
+}
+
 Status Model::save(const std::string& path) const {
   return load::write_artifact(*description_, path);
 }

@@ -15,6 +15,7 @@
 #include "spinney/model/description.h"
 #include "spinney/model/rows.h"
 #include "spinney/plan/plan.h"
+#include "spinney/plan/started_plan.h"
 
 namespace spinney {
 
@@ -54,6 +55,11 @@ class Model {
   }
   size_t n_features() const { return description_->n_features(); }
   size_t n_outputs() const { return description_->n_outputs(); }
+
+  // This model with scores that begin with `numbers`; see plan::make_started_plan(). For one
+  // prediction of rows, in one call or in parts one after the other. options.by_matrix counts.
+  Result<Model> started(plan::Start start, const void* numbers,
+                        const PredictOptions& options) const;
 
   // Columns of each kind of answer; 1 for a single score or label.
   size_t value_columns() const;

@@ -203,7 +203,7 @@ Result<DescriptionParts> read_text(std::string_view text, int64_t best_iteration
   SPINNEY_TRY(check_tree_sizes(header, parts.tree_target.size()));
   const size_t n_trees = parts.tree_target.size();
   const Iterations chosen = choose_iterations(n_trees / n_outputs, best_iteration, choice);
-  model.trees = {n_trees, chosen.rule};
+  model.trees = {n_trees, chosen.rule, n_outputs, chosen.begin * n_outputs};
   if (chosen.end - chosen.begin < n_trees / n_outputs)
     keep_trees(parts, chosen.begin * n_outputs, chosen.end * n_outputs);
   SPINNEY_ASSIGN(model.output, parse_objective(header.objective, n_outputs));

@@ -44,7 +44,27 @@ Result<FirstTrees> count_first_trees(const Field& model, const std::vector<int64
   return first;
 }
 
+Result<FirstTrees> first_trees(const Field& model, const std::vector<int64_t>& targets,
+                               const Iterations& iterations) {
+  if (const Field field = model.find("iteration_indptr"))
+    return read_first_trees(field, targets.size());
+  return count_first_trees(model, targets, iterations.parallel_trees);
+}
+
 }  // namespace
+
+uint64_t trees_per_iteration(const Field& model, const Iterations& iterations) {
+  const Field info = model.find("tree_info");
+  std::vector<int64_t> targets;
+  if (iterations.trees_per_output > 0 || !info || !info.read(targets, "tree_info").ok()) return 0;
+  const auto first = first_trees(model, targets, iterations);
+  if (!first.ok() || first->size() < 2) return 0;
+  const int64_t step = (*first)[1] - (*first)[0];
+  for (size_t i = 1; i < first->size(); ++i)
+    if ((*first)[i] - (*first)[i - 1] != step) return 0;
+  const bool covers = first->front() == 0 && first->back() == static_cast<int64_t>(targets.size());
+  return covers && step > 0 ? static_cast<uint64_t>(step) : 0;
+}
 
 Result<TreeRange> tree_range(const Field& model, const std::vector<int64_t>& targets,
                              const Iterations& iterations) {
@@ -58,12 +78,7 @@ Result<TreeRange> tree_range(const Field& model, const std::vector<int64_t>& tar
     return TreeRange{0, static_cast<size_t>(iterations.trees_per_output * groups)};
   }
   if (iterations.begin == 0 && iterations.end < 0) return TreeRange{0, n_trees};
-  FirstTrees first;
-  if (const Field field = model.find("iteration_indptr")) {
-    SPINNEY_ASSIGN(first, read_first_trees(field, n_trees));
-  } else {
-    SPINNEY_ASSIGN(first, count_first_trees(model, targets, iterations.parallel_trees));
-  }
+  SPINNEY_ASSIGN(const FirstTrees first, first_trees(model, targets, iterations));
   const auto count = static_cast<int64_t>(first.size()) - 1;
   const int64_t end = iterations.end < 0 ? count : iterations.end;
   if (end > count || iterations.begin > end) {

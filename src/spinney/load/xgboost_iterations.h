@@ -30,4 +30,7 @@ struct TreeRange {
 Result<TreeRange> tree_range(const Field& model, const std::vector<int64_t>& targets,
                              const Iterations& iterations);
 
+// The trees of each iteration; 0 where they differ, or where the file does not say.
+uint64_t trees_per_iteration(const Field& model, const Iterations& iterations);
+
 }  // namespace spinney::load::xgboost

@@ -296,7 +296,9 @@ Result<DescriptionParts> describe_model(const Field& root, ModelOptions options)
   if (learner.booster_name == "gbtree" || learner.booster_name == "dart") {
     SPINNEY_ASSIGN(Iterations iterations,
                    iterations_of(learner, field.find("attributes"), options));
-    model.trees = {trees_in_file(learner), iterations.rule};
+    const uint64_t step = trees_per_iteration(gbtree_of(learner).find("model"), iterations);
+    model.trees = {trees_in_file(learner), iterations.rule, step,
+                   step * static_cast<uint64_t>(iterations.begin)};
     SPINNEY_ASSIGN(model.scorer, read_forest(learner, std::move(iterations), options));
     SPINNEY_TRY(
         read_categories(gbtree_of(learner).find("model"), learner.n_features, model.categories));

@@ -79,6 +79,10 @@ struct Source {
 struct TreesUsed {
   uint64_t in_file = 0;  // 0: as many as the scorer has
   std::string rule;  // what chose them, such as "best_iteration=12"; empty: nothing, all are used
+  // Trees of each iteration, where all have as many and the training library's file said so, and
+  // how many trees of the file lie before the first one used. 0: not known, as of an artifact.
+  uint64_t per_iteration = 0;
+  uint64_t first = 0;
 };
 
 // What a reader fills in. make_description() checks all of it before anything is used.

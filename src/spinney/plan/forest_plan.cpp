@@ -51,10 +51,18 @@ class ForestPlan final : public Plan {
 
   void score(const Rows& rows, void* scores, unsigned num_threads) const override {
     if (forest_.settings().accumulator == NumberType::kFloat32)
-      score_typed(rows, static_cast<float*>(scores), num_threads);
+      score_typed<true>(rows, static_cast<float*>(scores), num_threads);
     else
-      score_typed(rows, static_cast<double*>(scores), num_threads);
+      score_typed<true>(rows, static_cast<double*>(scores), num_threads);
   }
+
+  void add(const Rows& rows, void* scores, unsigned num_threads) const override {
+    if (forest_.settings().accumulator == NumberType::kFloat32)
+      score_typed<false>(rows, static_cast<float*>(scores), num_threads);
+    else
+      score_typed<false>(rows, static_cast<double*>(scores), num_threads);
+  }
+  bool can_add() const override { return forest_.settings().reduction == Reduction::kSum; }
 
   double cost_ns(size_t rows) const override { return table_.cost_ns(rows); }
   std::vector<KernelChoice> choices() const override { return table_.choices(); }
@@ -64,22 +72,23 @@ class ForestPlan final : public Plan {
   }
 
  private:
-  template <typename Real>
+  template <bool kFromBase, typename Real>
   void score_typed(const Rows& rows, Real* scores, unsigned num_threads) const {
     const unsigned threads = threads_for(rows.count, num_threads);
-    if (threads <= 1) return score_part(rows, scores);
+    if (threads <= 1) return score_part<kFromBase>(rows, scores);
     const size_t part = part_rows(rows.count, threads);
     const size_t n_outputs = forest_.settings().n_outputs;
     const auto run = [&](size_t i) {
       const size_t first = i * part;
-      score_part(rows.slice(first, std::min(part, rows.count - first)), scores + first * n_outputs);
+      score_part<kFromBase>(rows.slice(first, std::min(part, rows.count - first)),
+                            scores + first * n_outputs);
     };
     run_parts((rows.count + part - 1) / part, threads, PartFunction(run));
   }
 
-  template <typename Real>
+  template <bool kFromBase, typename Real>
   void score_part(const Rows& rows, Real* scores) const {
-    fill_base(forest_, rows.count, scores);
+    if constexpr (kFromBase) fill_base(forest_, rows.count, scores);
     table_.score(rows, {scores, forest_.settings().n_outputs}, sizeof(Real));
     divide(forest_, rows.count, scores);
   }

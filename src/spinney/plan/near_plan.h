@@ -22,6 +22,10 @@ class NearPlan final : public Plan {
   void score(const Rows& rows, void* scores, unsigned num_threads) const override {
     copies_.near()->score(rows, scores, num_threads);
   }
+  void add(const Rows& rows, void* scores, unsigned num_threads) const override {
+    copies_.near()->add(rows, scores, num_threads);
+  }
+  bool can_add() const override { return copies_.first()->can_add(); }
   double cost_ns(size_t rows) const override { return copies_.first()->cost_ns(rows); }
   std::vector<KernelChoice> choices() const override { return copies_.first()->choices(); }
   size_t bytes() const override { return copies_.first()->bytes() * copies_.size(); }

@@ -32,6 +32,12 @@ class Plan {
   virtual double cost_ns(size_t rows) const { return 500.0 * static_cast<double>(rows); }
   virtual std::vector<KernelChoice> choices() const = 0;
   virtual size_t bytes() const = 0;
+  // score(), but that it adds to the scores that are there instead of to the model's base. Whether
+  // a plan can: can_add().
+  virtual void add(const Rows& rows, void* scores, unsigned num_threads) const {
+    score(rows, scores, num_threads);
+  }
+  virtual bool can_add() const { return false; }
 };
 
 class Allowance;  // measure.h

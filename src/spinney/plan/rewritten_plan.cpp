@@ -47,19 +47,30 @@ class RewrittenPlan final : public Plan {
         row_bytes_(model.n_outputs() * size_of(model.score_type())) {}
 
   void score(const Rows& rows, void* scores, unsigned num_threads) const override {
-    const size_t copied = std::max<size_t>(1, rows.width * Change::value_bytes(rows));
-    const size_t chunk = std::max(kChunkRowsMin, kChunkBytes / copied);
-    for (size_t first = 0; first < rows.count; first += chunk) {
-      const auto copy = change_.of(rows.slice(first, std::min(chunk, rows.count - first)));
-      plan_->score(copy.view(), static_cast<char*>(scores) + first * row_bytes_, num_threads);
-    }
+    in_chunks(rows, scores,
+              [&](const Rows& chunk, void* out) { plan_->score(chunk, out, num_threads); });
   }
+  void add(const Rows& rows, void* scores, unsigned num_threads) const override {
+    in_chunks(rows, scores,
+              [&](const Rows& chunk, void* out) { plan_->add(chunk, out, num_threads); });
+  }
+  bool can_add() const override { return plan_->can_add(); }
 
   double cost_ns(size_t rows) const override { return plan_->cost_ns(rows); }
   std::vector<KernelChoice> choices() const override { return plan_->choices(); }
   size_t bytes() const override { return plan_->bytes(); }
 
  private:
+  template <typename Step>
+  void in_chunks(const Rows& rows, void* scores, Step&& step) const {
+    const size_t copied = std::max<size_t>(1, rows.width * Change::value_bytes(rows));
+    const size_t chunk = std::max(kChunkRowsMin, kChunkBytes / copied);
+    for (size_t first = 0; first < rows.count; first += chunk) {
+      const auto copy = change_.of(rows.slice(first, std::min(chunk, rows.count - first)));
+      step(copy.view(), static_cast<char*>(scores) + first * row_bytes_);
+    }
+  }
+
   std::shared_ptr<const Plan> plan_;
   Change change_;
   size_t row_bytes_;
