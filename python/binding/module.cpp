@@ -31,6 +31,7 @@
 #include "binding/split_values.h"
 #include "binding/threads.h"
 #include "spinney/model/stored_entries.h"
+#include "spinney/model/variant.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -115,6 +116,14 @@ Bound from_bytes(nb::bytes data, const std::optional<std::string>& format, const
   const load::Choice choice{as_booster, iteration_range, start_iteration, num_iteration};
   const std::span<const char> bytes(data.c_str(), data.size());
   return bind([&] { return load_named(bytes, kind, name, source_format, choice); });
+}
+
+// Another model, to which this value is missing as well.
+Bound with_missing(const BoundModel& bound, double missing) {
+  return bind([&]() -> Result<Model> {
+    SPINNEY_ASSIGN(Description other, with_missing_value(bound.model.description(), missing));
+    return Model::make(std::make_shared<const Description>(std::move(other)));
+  });
 }
 
 void save(const BoundModel& bound, nb::handle path) {
@@ -212,6 +221,7 @@ NB_MODULE(_core, m) {
       .def("info", &info, "Everything known of the model, as a dict.")
       .def("__repr__", [](const BoundModel& b) { return text(repr(b)); })
       .def("to_bytes", &to_bytes, "The bytes of a .spinney file, which from_bytes takes.")
+      .def("_with_missing", &with_missing, "missing"_a)
       .def("__reduce__", &reduce)
       .def("__copy__", [](nb::object self) { return self; })
       .def("__deepcopy__", [](nb::object self, nb::handle) { return self; });

@@ -34,6 +34,7 @@ def load(
     iteration_range=None,
     start_iteration=None,
     num_iteration=None,
+    missing=None,
     copy=True,
 ):
     """Load a model from a file, or take a fitted object as it is.
@@ -62,7 +63,8 @@ def load(
         are left) from start_iteration on; more than there are is all. Without num_iteration up to
         the best iteration, where there is one and start_iteration is not positive.
         info() says which trees are used, of how many (n_trees, n_trees_in_file, trees_rule).
-
+    missing: XGBoost's: another value that is missing besides NaN, which JSON and UBJSON of wrappers
+        do not keep.
     copy: True reads the file into this process's own memory; whatever happens to it afterwards, the
         model stays what was checked. False maps a .spinney file, so that processes share the pages
         of its leaf values: replace such a file by renaming another over it, as Model.save does. If
@@ -77,6 +79,25 @@ def load(
     ModelIOError for the file, InvalidInputError for the arguments.
     """
     choice = _choice(as_booster, iteration_range, start_iteration, num_iteration)
+    permissions = (trusted, allowed_classes, in_process, worker_options)
+    model = _load(source, format, choice, copy, permissions)
+    return model if missing is None else _with_missing(model, missing)
+
+
+def _with_missing(model, missing):
+    if model.source["library"] != "xgboost" or not isinstance(model, Model):
+        raise InvalidInputError(
+            f"missing={missing!r} goes with models of XGBoost, not with {model.source['kind']}"
+        )
+    try:
+        value = float(missing)
+    except (TypeError, ValueError):
+        raise InvalidInputError(f"missing is {missing!r}; expected a number") from None
+    return model._with_missing(value)
+
+
+def _load(source, format, choice, copy, permissions):
+    trusted, allowed_classes, in_process, worker_options = permissions
     data, name = content(source) or (None, None)
     try:
         if is_path(source):

@@ -144,9 +144,19 @@ def test_missing(kind, missing):
     matrix = xgboost.DMatrix(whole, missing=np.nan if missing is None else missing)
     assert_same(model.predict(whole, missing=missing), booster.predict(matrix))
     assert_same(model.predict(whole), booster.predict(xgboost.DMatrix(whole)))
+    if missing is not None:
+        loaded = spinney.load(booster, missing=missing)
+        assert_same(loaded.predict(whole), booster.predict(matrix))
+        again = spinney.load(loaded.to_bytes())
+        assert_same(again.predict(whole), booster.predict(matrix), "as it was converted")
     lgb = spinney.load(lightgbm.train({"verbose": -1}, lightgbm.Dataset(X, Y), 2))
     with pytest.raises(spinney.InvalidInputError, match="missing is XGBoost's"):
         lgb.predict(X, missing=0)
+    with pytest.raises(spinney.InvalidInputError, match="missing=0 goes with models of XGBoost"):
+        spinney.load(lgb, missing=0)
+    for wrong in ("none", [1]):
+        with pytest.raises(spinney.InvalidInputError, match="expected a number"):
+            spinney.load(booster, missing=wrong)
 
 
 @pytest.mark.parametrize("kind", list(XGBOOST))
