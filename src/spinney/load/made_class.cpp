@@ -46,7 +46,7 @@ constexpr std::array kAnswers = {
 // Any private name may be one that the base's methods ask for, and so may those ending in "_".
 bool may_change_answers(std::string_view name) {
   if (std::find(kHarmless.begin(), kHarmless.end(), name) != kHarmless.end()) return false;
-  if (name.starts_with("_") || name.ends_with("_")) return true;
+  if (name.starts_with('_') || name.ends_with('_')) return true;
   return std::any_of(kAnswers.begin(), kAnswers.end(),
                      [&](std::string_view start) { return name.starts_with(start); });
 }

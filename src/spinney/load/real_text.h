@@ -35,7 +35,7 @@ Real out_of_range(std::string_view text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error == std::errc()) return static_cast<Real>(value);
   const Real size = is_above_one(text) ? std::numeric_limits<Real>::infinity() : Real{0};
-  return text.starts_with("-") ? -size : size;
+  return text.starts_with('-') ? -size : size;
 }
 
 }  // namespace spinney::load
