@@ -9,7 +9,8 @@ install(EXPORT spinneyTargets NAMESPACE spinney:: DESTINATION "${spinney_cmake_d
 # The doors, and what they include; tests/python/test_layering.py sees that none is missing.
 foreach(spinney_door spinney.h load/load.h load/choice.h plan/plan.h plan/near_plan.h
         plan/started_plan.h engine/engine.h engine/options.h engine/request_key.h engine/stats.h
-        engine/visit.h request/request.h request/parcel.h request/row_buffer.h backend/backend.h
+        engine/visit.h request/request.h request/outputs.h request/parcel.h
+        request/row_buffer.h backend/backend.h
         cache/lru_ttl.h memory/pool.h observe/histogram.h cpu/affinity.h cpu/per_node.h
         cpu/topology.h)
   get_filename_component(spinney_room "${spinney_door}" DIRECTORY)

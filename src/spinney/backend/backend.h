@@ -1,13 +1,17 @@
-// The door of this room: Backend, what answers a batch of rows; a native plan, or any function.
+// The door of this room: Backend, what answers a batch of rows or parcels; a native plan, or any
+// function.
 //
 // A back end is immutable as far as the engine can see, and shared: requests that are in flight
 // when a model is reloaded or unloaded finish on the one they were admitted to.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "spinney/base/result.h"
@@ -28,9 +32,23 @@ struct Item {
 
 // Either rows or items.
 struct BatchInput {
-  Rows rows;  // contiguous, of one type and width
-  AnswerKind kind = AnswerKind::kValues;
-  std::span<const Item> items;  // each joins the first
+  Rows rows;                              // contiguous, of one type and width
+  AnswerKind kind = AnswerKind::kValues;  // if one output is asked for, and it is one of these
+  std::span<const Item> items;            // each joins the first
+  OutputSet outputs = 0;                  // that are asked for
+  // After this time nobody waits for the batch; kNever if somebody does.
+  int64_t deadline_ns = kNever;
+  // Nobody does any more: all were cancelled, expired or shut down. What is not done need not be.
+  bool cancelled() const { return abandoned && abandoned->load(std::memory_order_relaxed); }
+  const std::atomic<bool>* abandoned = nullptr;
+};
+
+// Where one output's answers to all rows of a batch go: rows x spec->shape.columns.
+struct Place {
+  size_t output = 0;  // its number
+  const OutputSpec* spec = nullptr;
+  void* data = nullptr;            // numbers; null without columns
+  std::string* strings = nullptr;  // or texts
 };
 
 // What became of one item that failed by itself.
@@ -42,7 +60,8 @@ struct ItemError {
 };
 
 struct BatchOutput {
-  void* data = nullptr;  // rows x answer(kind).row_bytes(), to be filled; null without columns
+  std::span<const Place> places;  // of each output that is asked for, to be filled
+  void* data = nullptr;           // of the first place
   // May be set in place of data, or beside it; each request of the batch is given it with the
   // number of its first row, or of its item. A failing score() may leave here what its Error cannot
   // hold.
@@ -53,14 +72,52 @@ struct BatchOutput {
   bool again = true;  // whether a failing score() may be halved or tried again
 };
 
+// The end of a batch, to be told once, on any thread and with no lock held: callers are told on
+// that thread. A completer that goes without it fails the batch.
+class Completer {
+ public:
+  // Who is told.
+  class Batch {
+   public:
+    virtual ~Batch() = default;
+    virtual void completed(const Status& status) noexcept = 0;
+    virtual void dropped() noexcept = 0;
+  };
+  explicit Completer(Batch& batch) noexcept : batch_(&batch) {}
+  Completer(Completer&& other) noexcept : batch_(std::exchange(other.batch_, nullptr)) {}
+  Completer& operator=(Completer&& other) noexcept {
+    Completer last(std::exchange(batch_, std::exchange(other.batch_, nullptr)));
+    return *this;
+  }
+  ~Completer() {
+    if (batch_) batch_->dropped();
+  }
+  // Neither the batch's input nor its output may be touched from here on. May be called when the
+  // engine has stopped or is gone, and in a forked child of the one where the batch was taken: then
+  // nobody hears of it.
+  void complete(const Status& status) noexcept {
+    if (Batch* batch = std::exchange(batch_, nullptr)) batch->completed(status);
+  }
+
+ private:
+  explicit Completer(Batch* batch) noexcept : batch_(batch) {}
+  Batch* batch_;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
 
   // Features that rows must have; 0: any, but batches hold rows of one width only.
   virtual size_t width() const = 0;
-  // What a row's answer looks like; kUnsupported if there is no such answer.
+  // What a row's answer of this kind looks like; kUnsupported if there is none.
   virtual Result<AnswerShape> answer(AnswerKind kind) const = 0;
+  // The named outputs, in an order that does not change, kOutputsMax at most. By default those that
+  // answer() has, under their names.
+  virtual std::vector<OutputSpec> outputs() const;
+  // Whether score() fills all places of a batch in one call. Otherwise it is called once for each,
+  // and is asked for a kind.
+  virtual bool scores_together() const { return false; }
   // Whether requests may carry rows.
   virtual bool takes_rows() const { return true; }
   // Whether they may carry this parcel: one of a class that score() knows.
@@ -69,6 +126,17 @@ class Backend {
   // Rows' answers must not depend on which rows share their batch. What it throws becomes
   // kInternal.
   virtual Status score(const BatchInput& input, BatchOutput& output) const = 0;
+  // The same, to be completed once and perhaps later, on another thread: input and output stay
+  // until then, and the thread that called goes on with other batches. What it throws fails the
+  // batch, if the completer went with it. By default what score() gives completes it at once. One
+  // that completes later must look after threads of its own: an engine that stops does not wait for
+  // it beyond the time it is given, and the back end may be destroyed by its own last completion.
+  virtual void start(const BatchInput& input, BatchOutput& output, Completer completer) const;
+  // Whether start() may complete a batch after it returned. Then no request is scored on its
+  // caller's thread, where score() is called.
+  virtual bool completes_later() const { return false; }
+  // score() for each place, or for all of them.
+  Status score_places(const BatchInput& input, BatchOutput& output) const;
 
   // Batches at once; 0: any number.
   virtual size_t concurrency() const { return 0; }
@@ -117,6 +185,7 @@ struct CallableOptions {
   bool waits = false;
   bool takes_rows = true;                    // see Backend
   std::function<bool(const Parcel&)> takes;  // the same; none if empty
+  std::vector<OutputSpec> outputs;           // in place of shape and kinds; all filled in one call
 };
 using Callable = std::function<Status(const BatchInput& input, BatchOutput& output)>;
 std::shared_ptr<const Backend> make_callable(Callable callable, CallableOptions options);

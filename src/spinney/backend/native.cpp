@@ -48,8 +48,22 @@ class NativeBackend final : public Backend {
                        ") gives no " + name_of(kind));
   }
 
+  bool scores_together() const override { return true; }
+
   Status score(const BatchInput& input, BatchOutput& output) const override {
     const plan::Answers answers{*description_, *plan_, 1};
+    if (output.places.size() > 1) {
+      plan::Answers::Several several;
+      for (const Place& place : output.places) {
+        if (place.spec->name == output_of(AnswerKind::kValues)) several.values = place.data;
+        if (place.spec->name == output_of(AnswerKind::kProba)) several.probabilities = place.data;
+        if (place.spec->name == output_of(AnswerKind::kRaw)) several.raw = place.data;
+        if (place.spec->name == output_of(AnswerKind::kClasses))
+          several.classes = static_cast<int32_t*>(place.data);
+      }
+      answers.several(input.rows, several);
+      return {};
+    }
     switch (input.kind) {
       case AnswerKind::kValues:
         answers.values(input.rows, output.data);

@@ -49,6 +49,8 @@ class Core : public std::enable_shared_from_this<Core> {
   void resume();
   void stop(int64_t timeout_ns);
   std::vector<ModelStatus> models() const;
+  Result<std::vector<OutputSpec>> outputs(const std::string& name,
+                                          const std::string& version) const;
   EngineStats stats() const;
   Result<Stages> stages(const std::string& name, const std::string& version) const;
   std::shared_ptr<LaneCount> count_of(const std::string& name, const std::string& version) const;

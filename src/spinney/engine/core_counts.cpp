@@ -101,10 +101,25 @@ std::vector<Call> Core::latest_calls(size_t calls_max) const {
   return calls;
 }
 
+namespace {
+
+Error no_such(const std::string& name, const std::string& version) {
+  return {Code::kNotFound, "no model \"" + name + "\" of version \"" + version + "\""};
+}
+
+}  // namespace
+
+Result<std::vector<OutputSpec>> Core::outputs(const std::string& name,
+                                              const std::string& version) const {
+  const std::shared_lock lock(directory_mutex_);
+  if (const Lane* lane = find(name, version)) return lane->outputs();
+  return no_such(name, version);
+}
+
 Result<Stages> Core::stages(const std::string& name, const std::string& version) const {
   const std::shared_lock lock(directory_mutex_);
   if (const Lane* lane = find(name, version)) return lane->count()->stages();
-  return Error{Code::kNotFound, "no model \"" + name + "\" of version \"" + version + "\""};
+  return no_such(name, version);
 }
 
 }  // namespace spinney::engine

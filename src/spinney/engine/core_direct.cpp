@@ -46,6 +46,19 @@ Rows contiguous(const Rows& rows, Room& room) noexcept {
   return to ? request::pack_rows(rows, to) : Rows{};
 }
 
+// Answers of one output where they lie.
+struct Answers {
+  OutputLayout layout;
+  AnswerBlocks blocks;
+
+  Answer answer(const void* data, size_t rows, std::shared_ptr<void> object) {
+    blocks = {layout, rows, static_cast<const char*>(data), nullptr};
+    Answer made{data, rows, layout.shape(), std::move(object), 0};
+    made.blocks = &blocks;
+    return made;
+  }
+};
+
 // Tells the completion of an answer that its own thread has.
 void tell(const Request& request, const Visit& visit, const Error* error, Answer answer) noexcept {
   Finished finished;
@@ -79,11 +92,11 @@ Status score(const backend::Backend& backend, const backend::BatchInput& input,
 Admission Core::run_or_submit(const Request& request) noexcept {
   // A completion that may block has a thread of its own to be told by.
   if (!request.completion || request.completion->may_block() || request.parcel ||
-      request.rows.count == 0)
+      request.rows.count == 0 || !request.outputs.empty())
     return submit(request);
   Visit visit;
   std::shared_ptr<const backend::Backend> backend;
-  AnswerShape shape;
+  Answers answers;
   {
     const std::shared_lock lock(directory_mutex_);
     if (closed_) return refuse(Refusal::kShutDown);
@@ -93,30 +106,38 @@ Admission Core::run_or_submit(const Request& request) noexcept {
     if (!admission.ok()) return admission;
     if (visit.turn() != Turn::kQueue) {
       backend = lane->backend();
-      shape = lane->shape_of(request.kind);
+      answers.layout = lane->layout_of(request.kind);
     }
   }
   if (visit.turn() == Turn::kQueue) return submit(request);
-  const size_t bytes = request.rows.count * shape.row_bytes();
+  const size_t bytes = request.rows.count * answers.layout.shape().row_bytes();
   if (visit.turn() == Turn::kAnswered) {
-    tell(request, visit, nullptr, {visit.answer(), request.rows.count, shape, {}, 0});
+    tell(request, visit, nullptr, answers.answer(visit.answer(), request.rows.count, {}));
     return {};
   }
   Room room, packed;
   backend::BatchInput input;
   input.rows = contiguous(visit.rows(), packed);
   input.kind = request.kind;
+  input.outputs = answers.layout.set;
+  input.deadline_ns = request.deadline_ns;
+  const size_t number = answers.layout.first();
+  const backend::Place place{number, &answers.layout.outputs[number], room.reserve(bytes), nullptr};
   backend::BatchOutput output;
-  output.data = room.reserve(bytes);
+  output.places = {&place, 1};
+  output.data = place.data;
   const bool has_room = (bytes == 0 || output.data) && input.rows.count > 0;
   const Status status = has_room ? score(*backend, input, output) : Status(no_memory());
   if (status.ok())
     visit.done(output.data, bytes);
   else
     visit.fail(status.error(), output.object);
-  const Answer answer{status.ok() ? output.data : nullptr, status.ok() ? request.rows.count : 0,
-                      shape, std::move(output.object), 0};
-  tell(request, visit, status.ok() ? nullptr : &status.error(), answer);
+  Answer answer;
+  if (status.ok())
+    answer = answers.answer(output.data, request.rows.count, std::move(output.object));
+  else
+    answer.object = std::move(output.object);
+  tell(request, visit, status.ok() ? nullptr : &status.error(), std::move(answer));
   return {};
 }
 

@@ -118,6 +118,11 @@ const cpu::Assignment& Engine::placement() const noexcept { return core_->placem
 
 std::vector<ModelStatus> Engine::models() const { return core_->models(); }
 
+Result<std::vector<OutputSpec>> Engine::outputs(const std::string& name,
+                                                const std::string& version) const {
+  return core_->outputs(name, version);
+}
+
 EngineStats Engine::stats() const { return core_->stats(); }
 
 Result<Stages> Engine::stages(const std::string& name, const std::string& version) const {

@@ -105,6 +105,9 @@ class Engine {
   const cpu::Assignment& placement() const noexcept;
 
   std::vector<ModelStatus> models() const;
+  // What requests may ask for by name. Empty version: the current one.
+  Result<std::vector<OutputSpec>> outputs(const std::string& name,
+                                          const std::string& version = "") const;
   EngineStats stats() const;
   // Empty version: the current one. kNotFound if it is not loaded.
   Result<Stages> stages(const std::string& name, const std::string& version = "") const;

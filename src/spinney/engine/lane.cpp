@@ -29,8 +29,6 @@ Lane::~Lane() {
 
 namespace {
 
-constexpr size_t kWarmUpBytesMax = size_t{64} << 20;
-
 Status check_options(const ModelOptions& o) {
   const auto fault = [](const char* field, const char* rule) {
     return invalid_argument(std::string(field) + " " + rule);
@@ -67,13 +65,7 @@ Status Lane::prepare() {
   const bool keeps = options_.cache && shared_.cache;
   shares_ = (options_.single_flight || keeps) && backend_->idempotent();
   if (shares_ && keeps) cache_ = shared_.cache.get();
-  bool any = false;
-  for (size_t k = 0; k < kAnswerKinds; ++k)
-    if (auto shape = backend_->answer(static_cast<AnswerKind>(k)); shape.ok()) {
-      shapes_[k] = *shape;
-      any = true;
-    }
-  if (!any) return invalid_argument("model \"" + name_ + "\" gives no kind of answer");
+  SPINNEY_TRY(read_outputs());
   const double one = backend_->cost_ns(1);
   if (const double many = backend_->cost_ns(64); one > 0 && many > 0) {
     const double row = std::max(0.0, (many - one) / 63);
@@ -84,34 +76,25 @@ Status Lane::prepare() {
   return {};
 }
 
-// Dummy rows through every kernel that the plan may choose, so that the first request finds code,
-// tables and scratch memory in place. The times are a first fit of the costs.
-Status Lane::warm_up() {
-  if (!options_.warm_up || !backend_->idempotent() || width_ == 0 || !takes_rows_) return {};
-  const size_t kind = static_cast<size_t>(
-      std::find_if(shapes_.begin(), shapes_.end(), [](auto& s) { return s.has_value(); }) -
-      shapes_.begin());
-  for (const size_t rows : backend_->warm_up_rows(options_.max_batch_size)) {
-    // A file of a few bytes may claim billions of columns.
-    const auto bytes = checked_product(
-        rows, checked_sum(width_, shapes_[kind]->row_bytes()).value_or(kSizeMax), sizeof(float));
-    if (!bytes || *bytes > kWarmUpBytesMax) continue;
-    std::vector<float> zeros(rows * width_);
-    std::vector<char> answers(rows * shapes_[kind]->row_bytes() + 1);
-    for (size_t i = 0; i < options_.warm_up_iterations; ++i) {
-      backend::BatchInput input;
-      input.rows = dense_rows(zeros.data(), rows, width_);
-      input.kind = static_cast<AnswerKind>(kind);
-      backend::BatchOutput output;
-      output.data = answers.data();
-      const int64_t begin = shared_.clock->now_ns();
-      try {
-        SPINNEY_TRY(backend_->score(input, output));
-      } catch (const std::exception& thrown) {
-        return Error{Code::kInternal, "warm-up of model \"" + name_ + "\": " + thrown.what()};
-      }
-      if (i > 0) fit_.add(rows, static_cast<double>(shared_.clock->now_ns() - begin));
-    }
+Status Lane::read_outputs() {
+  outputs_ = backend_->outputs();
+  const std::string model = "model \"" + name_ + "\" ";
+  if (outputs_.empty()) return invalid_argument(model + "gives no kind of answer");
+  if (outputs_.size() > kOutputsMax)
+    return invalid_argument(model + "has " + std::to_string(outputs_.size()) +
+                            " outputs; at most " + std::to_string(kOutputsMax) + " may be");
+  for (size_t i = 0; i < outputs_.size(); ++i) {
+    const std::string& name = outputs_[i].name;
+    for (size_t j = 0; j < i; ++j)
+      if (name.empty() || name == outputs_[j].name)
+        return invalid_argument(model + "names two outputs \"" + name + "\"");
+    size_t kind = 0;
+    while (kind < kAnswerKinds && output_of(static_cast<AnswerKind>(kind)) != name) ++kind;
+    if (kind < kAnswerKinds)
+      set_of_kind_[kind] = OutputSet{1} << i;
+    else if (!backend_->scores_together())
+      return invalid_argument(model + "has an output \"" + name +
+                              "\" that is no kind of answer, but is not scored together");
   }
   return {};
 }

@@ -34,7 +34,9 @@
 
 namespace spinney::engine {
 
-class Lane final : public request::NodeOwner, public std::enable_shared_from_this<Lane> {
+class Lane final : public request::NodeOwner,
+                   public batch::Finisher,
+                   public std::enable_shared_from_this<Lane> {
  public:
   Lane(uint32_t id, std::string name, std::string version,
        std::shared_ptr<const backend::Backend> backend, const ModelOptions& options, Shared& shared,
@@ -58,6 +60,8 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   // Between run() and finish(): keeps its answers in the cache, if there is one.
   void remember(batch::Batch& batch) noexcept;
   void finish(batch::Batch* batch) noexcept;
+  // Both, on the thread that completed a batch which was left.
+  void finish_left(batch::Batch* batch) noexcept override;
   // Tells what has expired and wakes workers where waiting for more rows has ended. Returns when it
   // wants to be called next.
   int64_t tick() noexcept;
@@ -97,9 +101,13 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   const std::string& name() const { return name_; }
   const std::string& version() const { return version_; }
   const std::shared_ptr<const backend::Backend>& backend() const { return backend_; }
+  const std::vector<OutputSpec>& outputs() const { return outputs_; }
   const ModelOptions& options() const { return options_; }
   // Of a kind that an admitted request asks for.
-  const AnswerShape& shape_of(AnswerKind kind) const { return *shapes_[static_cast<size_t>(kind)]; }
+  // Of a kind that it gives.
+  OutputLayout layout_of(AnswerKind kind) const {
+    return {outputs_.data(), set_of_kind_[static_cast<size_t>(kind)]};
+  }
   ModelStatus status() const;
   const std::shared_ptr<LaneCount>& count() const { return count_; }
   // Requests that run and are not answered yet.
@@ -119,6 +127,7 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   static constexpr double kShareOfTime = 0.4;  // see allowed_ns()
   static constexpr size_t index_of(Priority level) { return static_cast<size_t>(level); }
 
+  Status read_outputs();
   Status warm_up();
   void publish_costs() noexcept;
 
@@ -126,14 +135,22 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   Admission refuse(Refusal refusal, size_t given = 0, size_t allowed = 0,
                    int64_t retry_after_ns = 0) noexcept;
   // count: rows that the request counts for.
+  struct Asked {  // for which outputs; by_kind: for the one of `kind`
+    OutputSet set = 0;
+    AnswerKind kind{};
+    bool by_kind = false;
+  };
+  Asked asked_kind(const Request& request) const noexcept;
+  Admission resolve(const Request& request, Asked& asked) const noexcept;
   Admission check(const Request& request, size_t count, int64_t now_ns) const noexcept;
   Admission check_fit(const Request& request, int64_t now_ns) const noexcept;
   Admission check_delay(const Request& request, size_t count, int64_t now_ns) noexcept;
   bool probes(int64_t now_ns) const noexcept;
   Refusal check_deadline(const Request& request, size_t count, double wait_ns,
                          int64_t now_ns) const noexcept;
+  bool keep(cache::Bytes key, batch::Batch& batch, size_t row, size_t rows) noexcept;
   bool answer_from_cache(request::Node* node, int64_t now_ns, response::DoneList& done) noexcept;
-  request::Node* fill(const Request& request, size_t count, bool may_block,
+  request::Node* fill(const Request& request, const Asked& asked, size_t count, bool may_block,
                       int64_t now_ns) noexcept;
   void note_due(int64_t due_ns) noexcept;
 
@@ -204,10 +221,12 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   void leave_level(batch::Batch& half) noexcept;
   void promote_retry(const request::Node* leader) noexcept;
   batch::Batch* take_retry(bool due, int64_t now_ns, response::DoneList& done) noexcept;
+  void note_awaited(batch::Batch& batch) noexcept;
 
   // lane_finish.cpp and lane_tell.cpp; all but tell() under mutex_
   void claim(request::Node* node, const Error* error, int64_t now_ns,
              response::DoneList& done) noexcept;
+  void give_up(request::Node* leader) noexcept;
   void fail_members(request::Node* leader, const Error* error, int64_t now_ns,
                     response::DoneList& done) noexcept;
   std::atomic<uint64_t>& count_of(const Error* error) noexcept;
@@ -264,7 +283,8 @@ class Lane final : public request::NodeOwner, public std::enable_shared_from_thi
   Shared& shared_;
   const std::shared_ptr<LaneCount> count_;
   Counters& counters_ = count_->requests;
-  std::array<std::optional<AnswerShape>, kAnswerKinds> shapes_;
+  std::vector<OutputSpec> outputs_;
+  std::array<OutputSet, kAnswerKinds> set_of_kind_{};  // 0: there is no such answer
   size_t width_ = 0;
   size_t at_once_ = 0;
   bool waits_ = false;

@@ -40,10 +40,30 @@ Admission Lane::check_fit(const Request& request, int64_t now_ns) const noexcept
   const size_t width = request.rows.width;
   if (!request.parcel && request.key.empty() && width_ != 0 && width != width_)
     return {Refusal::kWidth, {}, 0, width, width_};
-  const auto kind = static_cast<size_t>(request.kind);
-  if (kind >= kAnswerKinds || !shapes_[kind])
-    return {Refusal::kKind, {}, 0, std::min(kind, kAnswerKinds - 1), 0};
   if (request.deadline_ns <= now_ns) return {Refusal::kExpired, {}, 0, 0, 0};
+  return {};
+}
+
+// What most requests ask for: nothing by name.
+Lane::Asked Lane::asked_kind(const Request& request) const noexcept {
+  const auto kind = static_cast<size_t>(request.kind);
+  if (!request.outputs.empty() || kind >= kAnswerKinds) return {};
+  return {set_of_kind_[kind], request.kind, true};
+}
+
+// Which outputs are asked for by name, without allocating.
+Admission Lane::resolve(const Request& request, Asked& asked) const noexcept {
+  if (request.outputs.empty())
+    return {
+        Refusal::kKind, {}, 0, std::min(static_cast<size_t>(request.kind), kAnswerKinds - 1), 0};
+  for (const std::string_view& name : request.outputs) {
+    size_t i = 0;
+    while (i < outputs_.size() && outputs_[i].name != name) ++i;
+    if (i == outputs_.size()) return {Refusal::kOutput, {}, 0, 0, outputs_.size(), &name};
+    asked.set |= OutputSet{1} << i;
+  }
+  for (size_t kind = 0; kind < kAnswerKinds; ++kind)
+    if (asked.set == set_of_kind_[kind]) asked = {asked.set, static_cast<AnswerKind>(kind), true};
   return {};
 }
 
@@ -78,20 +98,22 @@ Refusal Lane::check_deadline(const Request& request, size_t count, double wait_n
                                                                     : Refusal::kNone;
 }
 
-Node* Lane::fill(const Request& request, size_t count, bool may_block, int64_t now_ns) noexcept {
+Node* Lane::fill(const Request& request, const Asked& asked, size_t count, bool may_block,
+                 int64_t now_ns) noexcept {
   Node* node = store_.take();
   if (!node) return nullptr;
   const auto give_up = [&]() -> Node* {
     store_.give_back(node);
     return nullptr;
   };
-  node->kind = request.kind;
+  node->kind = asked.kind;
+  node->layout = {outputs_.data(), asked.set};
   if (request.parcel)
     node->share_parcel(request.parcel, count);
   else if (!node->copy_rows(request.rows))
     return give_up();
   node->owner = this;
-  node->shape = *shapes_[static_cast<size_t>(request.kind)];
+  node->choose_class(asked.by_kind);
   node->priority = request.priority;
   node->completion = request.completion;
   node->may_block = may_block;
@@ -104,10 +126,7 @@ Node* Lane::fill(const Request& request, size_t count, bool may_block, int64_t n
   if (node->deduplicate) node->hash = queue::hash_of(*node);
   node->cut =
       splits_ && options_.join_requests && !request.parcel && count > options_.max_batch_size;
-  const std::optional<size_t> answer_bytes = checked_product(count, node->shape.row_bytes());
-  if (!answer_bytes) return give_up();
-  if (node->cut && *answer_bytes > 0 && !node->answer_memory.reserve(*answer_bytes))
-    return give_up();
+  if (node->cut ? !node->reserve_answer() : !node->layout.bytes(count)) return give_up();
   node->holds = 1;
   node->charge = count;
   return node;
@@ -117,10 +136,15 @@ Admission Lane::submit(const Request& request, bool may_block, response::DoneLis
   const int64_t now = shared_.clock->now_ns();
   Counters::add(counters_.submitted);
   const auto refused = [&](const Admission& why) {
-    return refuse(why.refusal, why.given, why.allowed, why.retry_after_ns);
+    Admission refusal = refuse(why.refusal, why.given, why.allowed, why.retry_after_ns);
+    refusal.name = why.name;
+    return refusal;
   };
   const size_t rows = request.parcel ? request.parcel->rows() : request.rows.count;
   if (const Admission bad = check(request, rows, now); !bad.ok()) return refused(bad);
+  Asked asked = asked_kind(request);
+  if (asked.set == 0)
+    if (const Admission bad = resolve(request, asked); !bad.ok()) return refused(bad);
   if (const Admission late = check_delay(request, rows, now); !late.ok()) return refused(late);
   const size_t level = index_of(request.priority);
   const auto retry_after = [&] {
@@ -149,7 +173,7 @@ Admission Lane::submit(const Request& request, bool may_block, response::DoneLis
     give_back();
     return refuse(Refusal::kQueueFull, waiting, most_requests, retry_after());
   }
-  Node* node = fill(request, rows, may_block, now);
+  Node* node = fill(request, asked, rows, may_block, now);
   if (!node) {
     give_back();
     return refuse(Refusal::kNoMemory);

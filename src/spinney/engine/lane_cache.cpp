@@ -9,12 +9,15 @@ using request::Node;
 
 // The node is told from here, without ever being queued. It is the caller's alone until then.
 bool Lane::answer_from_cache(Node* node, int64_t now_ns, response::DoneList& done) noexcept {
-  const size_t bytes = node->rows.count * node->shape.row_bytes();
-  if (!node->deduplicate || node->parcel || node->cut || bytes == 0 || !judge_.use()) return false;
+  const OutputLayout& layout = node->layout;
+  const size_t bytes = layout.bytes(node->rows.count).value_or(0);
+  if (!node->deduplicate || node->parcel || node->cut || bytes == 0 || layout.has_texts() ||
+      !judge_.use())
+    return false;
   const int64_t begin = shared_.clock->now_ns();
   RequestKey key;
-  if (!key.make(id_, node->kind, node->rows, options_.row_keys)) return false;
-  char* answer = node->answer_memory.reserve(bytes);
+  if (!key.make(id_, layout.set, node->rows, options_.row_keys)) return false;
+  char* answer = node->reserve_answer() ? node->answer_memory.data() : nullptr;
   const bool found =
       answer && cache_->get(key.bytes(), std::span(reinterpret_cast<std::byte*>(answer), bytes));
   const int64_t took = shared_.clock->now_ns() - begin;
@@ -24,12 +27,38 @@ bool Lane::answer_from_cache(Node* node, int64_t now_ns, response::DoneList& don
   node->leader = node;
   node->answered = true;
   node->from_cache = true;
-  node->answer_data = answer;
+  node->answer = &node->own_answer;
   node->finished_ns = now_ns;
   Counters::add(counters_.admitted);
   Counters::add(counters_.answered);
   Counters::add(counters_.from_cache);
   done.add(node);
+  return true;
+}
+
+// A part's answers, put together as they would lie alone.
+bool Lane::keep(cache::Bytes key, Batch& batch, size_t row, size_t rows) noexcept {
+  const auto bytes_of = [](const char* data, size_t bytes) {
+    return cache::Bytes{reinterpret_cast<const std::byte*>(data), bytes};
+  };
+  const OutputLayout& layout = batch.layout;
+  const size_t bytes = layout.bytes(rows).value_or(0);
+  if (layout.single()) {
+    const size_t row_bytes = layout.shape().row_bytes();
+    cache_->set(key, bytes_of(batch.answers.data() + row * row_bytes, bytes));
+    return true;
+  }
+  request::RowBuffer together;
+  char* to = together.reserve(bytes);
+  if (!to) return false;
+  std::memset(to, 0, bytes);
+  const backend::Place* place = batch.places.data();
+  layout.each(rows, [&](size_t number, size_t at, size_t) {
+    const size_t row_bytes = layout.outputs[number].shape.row_bytes();
+    std::memcpy(to + at, static_cast<const char*>((place++)->data) + row * row_bytes,
+                rows * row_bytes);
+  });
+  cache_->set(key, bytes_of(to, bytes));
   return true;
 }
 
@@ -39,18 +68,15 @@ void Lane::remember(Batch& batch) noexcept {
     if (judge_.take_leftovers()) forget_answers();  // here, where no submitter waits for it
     return;
   }
-  if (batch.failed || batch.shape.columns == 0) return;
-  const size_t row_bytes = batch.shape.row_bytes();
+  if (batch.failed || batch.layout.has_texts() || !batch.output.data) return;
   const int64_t begin = shared_.clock->now_ns();
   size_t row = 0;
   size_t kept = 0;
   size_t kept_rows = 0;
   for (const Part& part : batch.parts) {
     if (part.leader->deduplicate && !part.leader->cut && !part.leader->parcel)
-      if (RequestKey key; key.make(id_, part.leader->kind, part.leader->rows, options_.row_keys)) {
-        cache_->set(key.bytes(),
-                    {reinterpret_cast<const std::byte*>(batch.answers.data() + row * row_bytes),
-                     part.rows * row_bytes});
+      if (RequestKey key; key.make(id_, batch.layout.set, part.leader->rows, options_.row_keys)) {
+        if (!keep(key.bytes(), batch, row, part.rows)) continue;
         ++kept;
         kept_rows += part.rows;
       }

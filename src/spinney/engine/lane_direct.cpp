@@ -18,10 +18,10 @@ void end_computing(const Visit& visit) noexcept {
 }  // namespace
 
 // Nobody is overtaken, and nobody's wait is cut short: nothing of the lane is queued, its back end
-// neither waits nor has a limit of batches at once, and batches are not held, spaced or tried
-// again.
+// neither waits nor completes later nor has a limit of batches at once, and batches are not held,
+// spaced or tried again.
 bool Lane::answers_at_once(size_t rows) const noexcept {
-  if (waits_ || at_once_ != 0 || has_work()) return false;
+  if (waits_ || at_once_ != 0 || has_work() || backend_->completes_later()) return false;
   if (options_.batch_timeout_ns > 0 && options_.min_batch_size > 1) return false;
   if (options_.rest_waits || options_.min_batch_interval_ns > 0 || options_.max_retries > 0 ||
       paused_.load(std::memory_order_relaxed))
@@ -32,6 +32,7 @@ bool Lane::answers_at_once(size_t rows) const noexcept {
 
 Admission Lane::enter(const Request& request, Visit& visit, Entry entry) noexcept {
   visit.turn_ = Turn::kQueue;
+  if (!request.outputs.empty()) return {};
   const int64_t now = shared_.clock->now_ns();
   if (entry == Entry::kIfCheap && !answers_at_once(request.rows.count)) return {};
   const auto refused = [&](const Admission& why) {
@@ -41,6 +42,11 @@ Admission Lane::enter(const Request& request, Visit& visit, Entry entry) noexcep
   };
   if (entry != Entry::kIfKept) {
     if (const Admission bad = check_fit(request, now); !bad.ok()) return refused(bad);
+    if (Asked asked = asked_kind(request); asked.set == 0) return refused(resolve(request, asked));
+    if (entry == Entry::kIfCheap && layout_of(request.kind).has_texts()) {
+      visit.turn_ = Turn::kQueue;
+      return {};
+    }
     if (entry == Entry::kIfCheap)
       if (const Admission late = check_delay(request, request.rows.count, now); !late.ok())
         return refused(late);
@@ -92,14 +98,15 @@ bool Lane::find(const Request& request, Visit& visit, Entry entry) noexcept {
                      (cost <= 0 || cost > static_cast<double>(kHandOverNs));
   if (!looks && !joins) return false;
   const int64_t begin = visit.entered_ns_;
+  const OutputSet outputs = asked_kind(request).set;
   const bool made = request.key.empty()
-                        ? visit.key_.make(id_, request.kind, request.rows, options_.row_keys)
-                        : visit.key_.make(id_, request.kind, request.key);
+                        ? visit.key_.make(id_, outputs, request.rows, options_.row_keys)
+                        : visit.key_.make(id_, outputs, request.key);
   if (!made) return false;
   if (request.key.empty()) visit.rows_ = visit.key_.rows();
   if (looks) {
     const size_t wanted =
-        request.key.empty() ? request.rows.count * shape_of(request.kind).row_bytes() : 0;
+        request.key.empty() ? request.rows.count * layout_of(request.kind).shape().row_bytes() : 0;
     const bool found = cache_->get_into(visit.key_.bytes(), [&](size_t bytes) -> std::byte* {
       if (request.key.empty() && bytes != wanted) return nullptr;
       visit.answer_bytes_ = bytes;
@@ -128,7 +135,8 @@ void Lane::forget_answers() noexcept {
 void Lane::keep(cache::Bytes key, AnswerKind kind, cache::Bytes answer) noexcept {
   if (!cache_ || judge_.resting()) return;
   const int64_t begin = shared_.clock->now_ns();
-  if (RequestKey made; made.make(id_, kind, key)) cache_->set(made.bytes(), answer);
+  const OutputSet outputs = set_of_kind_[static_cast<size_t>(kind)];
+  if (RequestKey made; made.make(id_, outputs, key)) cache_->set(made.bytes(), answer);
   judge_.on_keep(shared_.clock->now_ns() - begin);
 }
 

@@ -29,6 +29,7 @@ void Lane::claim(Node* node, const Error* error, int64_t now_ns,
   done.add(node);
   if (--leader->live > 0) return;
   // Nobody waits for these rows any more.
+  if (leader->rows_taken > leader->rows_done) give_up(leader);
   flights_.remove(leader);
   if (leader->charge > 0) leave_queue(leader, leader->charge);
   if (leader->rows_taken < leader->rows.count) levels_.note_dead();
@@ -39,6 +40,18 @@ void Lane::claim(Node* node, const Error* error, int64_t now_ns,
     follower = next;
   }
   leader->followers = nullptr;
+}
+
+// Batches that run with rows of it need not go on, if nobody waits for their other rows either.
+void Lane::give_up(Node* leader) noexcept {
+  const auto leave = [](Batch& batch) {
+    if (--batch.awaited == 0) batch.abandoned.store(true, std::memory_order_relaxed);
+  };
+  if (auto* batch = static_cast<Batch*>(leader->scored_by)) leave(*batch);
+  leader->scored_by = nullptr;
+  for (Batch* batch = leader->cut ? all_batches_ : nullptr; batch; batch = batch->made_before)
+    for (const Part& part : batch->parts)
+      if (part.leader == leader) leave(*batch);
 }
 
 void Lane::fail_members(Node* leader, const Error* error, int64_t now_ns,
@@ -73,18 +86,18 @@ void Lane::claim_part(Batch* batch, size_t number, size_t batch_row, int64_t now
   const Part& part = batch->parts[number];
   Node* leader = part.leader;
   leader->rows_done += part.rows;
+  leader->scored_by = nullptr;
   if (leader->failed || leader->live == 0) return;
   const backend::ItemError* own = batch->error_of(number);
   const Error* error = own ? &own->error : batch->failed ? batch->told : nullptr;
   if (!error && leader->rows_done < leader->rows.count) return;
   leader->failed = error != nullptr;
-  const char* data = nullptr;
-  if (!error && batch->shape.columns > 0)
-    data = leader->cut ? leader->answer_memory.data()
-                       : batch->answers.data() + batch_row * batch->shape.row_bytes();
+  const AnswerBlocks* blocks = error ? nullptr : leader->cut ? &leader->own_answer : &batch->blocks;
+  const size_t first_row = leader->cut ? 0 : batch_row;
   const auto answer = [&](Node* node) {
     if (node->answered) return;
-    node->answer_data = data;
+    node->answer = blocks;
+    node->answer_row = first_row;
     node->batch_rows = batch->rows;
     node->object_row = leader->parcel ? number : batch_row;
     node->object = own ? own->object : batch->output.object;
@@ -113,6 +126,11 @@ void Lane::count(const Batch& batch, int64_t now_ns) noexcept {
     if (!part.leader->failed) requests += part.leader->live;
   count_->ran({batch.rows, requests, batch.failed, batch.started_ns, batch.gathered_ns,
                batch.scored_ns, now_ns});
+}
+
+void Lane::finish_left(Batch* batch) noexcept {
+  remember(*batch);
+  finish(batch);
 }
 
 void Lane::finish(Batch* batch) noexcept {

@@ -30,6 +30,10 @@ void Lane::unlock_after_fork(bool in_child) noexcept {
   if (in_child) {
     running_ = 0;
     busy_until_ns_.store(0, std::memory_order_relaxed);
+    // Whoever completes one of them here, before the child has begun, is not heard either.
+    for (Batch* batch = all_batches_; batch; batch = batch->made_before)
+      batch->lost = !batch->parts.empty();
+    for (Batch* batch = retries_; batch; batch = batch->next) batch->lost = false;
     new (&own_idle_) Idle;
   }
   mutex_.unlock();

@@ -59,6 +59,7 @@ bool Lane::halve(Batch* batch) noexcept {
   if (std::none_of(batch->parts.begin(), batch->parts.end(),
                    [](const Part& part) { return part.leader->live > 0; }))
     return false;
+  for (const Part& part : batch->parts) part.leader->scored_by = nullptr;
   std::array<Batch*, kPriorities> divided{};
   const bool mixed = levels_differ(*batch);
   size_t i = 0;
@@ -80,7 +81,6 @@ bool Lane::halve(Batch* batch) noexcept {
   if (batch->round) --batch->round->open;  // each of its parts counts in its place
   for (Batch* part : divided) {
     if (!part) continue;
-    part->shape = batch->shape;
     part->round = batch->round;
     if (part->round) ++part->round->open;
     queue_again(part);

@@ -58,6 +58,7 @@ void Lane::put_aside(Batch* batch) noexcept {
     if (!batch->failed && !(own && own->again)) continue;
     batch->round->failed.push_back(part);
     part.end = Part::End::kAside;
+    part.leader->scored_by = nullptr;
     if (options_.deadline_until_run && !part.leader->answered) deadlines_.add(part.leader);
   }
 }
@@ -103,7 +104,6 @@ void Lane::start_due_rounds(int64_t now_ns) noexcept {
     const std::shared_ptr<Round> round = rounds_[i];
     rounds_.erase(rounds_.begin() + static_cast<ptrdiff_t>(i));
     for (const Part& part : round->failed) batch->add({part.leader, part.first_row, part.rows});
-    batch->shape = round->failed[0].leader->shape;
     round->failed.clear();
     round->open = 1;
     --round->tries_left;

@@ -109,7 +109,7 @@ Batch* Lane::new_batch() noexcept {
     free_batches_ = batch->next;
     batch->next = nullptr;
   } else {
-    batch = new (std::nothrow) Batch;
+    batch = new (std::nothrow) Batch(*this);
     if (!batch) return nullptr;
     batch->made_before = all_batches_;
     all_batches_ = batch;
@@ -268,7 +268,6 @@ Batch* Lane::fill_batch(int64_t now_ns, response::DoneList& done) noexcept {
     recycle(batch);
     return nullptr;
   }
-  batch->shape = batch->parts[0].leader->shape;
   note_start(now_ns);
   return batch;
 }
@@ -292,6 +291,19 @@ Batch* Lane::next_batch(int64_t now_ns, response::DoneList& done) noexcept {
   }
 }
 
+// Until when somebody waits for it, and how one learns that nobody does (give_up()).
+void Lane::note_awaited(Batch& batch) noexcept {
+  batch.awaited = batch.parts.size();
+  batch.deadline_ns = 0;
+  for (const batch::Part& part : batch.parts) {
+    Node* leader = part.leader;
+    leader->scored_by = leader->cut ? nullptr : &batch;
+    if (!leader->answered) batch.deadline_ns = std::max(batch.deadline_ns, leader->deadline_ns);
+    for (const Node* node = leader->followers; node; node = node->next_follower)
+      if (!node->answered) batch.deadline_ns = std::max(batch.deadline_ns, node->deadline_ns);
+  }
+}
+
 Batch* Lane::take() noexcept {
   Leavings leavings;
   Batch* batch = nullptr;
@@ -304,7 +316,10 @@ Batch* Lane::take() noexcept {
     if (at_once_ == 0 || running_ < at_once_) {
       batch = next_batch(now, leavings.done);
     }
-    if (batch) note_running(*batch, now);
+    if (batch) {
+      note_running(*batch, now);
+      note_awaited(*batch);
+    }
     release_dropped();
     take_leavings(leavings);
   }

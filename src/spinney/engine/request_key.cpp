@@ -12,14 +12,13 @@ namespace {
 
 struct Head {
   uint32_t lane = 0;
-  uint32_t what = 0;
+  uint32_t form = 0;
+  OutputSet outputs = 0;
   uint64_t rows = 0, width = 0;
 };
-static_assert(sizeof(Head) == 24);  // no gaps, and numbers behind it are aligned
+static_assert(sizeof(Head) == 32);  // no gaps, and numbers behind it are aligned
 
 enum Form : uint32_t { kFloats = 0, kDoubles, kRowKeys, kGiven };
-
-uint32_t what_of(AnswerKind kind, Form form) { return static_cast<uint32_t>(kind) * 4 + form; }
 
 }  // namespace
 
@@ -37,7 +36,7 @@ bool RequestKey::reserve(size_t bytes) noexcept {
   return data_ != nullptr;
 }
 
-bool RequestKey::make(uint32_t lane, AnswerKind kind, const Rows& rows,
+bool RequestKey::make(uint32_t lane, OutputSet outputs, const Rows& rows,
                       const RowKeys& row_keys) noexcept {
   const auto row_bytes = checked_product(rows.count, rows.width, size_of(rows.type));
   if (!row_bytes || *row_bytes > kBytesMax || rows.count > kBytesMax) return false;
@@ -47,7 +46,7 @@ bool RequestKey::make(uint32_t lane, AnswerKind kind, const Rows& rows,
   const size_t rows_at = sizeof(Head) + (own ? (key_bytes + 7) / 8 * 8 : 0);
   if (!reserve(rows_at + *row_bytes)) return false;
   const Form form = own ? kRowKeys : rows.type == NumberType::kFloat64 ? kDoubles : kFloats;
-  const Head head{lane, what_of(kind, form), rows.count, rows.width};
+  const Head head{lane, form, outputs, rows.count, rows.width};
   std::memcpy(data_, &head, sizeof head);
   rows_ = request::pack_rows(rows, data_ + rows_at);
   if (own)
@@ -58,9 +57,9 @@ bool RequestKey::make(uint32_t lane, AnswerKind kind, const Rows& rows,
   return true;
 }
 
-bool RequestKey::make(uint32_t lane, AnswerKind kind, cache::Bytes given) noexcept {
+bool RequestKey::make(uint32_t lane, OutputSet outputs, cache::Bytes given) noexcept {
   if (given.size() > 2 * kBytesMax || !reserve(sizeof(Head) + given.size())) return false;
-  const Head head{lane, what_of(kind, kGiven), 0, 0};
+  const Head head{lane, kGiven, outputs, 0, 0};
   std::memcpy(data_, &head, sizeof head);
   if (!given.empty()) std::memcpy(data_ + sizeof head, given.data(), given.size());
   size_ = all_;

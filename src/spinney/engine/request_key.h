@@ -33,9 +33,9 @@ class RequestKey {
   RequestKey& operator=(const RequestKey&) = delete;
 
   // False if it would be too large, or there is no memory.
-  bool make(uint32_t lane, AnswerKind kind, const Rows& rows, const RowKeys& row_keys) noexcept;
+  bool make(uint32_t lane, OutputSet outputs, const Rows& rows, const RowKeys& row_keys) noexcept;
   // Of a request whose caller says what decides its answer.
-  bool make(uint32_t lane, AnswerKind kind, cache::Bytes given) noexcept;
+  bool make(uint32_t lane, OutputSet outputs, cache::Bytes given) noexcept;
   void clear() noexcept;
 
   explicit operator bool() const { return size_ != 0; }

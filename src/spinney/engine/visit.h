@@ -43,7 +43,7 @@ enum class Turn : uint8_t {
   kAnswered,  // answer() holds
   kFailed,    // the one that it waited for failed; error() and object() hold
   kAgain,     // the one that it waited for was given up: enter() again
-  kQueue,     // not by this thread; submit() it. Nothing was counted.
+  kQueue,     // not by this thread (outputs by name never are); submit() it. Nothing was counted.
 };
 
 class Visit {

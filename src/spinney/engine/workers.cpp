@@ -74,6 +74,7 @@ bool Core::run_batch(Lane& lane, const Lanes& beside) noexcept {
   if (!batch) return false;
   pass_on(lane, beside);
   batch->run(*shared_.clock);
+  if (!batch->scored() && batch->leave(shared_from_this())) return true;
   lane.remember(*batch);
   lane.finish(batch);
   return true;

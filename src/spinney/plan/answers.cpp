@@ -1,6 +1,7 @@
 #include "spinney/plan/answers.h"
 
 #include <array>
+#include <cstring>
 #include <memory>
 #include <new>
 
@@ -71,6 +72,29 @@ void Answers::classes(const Rows& rows, int32_t* out) const {
   Numbers linked(output.value_type, rows.count, columns);
   if (columns > 0) link::apply(output, score_type, scores.data(), rows.count, n, linked.data());
   link::decide(output, score_type, scores.data(), linked.data(), rows.count, n, out);
+}
+
+void Answers::several(const Rows& rows, const Several& out) const {
+  const Output& output = model.output;
+  const NumberType score_type = model.score_type();
+  const size_t n = model.n_outputs();
+  const size_t value_columns = link::value_columns(output, n);
+  const size_t value_bytes = rows.count * value_columns * size_of(output.value_type);
+  Numbers own_scores(score_type, out.raw ? 0 : rows.count, n);
+  void* scores = out.raw ? out.raw : own_scores.data();
+  plan.score(rows, scores, num_threads);
+  const bool linked_wanted =
+      out.values || out.probabilities || (out.classes && !output.decision_on_raw);
+  Numbers own_linked(output.value_type, out.values || !linked_wanted ? 0 : rows.count,
+                     value_columns);
+  void* linked = out.values ? out.values : own_linked.data();
+  if (linked_wanted) link::apply(output, score_type, scores, rows.count, n, linked);
+  if (out.classes) link::decide(output, score_type, scores, linked, rows.count, n, out.classes);
+  if (!out.probabilities) return;
+  if (link::probability_columns(output, n) == value_columns)
+    std::memcpy(out.probabilities, linked, value_bytes);
+  else
+    link::probabilities(output, linked, rows.count, n, out.probabilities);
 }
 
 }  // namespace spinney::plan

@@ -17,6 +17,15 @@ struct Answers {
   void probabilities(const Rows& rows, void* out) const;
   // rows x targets, as link::decide() gives them. The decision must not be kValues.
   void classes(const Rows& rows, int32_t* out) const;
+  // Those that are not null, from one pass over the trees: the bits that each has by itself. raw:
+  // rows x n_outputs() of score_type().
+  struct Several {
+    void* values = nullptr;
+    void* probabilities = nullptr;
+    void* raw = nullptr;
+    int32_t* classes = nullptr;
+  };
+  void several(const Rows& rows, const Several& out) const;
 };
 
 }  // namespace spinney::plan

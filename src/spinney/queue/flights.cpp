@@ -26,15 +26,16 @@ bool same_input(const Node& a, const Node& b) {
 }  // namespace
 
 uint64_t hash_of(const Node& node) noexcept {
-  const auto kind = static_cast<uint64_t>(node.kind);
-  if (node.parcel) return node.parcel->hash() + kind;
+  const OutputSet asked = node.layout.set;
+  if (node.parcel) return node.parcel->hash() + asked;
   const size_t bytes = node.rows.count * static_cast<size_t>(node.rows.row_stride);
-  return XXH3_64bits_withSeed(node.rows.data, bytes, random_seed() + kind);
+  return XXH3_64bits_withSeed(node.rows.data, bytes, random_seed() + asked);
 }
 
 Node* Flights::find(const Node* node) const noexcept {
   for (Node* other = bucket_of(node); other; other = other->hash_next)
-    if (other->hash == node->hash && other->kind == node->kind && same_input(*other, *node))
+    if (other->hash == node->hash && other->layout.set == node->layout.set &&
+        same_input(*other, *node))
       return other;
   return nullptr;
 }

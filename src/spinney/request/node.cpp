@@ -1,5 +1,7 @@
 #include "spinney/request/node.h"
 
+#include <exception>
+
 #include "spinney/base/checked_size.h"
 #include "spinney/base/wipe.h"
 #include "spinney/request/pack_rows.h"
@@ -19,8 +21,26 @@ bool Node::copy_rows(const Rows& given) noexcept {
 void Node::share_parcel(const std::shared_ptr<const Parcel>& given, size_t parcel_rows) noexcept {
   parcel = given;
   rows.count = parcel_rows;
-  const uint64_t group = given->signature() + static_cast<uint64_t>(kind);
-  parcel_class = kRowClasses + static_cast<size_t>(group % kParcelClasses);
+}
+
+void Node::choose_class(bool by_kind) noexcept {
+  const auto type = static_cast<size_t>(rows.type);
+  const uint64_t carried = parcel ? parcel->signature() : type;
+  const size_t number = by_kind && !parcel ? static_cast<size_t>(kind) * 2 + type
+                                           : kRowClasses + (carried + layout.set) % kOtherClasses;
+  class_number = static_cast<uint8_t>(number);
+}
+
+bool Node::reserve_answer() noexcept {
+  const std::optional<size_t> bytes = layout.bytes(rows.count);
+  if (!bytes || (*bytes > 0 && !answer_memory.reserve(*bytes))) return false;
+  try {
+    if (layout.has_texts()) answer_texts.resize(layout.texts(rows.count));
+  } catch (const std::exception&) {  // bad_alloc, or length_error
+    return false;
+  }
+  own_answer = {layout, rows.count, answer_memory.data(), answer_texts.data()};
+  return true;
 }
 
 void Node::reset() noexcept {
@@ -28,6 +48,7 @@ void Node::reset() noexcept {
   if (bytes <= kInlineBytes) wipe(inline_rows, bytes);
   row_memory.clear();
   answer_memory.clear();
+  wipe_texts(answer_texts);
   object.reset();
   parcel.reset();
   rows = {};
@@ -38,8 +59,9 @@ void Node::reset() noexcept {
   charge = rows_taken = rows_done = batch_rows = object_row = 0;
   live = 0;
   error = nullptr;
-  answer_data = nullptr;
-  batch = nullptr;
+  answer = nullptr;
+  answer_row = 0;
+  batch = scored_by = nullptr;
   retry_after_ns = started_ns = work_started_ns = finished_ns = 0;
 }
 

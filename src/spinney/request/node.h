@@ -10,17 +10,20 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "spinney/request/request.h"
 #include "spinney/request/row_buffer.h"
 
 namespace spinney::request {
 
-// Rows of one type that ask for one kind of answer can share a batch, and so can parcels that join:
-// each of these is a class of its own. Parcels of several signatures may have to share a class.
+// Rows of one type that ask for one kind of answer can share a batch: each is a class of its own.
+// So can parcels that join, and rows that ask for the same other outputs; these are spread over a
+// few more classes, in which what can't share a batch may meet.
 inline constexpr size_t kRowClasses = 2 * kAnswerKinds;
-inline constexpr size_t kParcelClasses = 8;
-inline constexpr size_t kClasses = kRowClasses + kParcelClasses;
+inline constexpr size_t kOtherClasses = 8;
+inline constexpr size_t kClasses = kRowClasses + kOtherClasses;
 
 struct Node;
 
@@ -43,8 +46,9 @@ struct Node {
   std::shared_ptr<NodeOwner> keeper;  // only while the answer is on its way through another thread
   Rows rows;
   std::shared_ptr<const Parcel> parcel;  // as long as anybody holds the node
-  size_t parcel_class = 0;
-  AnswerKind kind{};
+  OutputLayout layout;                   // what it asks for
+  AnswerKind kind{};                     // the same, if it is one of these
+  uint8_t class_number = 0;
   Priority priority{};
   bool deduplicate = false;
   Completion* completion = nullptr;
@@ -55,10 +59,7 @@ struct Node {
   int64_t turn_ns = kNever;
   uint64_t hash = 0;  // of the rows or the parcel, if deduplicate
 
-  size_t class_of() const {
-    if (parcel) return parcel_class;
-    return static_cast<size_t>(kind) * 2 + (rows.type == NumberType::kFloat64 ? 1 : 0);
-  }
+  size_t class_of() const { return class_number; }
 
   // Who still needs the node: its caller, until the answer is delivered; its entry in the queue;
   // each batch with some of its rows; its leader's list of followers; each of its followers.
@@ -102,26 +103,32 @@ struct Node {
   Node* tell_next = nullptr;  // in what is left of it while it is told
   bool told = false;          // its completion has returned
   const Error* error = nullptr;
-  const char* answer_data = nullptr;
-  AnswerShape shape;
+  const AnswerBlocks* answer = nullptr;  // null unless it is answered
+  size_t answer_row = 0;                 // in there
   int64_t retry_after_ns = 0;
   int64_t started_ns = 0;
   int64_t finished_ns = 0;
   size_t batch_rows = 0;
   size_t object_row = 0;
-  void* batch = nullptr;  // the batch::Batch that owns error and answer, if any
+  void* batch = nullptr;      // the batch::Batch that owns error and answer, if any
+  void* scored_by = nullptr;  // the one that runs a leader's rows at this moment, if it isn't cut
   std::shared_ptr<void> object;
   bool shared = false;
   bool from_cache = false;
 
   RowBuffer row_memory;
-  RowBuffer answer_memory;  // of requests that are cut in pieces
+  RowBuffer answer_memory;  // of requests that are cut in pieces, and of those told from the cache
   alignas(64) char inline_rows[kInlineBytes];
+  std::vector<std::string> answer_texts;  // beside answer_memory
+  AnswerBlocks own_answer;                // what lies in these
 
   // Copies the rows, packed; false if there is no memory.
   bool copy_rows(const Rows& given) noexcept;
-  // `kind` must be set.
   void share_parcel(const std::shared_ptr<const Parcel>& given, size_t parcel_rows) noexcept;
+  // Once what it carries and asks for is set. by_kind: it asks for `kind` alone.
+  void choose_class(bool by_kind) noexcept;
+  // Room for answers to all of its rows, own_answer; false if there is no memory.
+  bool reserve_answer() noexcept;
   // Forgets the request and zeros its rows.
   void reset() noexcept;
 };

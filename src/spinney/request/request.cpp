@@ -7,11 +7,22 @@ const char* name_of(AnswerKind kind) {
   return kNames[static_cast<size_t>(kind)];
 }
 
+std::string_view output_of(AnswerKind kind) {
+  constexpr std::string_view kNames[] = {"values", "proba", "classes", "raw"};
+  return kNames[static_cast<size_t>(kind)];
+}
+
+std::optional<Tensor> Answer::tensor(std::string_view name) const {
+  for (size_t i = 0; i < tensors(); ++i)
+    if (Tensor one = tensor(i); one.name == name) return one;
+  return std::nullopt;
+}
+
 const char* name_of(Refusal refusal) {
-  constexpr const char* kNames[] = {"none",      "unknown_model", "width",         "no_rows",
-                                    "kind",      "input",         "no_completion", "expired",
-                                    "too_late",  "queue_full",    "concurrency",   "overloaded",
-                                    "no_memory", "shut_down",     "throttled",     "misfit"};
+  constexpr const char* kNames[] = {
+      "none",       "unknown_model", "width",     "no_rows",   "kind",       "output",
+      "input",      "no_completion", "expired",   "too_late",  "queue_full", "concurrency",
+      "overloaded", "no_memory",     "shut_down", "throttled", "misfit"};
   static_assert(std::size(kNames) == kRefusals);
   return kNames[static_cast<size_t>(refusal)];
 }
@@ -34,6 +45,7 @@ Code Admission::code() const {
     case Refusal::kShutDown:
       return Code::kShutDown;
     case Refusal::kKind:
+    case Refusal::kOutput:
       return Code::kUnsupported;
     case Refusal::kInput:
       return allowed == 0 ? Code::kInvalidArgument : Code::kUnsupported;
@@ -57,6 +69,9 @@ Error Admission::error() const {
       case Refusal::kKind:
         return std::string("the model gives no ") + name_of(static_cast<AnswerKind>(given)) +
                " for rows of this type";
+      case Refusal::kOutput:
+        return "the model has no output \"" + std::string(*name) + "\" (it has " +
+               std::to_string(allowed) + ", which Engine::outputs() names)";
       case Refusal::kInput:
         return allowed == 0 ? "the request carries both rows and a parcel; give one of them"
                : given == 0

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,6 +16,7 @@
 #include "spinney/base/clock.h"
 #include "spinney/base/result.h"
 #include "spinney/model/rows.h"
+#include "spinney/request/outputs.h"
 #include "spinney/request/parcel.h"
 
 namespace spinney {
@@ -23,35 +25,35 @@ namespace spinney {
 enum class Priority : uint8_t { kCritical = 0, kHigh, kNormal, kLow, kBackground };
 inline constexpr size_t kPriorities = 5;
 
-// What is wanted of each row; see Model::predict_values, _proba, _classes and _raw.
+// What is wanted of each row; see Model::predict_values, _proba, _classes and _raw. Each is an
+// output of that name: "values", "proba", "classes", "raw".
 enum class AnswerKind : uint8_t { kValues = 0, kProba, kClasses, kRaw };
 inline constexpr size_t kAnswerKinds = 4;
-const char* name_of(AnswerKind kind);
-
-enum class ElementType : uint8_t { kFloat32 = 0, kFloat64, kInt32, kInt64, kUint8 };
-inline size_t size_of(ElementType type) {
-  constexpr size_t kSizes[] = {4, 8, 4, 8, 1};
-  return kSizes[static_cast<size_t>(type)];
-}
-
-// One row of an answer: `columns` numbers of `type`. No columns: the answer is an object of the
-// back end's own (Answer::object).
-struct AnswerShape {
-  size_t columns = 0;
-  ElementType type = ElementType::kFloat32;
-  size_t row_bytes() const { return columns * size_of(type); }
-};
+const char* name_of(AnswerKind kind);         // for messages
+std::string_view output_of(AnswerKind kind);  // the output's name
 
 // Rows of answers, in the order of the request's rows. Valid only while Completion::finish() runs.
 struct Answer {
-  const void* data = nullptr;  // rows x shape.columns, row-major, contiguous; null without columns
+  // Of the first output: rows x shape.columns, row-major, contiguous; null of texts and without
+  // columns.
+  const void* data = nullptr;
   size_t rows = 0;
   AnswerShape shape;
+  // All that were asked for, in the order in which the model has them.
+  size_t tensors() const { return blocks ? blocks->layout.count() : 0; }
+  Tensor tensor(size_t number) const { return blocks->tensor(number, first_row); }
+  // The one of this name; nothing if it was not asked for.
+  std::optional<Tensor> tensor(std::string_view name) const;
   // What the back end made for the whole batch (backend/backend.h), of which this request's part
   // begins at object_row, or is number object_row where the batch was of parcels; null where there
   // is none. On failure: what the back end said besides its Error, such as an exception.
   std::shared_ptr<void> object;
   size_t object_row = 0;
+
+  // Where they all lie, beside those of others; this request's from first_row on. Null if there is
+  // no answer.
+  const AnswerBlocks* blocks = nullptr;
+  size_t first_row = 0;
 };
 
 // What became of one request.
@@ -87,7 +89,10 @@ struct Request {
   // Either rows, at least one and with any strides, or a parcel.
   Rows rows;
   std::shared_ptr<const Parcel> parcel;
+  // What is asked for: the outputs of these names, in any order, or where there are none that of
+  // the kind. The names need live only while submit() runs.
   AnswerKind kind = AnswerKind::kValues;
+  std::span<const std::string_view> outputs;
   Priority priority = Priority::kNormal;
   // On the engine's clock (Engine::now_ns()). A request is answered by its deadline, with kExpired
   // if need be, and never begins to run after it.
@@ -116,6 +121,7 @@ enum class Refusal : uint8_t {
   kWidth,         // the rows' columns are not the model's features
   kNoRows,        // no rows, or more than max_request_rows
   kKind,          // the model cannot give this kind of answer
+  kOutput,        // the model has no output of this name
   kInput,         // rows and a parcel, or the one of them that the model does not take
   kNoCompletion,  // nobody to tell
   kExpired,       // the deadline has passed already
@@ -128,7 +134,7 @@ enum class Refusal : uint8_t {
   kThrottled,     // Engine::limit_concurrency()
   kMisfit,        // the caller's rows could not be read as the model's, so nothing was submitted
 };
-inline constexpr size_t kRefusals = 16;
+inline constexpr size_t kRefusals = 17;
 const char* name_of(Refusal refusal);
 
 // What submit() says at once. Costs no allocation, whatever it says.
@@ -138,6 +144,7 @@ struct [[nodiscard]] Admission {
   int64_t retry_after_ns = 0;  // when a new try makes sense; 0: nothing is known
   size_t given = 0;            // what the refusal is about: columns, rows, requests
   size_t allowed = 0;
+  const std::string_view* name = nullptr;  // of the output: the request's own
 
   bool ok() const { return refusal == Refusal::kNone; }
   Code code() const;    // must not be ok()

@@ -4,7 +4,10 @@
 
 #include <cstddef>
 #include <new>
+#include <string>
+#include <vector>
 
+#include "spinney/base/wipe.h"
 #include "spinney/memory/pool.h"
 
 namespace spinney::request {
@@ -28,5 +31,11 @@ class RowBuffer {
  private:
   memory::Buffer buffer_;
 };
+
+// Texts of answers are wiped like the numbers beside them.
+inline void wipe_texts(std::vector<std::string>& texts) noexcept {
+  for (std::string& text : texts) wipe(text.data(), text.size());
+  texts.clear();
+}
 
 }  // namespace spinney::request

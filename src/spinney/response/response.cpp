@@ -14,9 +14,20 @@ constexpr size_t kAtOnce = 128;
 void describe(const Node& node, Finished& finished) {
   finished.context = node.context;
   finished.error = node.error;
-  finished.answer.data = node.answer_data;
-  finished.answer.rows = node.error ? 0 : node.rows.count;
-  finished.answer.shape = node.shape;
+  finished.answer.blocks = node.answer;
+  finished.answer.first_row = node.answer_row;
+  if (const AnswerBlocks* blocks = node.answer) {
+    const AnswerShape& shape = blocks->layout.shape();
+    const size_t row_bytes = shape.row_bytes();
+    finished.answer.shape = shape;
+    finished.answer.data =
+        blocks->data && row_bytes > 0 ? blocks->data + node.answer_row * row_bytes : nullptr;
+    finished.answer.rows = node.rows.count;
+  } else {
+    finished.answer.shape = {};
+    finished.answer.data = nullptr;
+    finished.answer.rows = 0;
+  }
   finished.answer.object = node.object;
   finished.answer.object_row = node.object_row;
   finished.retry_after_ns = node.retry_after_ns;
