@@ -36,6 +36,11 @@ class Model final : public backend::Backend {
   Status score(const backend::BatchInput& input, backend::BatchOutput& output) const override {
     return world_.score(version_, input, output);
   }
+  void start(const backend::BatchInput& input, backend::BatchOutput& output,
+             backend::Completer completer) const override {
+    if (!version_.later) return Backend::start(input, output, std::move(completer));
+    world_.start(version_, input, output, std::move(completer));
+  }
   bool idempotent() const override { return idempotent_; }
   size_t concurrency() const override { return version_.concurrency; }
   bool takes(const Parcel&) const override { return true; }
@@ -82,6 +87,7 @@ World::World(uint64_t seed, Planted planted) : seed_(seed), planted_(planted), r
 World::~World() {
   depth_ = kNested;
   engine_.reset();
+  pending_.clear();  // which nobody hears of
 }
 
 void World::fault(const std::string& what) {
@@ -96,6 +102,7 @@ void World::load(const std::string& name) {
   version.name = name + std::to_string(number);
   version.number = number;
   version.waits = chance(0.3);
+  version.later = chance(0.25);
   version.concurrency = chance(version.waits ? 0.8 : 0.3) ? 1 : 0;
   auto model = std::make_shared<Model>(*this, version, idempotent_,
                                        version.waits && planted_ != Planted::kBlocking);
@@ -104,7 +111,7 @@ void World::load(const std::string& name) {
     const Memory memory(no_memory_ && number > 1);
     status = engine_->load(name, "", model, options_);
   }
-  if (status.ok()) waits_[name] = version.waits;
+  if (status.ok()) waits_[name] = version.waits || version.later;
   if (status.ok()) return;
   --versions_[name];
   if (!stopped_ && !no_memory_) fault("load failed: " + status.error().message);
@@ -233,18 +240,26 @@ void World::finish(std::span<Finished> finished) noexcept {
   }
 }
 
-Status World::score(Version& version, const backend::BatchInput& input,
-                    backend::BatchOutput& output) {
-  const Memory plenty(false);
+// What must hold when a batch begins.
+std::vector<Seen> World::begin(Version& version, const backend::BatchInput& input) {
   const std::vector<Seen> rows = read(input);
   check_rows(input, rows);
+  if (input.cancelled()) fault("a batch is cancelled before it begins");
+  if (input.deadline_ns <= clock_.now_ns()) fault("a batch begins after its deadline");
   if (version.waits ? doing_ == Work::kComputing : doing_ == Work::kWaiting)
     fault("a batch was run by threads of the other kind");
   const size_t most = version.concurrency || !version.waits ? version.concurrency : workers_;
   if (++version.running > most && most != 0) fault("more batches at once than the model allows");
-  computing_ += !version.waits;
   if (rows.size() > options_.max_batch_size && input.items.size() != 1)
     fault("a batch beyond max_batch_size");
+  return rows;
+}
+
+Status World::score(Version& version, const backend::BatchInput& input,
+                    backend::BatchOutput& output) {
+  const Memory plenty(false);
+  const std::vector<Seen> rows = begin(version, input);
+  computing_ += !version.waits;
   const Status status = answer(version, input, rows, output);
   clock_.advance(static_cast<int64_t>(rows.size()) * 20 * kMicrosecond);
   if (chance(slow_)) clock_.advance(static_cast<int64_t>(below(6)) * kMillisecond);
@@ -254,6 +269,7 @@ Status World::score(Version& version, const backend::BatchInput& input,
   }
   --depth_;
   check_kept(input, rows);
+  check_cancelled(version, input, rows);
   --version.running;
   computing_ -= !version.waits;
   if (fails_ && chance(0.1)) throw std::runtime_error("the model throws");
@@ -263,6 +279,10 @@ Status World::score(Version& version, const backend::BatchInput& input,
 
 void World::step() {
   const Memory memory(no_memory_);
+  if (!pending_.empty() && chance(0.15)) {
+    const Memory plenty(false);
+    return complete_some();
+  }
   switch (below(10)) {
     case 0:
     case 1:
@@ -335,8 +355,10 @@ std::string World::run() {
     clock_.advance(100 * kMicrosecond);
     engine_->tick();
     run_some(Work::kAny);
+    complete_some();
   }
   check_counts();
+  while (!pending_.empty() && planted_ != Planted::kForgotten) complete_some();
   engine_->stop(0);
   for (const auto& asked : asked_)
     if (!asked->parcel.expired()) fault("a parcel is kept after its request's end");

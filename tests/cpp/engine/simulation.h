@@ -19,6 +19,7 @@ enum class Planted {
   kNothing,
   kMixedRows,  // the model gives some rows of larger batches one another's answers
   kBlocking,   // models that wait don't say so, and hold up workers
+  kForgotten,  // a batch that was begun is never completed
 };
 
 // A version of a model.
@@ -26,6 +27,7 @@ struct Version {
   std::string name;  // with its number
   double number = 0;
   bool waits = false;
+  bool later = false;  // completes its batches later, in any order
   size_t concurrency = 0;
   size_t running = 0;  // batches at this moment
 };
@@ -106,6 +108,9 @@ class World : public Completion {
   void finish(std::span<Finished> finished) noexcept override;
   // Called by the model while a batch runs: other things happen meanwhile.
   Status score(Version& version, const backend::BatchInput& input, backend::BatchOutput& output);
+  // The same, to be completed by a later step.
+  void start(Version& version, const backend::BatchInput& input, backend::BatchOutput& output,
+             backend::Completer completer);
 
  private:
   bool chance(double p) { return std::uniform_real_distribution<>(0, 1)(random_) < p; }
@@ -120,6 +125,17 @@ class World : public Completion {
   void cancel();
   void load(const std::string& name);
   void check_counts();
+  struct Pending {
+    Version* version;
+    const backend::BatchInput* input;
+    backend::BatchOutput* output;
+    backend::Completer completer;
+  };
+  void complete_some();
+  void complete(Pending pending);
+  std::vector<Seen> begin(Version& version, const backend::BatchInput& input);
+  void check_cancelled(const Version& version, const backend::BatchInput& input,
+                       const std::vector<Seen>& rows);
   std::vector<Seen> read(const backend::BatchInput& input);
   bool asks_for(const Asked& asked, const backend::BatchInput& input, const Seen& seen) const;
   void check_rows(const backend::BatchInput& input, const std::vector<Seen>& rows);
@@ -146,6 +162,7 @@ class World : public Completion {
   std::map<std::string, bool> waits_;             // name -> of the current version
   std::vector<std::unique_ptr<Version>> loaded_;  // all that ever were
   std::vector<std::unique_ptr<Asked>> asked_;
+  std::vector<Pending> pending_;
   std::string faults_;
 };
 

@@ -37,6 +37,8 @@ TEST(Simulation, FindsAPlantedFault) {
   };
   EXPECT_TRUE(found(Planted::kMixedRows, "another row's answer"));
   EXPECT_TRUE(found(Planted::kBlocking, "threads of the other kind"));
+  EXPECT_TRUE(found(Planted::kForgotten, "rows are queued at the end") ||
+              found(Planted::kForgotten, "requests are in flight at the end"));
 }
 
 }  // namespace
