@@ -97,6 +97,7 @@ size_t Core::call_off(const std::string& name, const std::string& version) noexc
 
 void Core::retire(std::shared_ptr<Lane> lane) {
   std::erase(lanes_, lane);
+  lane->pause(false);  // nobody could say so later
   retired_.push_back(std::move(lane));
   directory_version_.fetch_add(1);
   shared_.due_at(0);  // the timer sweeps

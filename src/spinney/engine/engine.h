@@ -84,7 +84,8 @@ class Engine {
   void stop(int64_t timeout_ns);
 
   // Of one model, by hand. kNotFound if it is not loaded; empty version: the current one.
-  // Starts no more batches of what is queued; what is queued may still expire. Draining goes on.
+  // Starts no more batches of what is queued; what is queued may still expire. Draining goes on,
+  // and so does a version that is replaced or unloaded.
   Status pause(const std::string& name, bool paused, const std::string& version = "");
   // At most so many rows a batch from now on, within max_batch_size; 0: no such limit.
   Status limit_batch(const std::string& name, size_t rows, const std::string& version = "");

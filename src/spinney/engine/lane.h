@@ -330,6 +330,7 @@ class Lane final : public request::NodeOwner,
   int64_t next_start_ns_ = 0;                           // not before then, by min_batch_interval_ns
   batch::Batch* retries_ = nullptr;
   std::vector<std::shared_ptr<batch::Round>> rounds_;  // that wait for retry_delay_ns
+  size_t live_rounds_ = 0;                             // those of pieces to come, too
   batch::Batch* free_batches_ = nullptr;
   batch::Batch* spent_batches_ = nullptr;                // ended, and not yet cleared
   std::atomic<batch::Batch*> cleared_batches_{nullptr};  // free, pushed without the lock

@@ -12,6 +12,8 @@ using request::Node;
 namespace {
 
 const Error kExpiredError{Code::kExpired, "the request's deadline passed"};
+constexpr int64_t kDueAgainNs = 5 * kMillisecond;
+
 const Error kShutDownError{Code::kShutDown, "the engine was shut down"};
 
 }  // namespace
@@ -197,10 +199,10 @@ int64_t Lane::tick() noexcept {
       ready_now = at <= now;
       if (!ready_now) next = std::min(next, at);
     }
-    if (const int64_t at = next_round_ns(); at <= now)
-      ready_now = true;
-    else
-      next = std::min(next, at);
+    // One that is due and not taken, for want of memory or a worker, is called out again.
+    const int64_t round_at = next_round_ns();
+    ready_now |= round_at <= now;
+    next = std::min(next, round_at > now ? round_at : now + kDueAgainNs);
     release_dropped();
     take_leavings(leavings);
   }

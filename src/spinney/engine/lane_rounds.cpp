@@ -11,7 +11,6 @@ namespace spinney::engine {
 using batch::Batch;
 using batch::Part;
 using batch::Round;
-using request::Node;
 
 bool Lane::may_run_again(const Batch& batch) const noexcept {
   return backend_->idempotent() && batch.output.again;
@@ -38,7 +37,8 @@ bool Lane::give_round(Batch* batch) noexcept {
     batch->round = std::make_shared<Round>();
     batch->round->tries_left = options_.max_retries;
     batch->round->failed.reserve(batch->parts.size());
-    rounds_.reserve(rounds_.size() + running_ + 1);  // so that none is lost at its end
+    rounds_.reserve(live_rounds_ + 1);  // so that there is room for each at its end
+    ++live_rounds_;
     return true;
   } catch (const std::bad_alloc&) {
     batch->round.reset();
@@ -75,6 +75,7 @@ void Lane::drop_dead_rounds() noexcept {
   for (const auto& round : rounds_) drop_dead_parts(*round);
   const size_t dropped =
       std::erase_if(rounds_, [](const auto& round) { return round->failed.empty(); });
+  live_rounds_ -= dropped;
   retry_count_.fetch_sub(dropped, std::memory_order_relaxed);
 }
 
@@ -84,7 +85,10 @@ void Lane::end_piece(Batch* batch, int64_t now_ns) noexcept {
   batch->round.reset();
   if (!round || --round->open > 0) return;
   drop_dead_parts(*round);
-  if (round->failed.empty()) return;
+  if (round->failed.empty()) {
+    --live_rounds_;
+    return;
+  }
   round->due_ns = now_ns + options_.retry_delay_ns;
   rounds_.push_back(round);
   retry_count_.fetch_add(1, std::memory_order_seq_cst);

@@ -7,7 +7,7 @@ namespace spinney::queue {
 using request::Node;
 
 void Deadlines::add(Node* node) noexcept {
-  if (node->deadline_ns == kNever) return;
+  if (node->deadline_ns == kNever || node->in_wheel) return;
   // A deadline already past goes where it is found first.
   const int64_t tick = std::max(node->deadline_ns >> kTickBits, tick_);
   Node*& slot = slots_[static_cast<size_t>(tick % kSlots)];

@@ -11,7 +11,7 @@ namespace spinney::queue {
 
 class Deadlines {
  public:
-  void add(request::Node* node) noexcept;
+  void add(request::Node* node) noexcept;     // does nothing if it is in the wheel
   void remove(request::Node* node) noexcept;  // does nothing unless it is in the wheel
   // Removes one whose deadline is not after now; null when there is none left.
   request::Node* pop_due(int64_t now_ns) noexcept;

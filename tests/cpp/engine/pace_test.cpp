@@ -122,6 +122,16 @@ TEST(Pace, PausedNothingRunsButDeadlinesHoldAndDrainingGoesOn) {
   EXPECT_FALSE(paced.engine->pause("other", true).ok());
 }
 
+TEST(Pace, AVersionThatIsReplacedWhilePausedGoesOn) {
+  Paced paced({});
+  ASSERT_TRUE(paced.engine->pause("m", true).ok());
+  ASSERT_TRUE(paced.ask(1).ok());
+  EXPECT_EQ(paced.run_all(), 0u);
+  ASSERT_TRUE(paced.engine->unload("m").ok());
+  EXPECT_EQ(paced.run_all(), 1u);
+  EXPECT_EQ(paced.answered, (std::set<double>{1}));
+}
+
 TEST(Pace, ADeadlineUntilItRunsLeavesALateAnswer) {
   ModelOptions options;
   options.deadline_until_run = true;

@@ -162,6 +162,27 @@ TEST(Retries, OneThatExpiresOrIsCancelledMeanwhileIsNotTried) {
   EXPECT_EQ(paced.answered, (std::set<double>{3}));
 }
 
+TEST(Retries, ARequestInPiecesIsDueOnce) {
+  ModelOptions options;
+  options.max_batch_size = 2;
+  options.max_retries = 1;
+  options.retry_delay_ns = 100;
+  options.deadline_until_run = true;
+  Paced paced(options);
+  paced.faults = 2;
+  ASSERT_TRUE(paced.ask(1, kNever, paced.clock.now_ns() + kSecond, 4).ok());
+  EXPECT_EQ(paced.run_all(), 2u);
+  paced.clock.advance(100);
+  EXPECT_EQ(paced.run_all(), 2u);
+  EXPECT_EQ(paced.answered, (std::set<double>{1}));
+  paced.faults = 2;
+  ASSERT_TRUE(paced.ask(2, kNever, paced.clock.now_ns() + 50, 4).ok());
+  EXPECT_EQ(paced.run_all(), 2u);
+  paced.clock.advance(50);
+  paced.engine->tick();
+  EXPECT_EQ(paced.failed, (std::map<double, Code>{{2, Code::kExpired}}));
+}
+
 TEST(Retries, DrainingCutsTheDelayShortAndStopAnswersWhatWaitsForOne) {
   ModelOptions options;
   options.max_retries = 1;

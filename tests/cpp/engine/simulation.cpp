@@ -77,11 +77,34 @@ World::World(uint64_t seed, Planted planted) : seed_(seed), planted_(planted), r
   options_.adaptive_batch_size = chance(0.5);
   options_.cache = chance(0.5);
   options_.warm_up = false;
+  if (chance(0.4)) draw_pace();
   idempotent_ = chance(0.7);
   fails_ = chance(0.3);
   no_memory_ = chance(0.3);
   slow_ = chance(0.5) ? 0.3 : 0.05;
   load("a");
+}
+
+// Lanes that are paced by hand.
+void World::draw_pace() {
+  paced_ = true;
+  options_.rest_waits = chance(0.7);
+  options_.full_batches = options_.rest_waits && chance(0.5);
+  options_.min_batch_interval_ns = chance(0.3) ? kMillisecond / 2 : 0;
+  options_.max_batch_bytes = chance(0.3) ? 24 * (1 + below(6)) : 0;
+  options_.max_queue_requests = chance(0.3) ? 1 + below(20) : 0;
+  options_.deadline_until_run = chance(0.5);
+  options_.halve_failed = chance(0.7);
+  options_.max_retries = below(4);
+  options_.retry_delay_ns = static_cast<int64_t>(below(3)) * kMillisecond;
+}
+
+void World::pace() {
+  const std::string name = versions_.size() > 1 && chance(0.5) ? "b" : "a";
+  const Status status = chance(0.5)
+                            ? engine_->pause(name, chance(0.5))
+                            : engine_->limit_batch(name, below(options_.max_batch_size + 1));
+  if (!status.ok() && !stopped_ && versions_[name] > 0) fault("pace: " + status.error().message);
 }
 
 World::~World() {
@@ -140,6 +163,8 @@ Asked& World::submit_to(const std::string& name) {
     request.deadline_ns =
         clock_.now_ns() + static_cast<int64_t>(below(8)) * kMillisecond - kMillisecond / 2;
   request.deduplicate = chance(0.8);
+  if (paced_ && chance(0.5))
+    request.turn_ns = clock_.now_ns() + static_cast<int64_t>(below(4)) * kMillisecond;
   request.completion = this;
   request.context = asked.get();
   asked->version = name + std::to_string(versions_[name]);
@@ -196,6 +221,7 @@ void World::compute_meanwhile() {
     if (waits || stopped_) continue;
     const Asked& asked = submit_to(name);
     for (int i = 0; i < 400 && asked.admitted && asked.replies == 0; ++i) {
+      (void)engine_->pause(name, false);
       run_some(Work::kComputing);
       engine_->tick();
       clock_.advance(100 * kMicrosecond);
@@ -224,7 +250,7 @@ void World::finish(std::span<Finished> finished) noexcept {
     if (f.error) {
       asked.code = f.error->code;
       const bool by_model = asked.code == Code::kInternal;
-      if (by_model && !asked.poisonous && idempotent_ && !fails_ && !no_memory_)
+      if (by_model && !asked.poisonous && idempotent_ && !fails_ && !no_memory_ && !paced_)
         fault("a neighbour's poison failed request " + std::to_string(asked.number));
       continue;
     }
@@ -304,7 +330,10 @@ void World::step() {
     default:
       break;
   }
-  if (chance(0.05)) {
+  if (paced_ && chance(0.1)) {
+    const Memory plenty(false);
+    pace();
+  } else if (chance(0.05)) {
     const Memory plenty(false);
     load(chance(0.7) ? "a" : "b");
   } else if (chance(0.004)) {
@@ -352,7 +381,8 @@ std::string World::run() {
   for (size_t i = 0; i < steps && faults_.empty(); ++i) step();
   no_memory_ = false;
   for (int i = 0; i < 5000 && engine_->stats().in_flight > 0; ++i) {
-    clock_.advance(100 * kMicrosecond);
+    clock_.advance(paced_ ? kMillisecond : 100 * kMicrosecond);
+    for (const auto& [name, version] : versions_) (void)engine_->pause(name, false);
     engine_->tick();
     run_some(Work::kAny);
     complete_some();

@@ -124,6 +124,8 @@ class World : public Completion {
   void stop();
   void cancel();
   void load(const std::string& name);
+  void draw_pace();
+  void pace();
   void check_counts();
   struct Pending {
     Version* version;
@@ -153,6 +155,7 @@ class World : public Completion {
   std::unique_ptr<Engine> engine_;
   ModelOptions options_;
   bool idempotent_ = true;
+  bool paced_ = false;      // by hand, see draw_pace()
   bool fails_ = false;      // models throw or report errors now and then
   bool no_memory_ = false;  // allocations fail now and then
   double slow_ = 0;

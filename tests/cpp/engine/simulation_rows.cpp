@@ -67,7 +67,9 @@ Status World::answer(const Version& version, const backend::BatchInput& input,
   }
   for (size_t i = input.items.size(); alone && i-- > 0;)
     if (static_cast<const SomeParcel*>(input.items[i].parcel)->poisonous)
-      output.item_errors.push_back({i, Error{Code::kInternal, "poison"}, nullptr});
+      output.item_errors.push_back(
+          {i, Error{Code::kInternal, "poison"}, nullptr, paced_ && chance(0.5)});
+  if (paced_) output.again = chance(0.8);
   if (planted_ == Planted::kMixedRows && rows.size() >= 6)
     std::swap(numbers[2], numbers[2 * (rows.size() - 1)]);
   return status;
