@@ -1,5 +1,5 @@
 #define SPINNEY_IMPORTS_NUMPY
-#include "binding/numpy_api.h"
+#include "binding/interpreter/numpy_api.h"
 
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/optional.h>
@@ -12,24 +12,24 @@
 #include <span>
 #include <string>
 
-#include "binding/batch_lane.h"
-#include "binding/cache.h"
-#include "binding/engine.h"
-#include "binding/errors.h"
-#include "binding/future.h"
-#include "binding/info.h"
-#include "binding/interpreter_lock.h"
-#include "binding/metrics.h"
-#include "binding/model.h"
-#include "binding/outcomes.h"
-#include "binding/pool.h"
-#include "binding/predict.h"
-#include "binding/prepare.h"
-#include "binding/quantize.h"
-#include "binding/rank_key.h"
-#include "binding/result_memory.h"
-#include "binding/split_values.h"
-#include "binding/threads.h"
+#include "binding/cache/cache.h"
+#include "binding/engine/batch_lane.h"
+#include "binding/engine/engine.h"
+#include "binding/engine/outcomes.h"
+#include "binding/engine/rank_key.h"
+#include "binding/futures/future.h"
+#include "binding/interpreter/errors.h"
+#include "binding/interpreter/interpreter_lock.h"
+#include "binding/interpreter/threads.h"
+#include "binding/memory/pool.h"
+#include "binding/metrics/metrics.h"
+#include "binding/model/info.h"
+#include "binding/model/model.h"
+#include "binding/model/predict.h"
+#include "binding/model/result_memory.h"
+#include "binding/model/split_values.h"
+#include "binding/prepare/prepare.h"
+#include "binding/quantize/quantize.h"
 #include "spinney/model/stored_entries.h"
 #include "spinney/model/variant.h"
 
