@@ -18,7 +18,7 @@ TEST(SimulationOfOrder, HoldsItsBoundsForEverySeed) {
     EXPECT_EQ(OrderWorld(seed).run(), "");
     return;
   }
-  const uint64_t seeds = from_environment("SPINNEY_SIMULATION_SEEDS", 3000) / 10;
+  const uint64_t seeds = from_environment("SPINNEY_SIMULATION_SEEDS", 3000) / 20;
   int failures = 0;
   for (uint64_t seed = 1; seed <= seeds && failures < 5; ++seed) {
     const std::string faults = OrderWorld(seed).run();
