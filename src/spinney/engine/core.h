@@ -56,12 +56,10 @@ class Core : public std::enable_shared_from_this<Core> {
   std::shared_ptr<LaneCount> count_of(const std::string& name, const std::string& version) const;
   Totals totals() const;
   void retract_unknown() noexcept {
-    unknown_.submitted.fetch_sub(1, std::memory_order_relaxed);
     unknown_.refused[static_cast<size_t>(Refusal::kUnknownModel)].fetch_sub(
         1, std::memory_order_relaxed);
   }
   void count_unknown(Refusal why = Refusal::kUnknownModel) noexcept {
-    Counters::add(unknown_.submitted);
     Counters::add(unknown_.refused[static_cast<size_t>(why)]);
   }
   std::vector<Call> latest_calls(size_t calls_max) const;

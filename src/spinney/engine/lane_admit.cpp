@@ -134,7 +134,6 @@ Node* Lane::fill(const Request& request, const Asked& asked, size_t count, bool 
 
 Admission Lane::submit(const Request& request, bool may_block, response::DoneList& done) noexcept {
   const int64_t now = shared_.clock->now_ns();
-  Counters::add(counters_.submitted);
   const auto refused = [&](const Admission& why) {
     Admission refusal = refuse(why.refusal, why.given, why.allowed, why.retry_after_ns);
     refusal.name = why.name;

@@ -95,13 +95,11 @@ void LaneCount::looked_up(bool hit, int64_t ns) noexcept {
 }
 
 void LaneCount::failed_at_once() noexcept {
-  Counters::add(requests.submitted);
   Counters::add(requests.admitted);
   Counters::add(requests.failed);
 }
 
 void LaneCount::refused_at_once(Refusal why) noexcept {
-  Counters::add(requests.submitted);
   Counters::add(requests.refused[static_cast<size_t>(why)]);
 }
 

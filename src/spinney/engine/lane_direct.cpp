@@ -37,7 +37,6 @@ Admission Lane::enter(const Request& request, Visit& visit, Entry entry) noexcep
   if (entry == Entry::kIfCheap && !answers_at_once(request.rows.count)) return {};
   const auto refused = [&](const Admission& why) {
     visit.turn_ = Turn::kNone;
-    Counters::add(counters_.submitted);
     return refuse(why.refusal, why.given, why.allowed, why.retry_after_ns);
   };
   if (entry != Entry::kIfKept) {
@@ -212,7 +211,6 @@ void Lane::end_unanswered(Visit& visit, std::atomic<uint64_t>& count) noexcept {
   end_computing(visit);
   visit.turn_ = Turn::kNone;
   if (visit.lookup_ns_ >= 0) count_->looked_up(false, visit.lookup_ns_);
-  Counters::add(counters_.submitted);
   Counters::add(counters_.admitted);
   Counters::add(count);
   close(visit);

@@ -16,8 +16,11 @@ RequestCounts Counters::read() const {
   counts.shared = shared.load();
   counts.from_cache = from_cache.load();
   counts.admitted = admitted.load();
-  for (size_t i = 0; i < kRefusals; ++i) counts.refused[i] = refused[i].load();
-  counts.submitted = submitted.load();
+  counts.submitted = counts.admitted;
+  for (size_t i = 0; i < kRefusals; ++i) {
+    counts.refused[i] = refused[i].load();
+    counts.submitted += counts.refused[i];
+  }
   return counts;
 }
 

@@ -14,10 +14,10 @@
 
 namespace spinney::engine {
 
-// RequestCounts that many threads add to.
+// RequestCounts that many threads add to. What was submitted was admitted or refused.
 struct Counters {
-  std::atomic<uint64_t> submitted{0}, admitted{0}, answered{0}, failed{0}, expired{0}, cancelled{0},
-      shed{0}, shut_down{0}, shared{0}, from_cache{0};
+  std::atomic<uint64_t> admitted{0}, answered{0}, failed{0}, expired{0}, cancelled{0}, shed{0},
+      shut_down{0}, shared{0}, from_cache{0};
   std::array<std::atomic<uint64_t>, kRefusals> refused{};
 
   static void add(std::atomic<uint64_t>& count, uint64_t n = 1) {
