@@ -300,7 +300,6 @@ class Lane final : public request::NodeOwner,
   cache::Judge judge_;              // of the cache
   EqualVisits equal_visits_;
   std::atomic<uint32_t> samples_{0};
-  std::atomic<uint64_t> serials_{1};
   std::atomic<size_t> queued_rows_{0};
   std::array<queue::Backlog, kPriorities> backlogs_;
   std::atomic<size_t> queued_requests_{0};  // counted where there is a limit

@@ -186,7 +186,7 @@ Admission Lane::submit(const Request& request, bool may_block, response::DoneLis
   backlogs_[level].add(request.deadline_ns, now, rows);
   Counters::add(counters_.admitted);
   Admission admitted;
-  admitted.id = {id_, node->index, serials_.fetch_add(1, std::memory_order_relaxed)};
+  admitted.id = {id_, node->index, ++node->serials};
   node->serial.store(admitted.id.serial, std::memory_order_release);
   int64_t due = request.deadline_ns;
   if (options_.batch_timeout_ns > 0)

@@ -41,6 +41,7 @@ struct Node {
   // As the caller gave it. `rows` is a packed copy, in `inline_rows` or in `row_memory`; of a
   // parcel it has the count alone.
   std::atomic<uint64_t> serial{0};  // of the request that lives here; 0: none
+  uint64_t serials = 0;             // given to requests that have lived here
   uint32_t index = 0;               // in its store
   NodeOwner* owner = nullptr;
   std::shared_ptr<NodeOwner> keeper;  // only while the answer is on its way through another thread
