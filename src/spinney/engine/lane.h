@@ -257,9 +257,6 @@ class Lane final : public request::NodeOwner,
   void release_dropped() noexcept;
   void recycle(batch::Batch* batch) noexcept;
   void count(const batch::Batch& batch, int64_t now_ns) noexcept;
-  void add_started(int64_t requests) noexcept {  // read without the lock, written under it
-    started_.store(started() + requests, std::memory_order_relaxed);
-  }
   // What a step under the lock leaves for afterwards, as it may run code of others: completions,
   // and destructors of what nodes and batches hold.
   struct Leavings {
@@ -307,7 +304,7 @@ class Lane final : public request::NodeOwner,
   std::atomic<size_t> active_{0};           // admitted and not yet answered
   std::atomic<size_t> nodes_out_{0};
   std::atomic<size_t> retry_count_{0};
-  std::atomic<int64_t> started_{0};
+  std::atomic<int64_t> started_{0};  // begun_ as of the last step under the lock
   std::atomic<int64_t> next_due_ns_{kNever};
   std::atomic<double> row_ns_{0}, batch_ns_{0};  // the fit, for submitters
   std::atomic<size_t> rows_at_least_{0};         // that a small batch is believed to cost
@@ -322,6 +319,7 @@ class Lane final : public request::NodeOwner,
   queue::Flights flights_;
   batch::CostFit fit_;
   size_t running_ = 0;
+  int64_t begun_ = 0;  // requests whose rows have begun to run, and that are not answered
   int64_t waiting_since_ns_ = kNever;                   // the first of those that a batch waits for
   int64_t earliest_deadline_ns_ = kNever;               // not after that of any that waits
   std::array<size_t, request::kClasses> class_rows_{};  // queued

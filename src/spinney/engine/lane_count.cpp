@@ -51,6 +51,35 @@ void LaneCount::ran(const BatchTimes& batch) noexcept {
   note({batch.end_ns, infer_ns, batch.rows});
 }
 
+// One addition for all of them, and none that is atomic for the times of each.
+void LaneCount::answered(const request::Node* done) noexcept {
+  const auto skip = [](const request::Node* node) {
+    while (node && node->error) node = node->done_next;
+    return node;
+  };
+  done = skip(done);
+  size_t count = 0;
+  size_t shared = 0;
+  for (const request::Node* node = done; node; node = skip(node->done_next)) {
+    ++count;
+    shared += node->shared;
+  }
+  if (count == 0) return;
+  Counters::add(requests.answered, count);
+  if (shared > 0) Counters::add(requests.shared, shared);
+  const std::lock_guard lock(queue_lock_);
+  const auto record = [&](observe::Histogram& histogram, int64_t request::Node::* end_ns) {
+    const request::Node* node = done;
+    histogram.record_alone(count, [&](size_t) {
+      const uint64_t ns = positive(node->*end_ns - node->submitted_ns);
+      node = skip(node->done_next);
+      return ns;
+    });
+  };
+  record(queue_wait_ns_, &request::Node::started_ns);
+  record(total_ns_, &request::Node::finished_ns);
+}
+
 void LaneCount::answered_at_once(const AtOnce& request) noexcept {
   const uint64_t infer_ns = positive(request.infer_ns);
   const uint64_t input_ns = positive(request.inside_ns - request.begin_ns);
@@ -121,9 +150,9 @@ RunCounts LaneCount::run_counts() const {
 
 Stages LaneCount::stages() const {
   Stages stages;
-  stages.queue_wait_ns = queue_wait_ns.read();
+  stages.queue_wait_ns = queue_wait_ns_.read();
   stages.run_ns = run_ns.read();
-  stages.total_ns = total_ns.read();
+  stages.total_ns = total_ns_.read();
   stages.batch_rows = batch_rows.read();
   stages.infer_ns = infer_ns_.read();
   stages.request_ns = at_once_ns_.read();

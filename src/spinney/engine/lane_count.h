@@ -16,6 +16,7 @@
 #include "spinney/engine/shared.h"
 #include "spinney/engine/stats.h"
 #include "spinney/observe/histogram.h"
+#include "spinney/request/node.h"
 
 namespace spinney::engine {
 
@@ -41,10 +42,11 @@ class LaneCount {
   explicit LaneCount(size_t window) : window_(window) { calls_.reserve(window); }
 
   Counters requests;
-  observe::Histogram queue_wait_ns, total_ns;  // of the queue's requests
-  observe::Histogram run_ns, batch_rows;       // of its batches
+  observe::Histogram run_ns, batch_rows;  // of the queue's batches
 
   void ran(const BatchTimes& batch) noexcept;
+  // Requests that a batch has answered, those among a list linked by done_next that got no error.
+  void answered(const request::Node* done) noexcept;
   void answered_at_once(const AtOnce& request) noexcept;
   void hit_at_once(int64_t ns) noexcept;       // a request answered by a cache of the caller's
   void shared_at_once(int64_t ns) noexcept;    // one that waited for an equal one's answer
@@ -58,14 +60,22 @@ class LaneCount {
   Stages stages() const;
   void add_calls(std::vector<Call>& out) const;
 
-  void lock_for_fork() { lock_.lock(); }
-  void unlock_after_fork() { lock_.unlock(); }
+  void lock_for_fork() {
+    lock_.lock();
+    queue_lock_.lock();
+  }
+  void unlock_after_fork() {
+    queue_lock_.unlock();
+    lock_.unlock();
+  }
 
  private:
   void note(const Call& call) noexcept;
 
   const size_t window_;
   mutable ShortLock lock_;
+  ShortLock queue_lock_;  // of what a batch's requests add, apart, as there may be many
+  observe::Histogram queue_wait_ns_, total_ns_;  // of the queue's requests; written under that
   RunCounts runs_;
   uint64_t at_once_ = 0;
   uint64_t hits_at_once_ = 0;

@@ -27,7 +27,7 @@ void Lane::claim(Node* node, const Error* error, int64_t now_ns,
   node->finished_ns = now_ns;
   node->started_ns = leader->work_started_ns;
   deadlines_.remove(node);
-  if (leader->work_started_ns != 0) add_started(-1);
+  if (leader->work_started_ns != 0) --begun_;
   done.add(node);
   if (--leader->live > 0) return;
   // Nobody waits for these rows any more.
@@ -76,7 +76,6 @@ void Lane::fail_members(Node* leader, const Error* error, int64_t now_ns,
 }
 
 std::atomic<uint64_t>& Lane::count_of(const Error* error) noexcept {
-  if (!error) return counters_.answered;
   if (error->code == Code::kCancelled) return counters_.cancelled;
   if (error->code == Code::kExpired) return counters_.expired;
   return counters_.failed;
@@ -105,12 +104,7 @@ void Lane::claim_part(Batch* batch, size_t number, size_t batch_row, int64_t now
     node->object = own ? own->object : batch->output.object;
     node->batch = batch;
     ++batch->deliveries;
-    Counters::add(count_of(error));
-    if (!error) {
-      count_->queue_wait_ns.record_signed(leader->work_started_ns - node->submitted_ns);
-      count_->total_ns.record_signed(now_ns - node->submitted_ns);
-    }
-    if (!error && node->shared) Counters::add(counters_.shared);
+    if (error) Counters::add(count_of(error));
     claim(node, error, now_ns, done);
   };
   for (Node* node = leader->followers; node;) {
@@ -162,6 +156,7 @@ void Lane::finish(Batch* batch) noexcept {
         if (batch->parts[i].end == Part::End::kOpen) claim_part(batch, i, row, now, leavings.done);
         row += batch->parts[i].rows;
       }
+      count_->answered(leavings.done.first());
       for (const Part& part : batch->parts)
         if (part.end != Part::End::kAside) drop_hold(part.leader);
       batch->parts.clear();

@@ -55,7 +55,7 @@ void Lane::follow(Node* node, Node* leader) noexcept {
   ++node->holds;
   ++leader->holds;
   ++leader->live;
-  if (leader->work_started_ns != 0) add_started(1);
+  if (leader->work_started_ns != 0) ++begun_;
   node->shared = true;
   leave_queue(node, node->charge);
   const int64_t order = queue::order_of(node->deadline_ns, node->submitted_ns);
@@ -226,7 +226,7 @@ bool Lane::add_next(Batch& batch, Filling& filling, int64_t now_ns,
   leader->rows_taken += rows;
   if (leader->work_started_ns == 0) {
     leader->work_started_ns = now_ns;
-    add_started(leader->live);
+    begun_ += leader->live;
   }
   if (options_.deadline_until_run) note_begun(leader);
   leave_queue(leader, std::min(rows, leader->charge));

@@ -64,6 +64,7 @@ void Lane::recycle(Batch* batch) noexcept {
 void Lane::take_leavings(Leavings& leavings) noexcept {
   leavings.free = std::exchange(free_nodes_, nullptr);
   leavings.spent = std::exchange(spent_batches_, nullptr);
+  started_.store(begun_, std::memory_order_relaxed);
 }
 
 void Lane::tell(response::DoneList& done) noexcept {
