@@ -143,7 +143,7 @@ void Core::after_fork(bool in_child) noexcept {
     loads_.clear();  // on other threads of the parent; one on this thread goes on
     new (&shared_.idle) Idle;
     new (&shared_.mailbox) response::Mailbox;
-    shared_.timer_wakes_ns.store(kNever);
+    shared_.timer_wakes_ns.store(Shared::kAwake);
     threads_running_.store(0);
     [[maybe_unused]] auto* parents = threads_.release();  // which do not exist here
     for (const auto& crew : crews_) crew->forget_threads();
@@ -164,8 +164,7 @@ void Core::start_afresh() noexcept {
     lanes = all_lanes();
     size_t inherited = 0;
     for (const auto& lane : *lanes) inherited += lane->end_inherited();
-    shared_.in_flight.store(inherited);
-    shared_.active.store(inherited);
+    shared_.inherit(inherited);
     try {
       if (options_.threads) (void)start();
     } catch (const std::bad_alloc&) {  // nobody scores, but nobody waits for ever either: stop()

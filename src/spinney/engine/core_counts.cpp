@@ -70,8 +70,8 @@ EngineStats Core::stats() const {
     add_to(stats.requests, count->request_counts());
     stats.rows += count->run_counts().rows;
   }
-  stats.in_flight = shared_.in_flight.load();
-  stats.active = shared_.active.load();
+  stats.in_flight = shared_.in_flight();
+  stats.active = shared_.active();
   if (shared_.cache) stats.cache = shared_.cache->stats();
   stats.workers = options_.num_workers;
   for (const auto& crew : crews_) stats.waiters += crew->size();

@@ -86,7 +86,7 @@ size_t Engine::shrink_cache(size_t bytes) noexcept {
   return cache ? cache->shrink(bytes) : 0;
 }
 
-size_t Engine::active() const noexcept { return core_->shared().active.load(); }
+size_t Engine::active() const noexcept { return core_->shared().active(); }
 
 bool Engine::cancel(RequestId id) noexcept {
   core_->start_afresh_if_forked();

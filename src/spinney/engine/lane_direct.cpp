@@ -84,7 +84,7 @@ Admission Lane::let_in(const Request& request, int64_t now_ns) noexcept {
 
 void Lane::let_out(size_t requests) noexcept {
   active_.fetch_sub(requests, std::memory_order_relaxed);
-  shared_.active.fetch_sub(requests, std::memory_order_relaxed);
+  shared_.answered(requests);
 }
 
 // True if the cache has it, or an equal visit is under way. Where a run costs no more than it takes

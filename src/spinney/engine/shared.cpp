@@ -53,20 +53,19 @@ void RunCounts::add(const RunCounts& more) {
 }
 
 Shared::Full Shared::enter() noexcept {
-  const size_t before = active.fetch_add(1, std::memory_order_relaxed);
+  const size_t before = requests_.fetch_add(kActive + 1, std::memory_order_seq_cst) / kActive;
   const size_t now = limit.load(std::memory_order_relaxed);
   const size_t most = max_concurrent == 0 ? kNoLimit : max_concurrent;
-  if (before < std::min(now, most)) {
-    in_flight.fetch_add(1, std::memory_order_seq_cst);
-    return {};
-  }
-  active.fetch_sub(1, std::memory_order_relaxed);
+  if (before < std::min(now, most)) return {};
+  answered(1);
+  leave(1);
   if (before >= now) return {Refusal::kThrottled, now};
   return {Refusal::kConcurrency, most};
 }
 
 void Shared::leave(size_t requests) noexcept {
-  if (in_flight.fetch_sub(requests, std::memory_order_seq_cst) != requests) return;
+  const uint64_t before = requests_.fetch_sub(requests, std::memory_order_seq_cst);
+  if (before % kActive != requests) return;
   if (!draining.load(std::memory_order_seq_cst)) return;
   drained.fetch_add(1, std::memory_order_seq_cst);
   futex_wake(drained);

@@ -34,8 +34,6 @@ struct Shared {
   size_t max_concurrent = 0;
   static constexpr size_t kNoLimit = SIZE_MAX;
   std::atomic<size_t> limit{kNoLimit};
-  std::atomic<size_t> active{0};        // admitted and not yet answered
-  std::atomic<size_t> in_flight{0};     // admitted and not yet told
   std::atomic<uint32_t> generation{0};  // of processes: a forked child's is one more
   std::unique_ptr<cache::LruTtl> cache;
   std::atomic<uint32_t> drained{0};  // changes, and wakes, when in_flight becomes 0
@@ -44,8 +42,10 @@ struct Shared {
   Idle idle;
   response::Mailbox mailbox;
 
-  // The timer sleeps until then; see due_at().
-  std::atomic<int64_t> timer_wakes_ns{kNever};
+  // The timer sleeps until then; see due_at(). One that has not slept yet looks before it does, and
+  // where nobody keeps time there is nobody to wake.
+  static constexpr int64_t kAwake = INT64_MIN;
+  std::atomic<int64_t> timer_wakes_ns{kAwake};
   std::atomic<uint32_t> timer_bell{0};
   // The timer should look at this time at the latest.
   void due_at(int64_t at_ns) noexcept {
@@ -60,7 +60,21 @@ struct Shared {
     size_t most = 0;
   };
   Full enter() noexcept;
+  // Of those that entered: so many are answered, and at last told.
+  void answered(size_t requests) noexcept {
+    requests_.fetch_sub(requests * kActive, std::memory_order_relaxed);
+  }
   void leave(size_t requests) noexcept;
+  size_t active() const noexcept { return requests_.load(std::memory_order_seq_cst) / kActive; }
+  size_t in_flight() const noexcept { return requests_.load(std::memory_order_seq_cst) % kActive; }
+  // In a forked child: so many are left, none of them answered.
+  void inherit(size_t requests) noexcept { requests_.store(requests * (kActive + 1)); }
+
+ private:
+  // One number for both, so that a request pays once: those in flight, which are not yet told, and
+  // above them the active ones, which are not yet answered.
+  static constexpr uint64_t kActive = uint64_t{1} << 32;
+  std::atomic<uint64_t> requests_{0};
 };
 
 }  // namespace spinney::engine

@@ -189,15 +189,15 @@ void Core::rouse_all() noexcept {
 
 bool Core::wait_for_drained(int64_t timeout_ns) {
   if (!options_.threads && !options_.served_by_others) {
-    while (shared_.in_flight.load() > 0 && run_some(Work::kAny)) {
+    while (shared_.in_flight() > 0 && run_some(Work::kAny)) {
     }
-    return shared_.in_flight.load() == 0;
+    return shared_.in_flight() == 0;
   }
   const SteadyClock& clock = SteadyClock::instance();
   const int64_t begin = clock.now_ns();
   for (;;) {
     const uint32_t seen = shared_.drained.load();
-    if (shared_.in_flight.load() == 0) return true;
+    if (shared_.in_flight() == 0) return true;
     const int64_t left = timeout_ns - (clock.now_ns() - begin);
     if (left <= 0) return false;
     futex_wait(shared_.drained, seen, left);
