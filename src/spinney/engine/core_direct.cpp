@@ -59,6 +59,10 @@ struct Answers {
   }
 };
 
+// This thread is in a completion that is told from here. What comes from there is queued: a chain
+// of requests, each made by the completion of the one before, would be as deep as it is long.
+thread_local bool telling_here = false;
+
 // Tells the completion of an answer that its own thread has.
 void tell(const Request& request, const Visit& visit, const Error* error, Answer answer) noexcept {
   Finished finished;
@@ -70,7 +74,9 @@ void tell(const Request& request, const Visit& visit, const Error* error, Answer
   finished.finished_ns = visit.finished_ns();
   finished.batch_rows = visit.from_cache() ? 0 : request.rows.count;
   finished.from_cache = visit.from_cache();
+  telling_here = true;
   request.completion->finish({&finished, 1});
+  telling_here = false;
 }
 
 // As a batch of one, see Batch::run().
@@ -92,7 +98,7 @@ Status score(const backend::Backend& backend, const backend::BatchInput& input,
 Admission Core::run_or_submit(const Request& request) noexcept {
   // A completion that may block has a thread of its own to be told by.
   if (!request.completion || request.completion->may_block() || request.parcel ||
-      request.rows.count == 0 || !request.outputs.empty())
+      request.rows.count == 0 || !request.outputs.empty() || telling_here)
     return submit(request);
   Visit visit;
   std::shared_ptr<const backend::Backend> backend;

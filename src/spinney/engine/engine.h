@@ -60,8 +60,8 @@ class Engine {
   // Never blocks, except that a completion that may not block can be told before it returns.
   Admission submit(const Request& request) noexcept;
   // Answers the request on this thread where nothing of its model is queued and it costs less than
-  // to wake another: its completion is told before this returns. Else submits it. Refused,
-  // answered from the cache, and counted, alike.
+  // to wake another: its completion is told before this returns. Else submits it, as it does within
+  // a completion that is so told. Refused, answered from the cache, and counted, alike.
   Admission run_or_submit(const Request& request) noexcept;
   // The same door for those who score rows themselves, on their own thread: visit.h. The request
   // needs no completion. Never blocks.

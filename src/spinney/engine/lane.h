@@ -103,7 +103,6 @@ class Lane final : public request::NodeOwner,
   const std::shared_ptr<const backend::Backend>& backend() const { return backend_; }
   const std::vector<OutputSpec>& outputs() const { return outputs_; }
   const ModelOptions& options() const { return options_; }
-  // Of a kind that an admitted request asks for.
   // Of a kind that it gives.
   OutputLayout layout_of(AnswerKind kind) const {
     return {outputs_.data(), set_of_kind_[static_cast<size_t>(kind)]};
@@ -170,6 +169,7 @@ class Lane final : public request::NodeOwner,
   void end_unanswered(Visit& visit, std::atomic<uint64_t>& count) noexcept;
   Turn wait(Visit& visit, int64_t timeout_ns) noexcept;
   void end_equal(Visit& leader, Turn turn, const void* answer, size_t bytes) noexcept;
+  bool inherited(const Visit& visit) const noexcept;
   void close(Visit& visit) noexcept;
   void leave(const Visit& visit) noexcept;
 
@@ -242,6 +242,7 @@ class Lane final : public request::NodeOwner,
   int64_t wait_ends_ns() noexcept;
   void note_start(int64_t now_ns) noexcept;
   void note_begun(request::Node* leader) noexcept;
+  void note_aside(request::Node* leader) noexcept;
 
   // lane_rounds.cpp; all under mutex_
   bool may_run_again(const batch::Batch& batch) const noexcept;

@@ -1,4 +1,6 @@
 // Answers that a lane keeps for equal requests to come.
+#include <utility>
+
 #include "spinney/engine/lane.h"
 
 namespace spinney::engine {
@@ -73,14 +75,17 @@ void Lane::remember(Batch& batch) noexcept {
   size_t row = 0;
   size_t kept = 0;
   size_t kept_rows = 0;
-  for (const Part& part : batch.parts) {
-    if (part.leader->deduplicate && !part.leader->cut && !part.leader->parcel)
-      if (RequestKey key; key.make(id_, batch.layout.set, part.leader->rows, options_.row_keys)) {
-        if (!keep(key.bytes(), batch, row, part.rows)) continue;
-        ++kept;
-        kept_rows += part.rows;
-      }
-    row += part.rows;
+  for (size_t i = 0; i < batch.parts.size(); ++i) {
+    const Part& part = batch.parts[i];
+    const size_t first = std::exchange(row, row + part.rows);
+    const Node& node = *part.leader;
+    RequestKey key;
+    if (!node.deduplicate || node.cut || node.parcel || batch.error_of(i) ||
+        !key.make(id_, batch.layout.set, node.rows, options_.row_keys) ||
+        !keep(key.bytes(), batch, first, part.rows))
+      continue;
+    ++kept;
+    kept_rows += part.rows;
   }
   if (kept == 0) return;
   const double share = static_cast<double>(kept_rows) / static_cast<double>(row);

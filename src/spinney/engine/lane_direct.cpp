@@ -19,8 +19,12 @@ void end_computing(const Visit& visit) noexcept {
 
 // Nobody is overtaken, and nobody's wait is cut short: nothing of the lane is queued, its back end
 // neither waits nor completes later nor has a limit of batches at once, and batches are not held,
-// spaced or tried again.
+// spaced or tried again. What is too much for the queue, or for one batch, is the queue's to say.
 bool Lane::answers_at_once(size_t rows) const noexcept {
+  const size_t limit = limit_.load(std::memory_order_relaxed);
+  if (!takes_rows_ || rows > options_.max_request_rows || rows > options_.max_batch_size ||
+      (limit != 0 && rows > limit))
+    return false;
   if (waits_ || at_once_ != 0 || has_work() || backend_->completes_later()) return false;
   if (options_.batch_timeout_ns > 0 && options_.min_batch_size > 1) return false;
   if (options_.rest_waits || options_.min_batch_interval_ns > 0 || options_.max_retries > 0 ||
@@ -202,7 +206,8 @@ void Lane::forget(Visit& visit) noexcept {
 }
 
 void Lane::give_up(Visit& visit) noexcept {
-  if (visit.follows_) equal_visits_.leave(visit);
+  if (visit.follows_ && !inherited(visit)) equal_visits_.leave(visit);
+  visit.follows_ = false;
   if (visit.leads_) end_equal(visit, Turn::kAgain, nullptr, 0);
   end_unanswered(visit, counters_.cancelled);
 }
@@ -217,6 +222,11 @@ void Lane::end_unanswered(Visit& visit, std::atomic<uint64_t>& count) noexcept {
 }
 
 Turn Lane::wait(Visit& visit, int64_t timeout_ns) noexcept {
+  if (inherited(visit)) {  // nobody is there to tell it
+    visit.follows_ = false;
+    close(visit);
+    return visit.turn_ = Turn::kAgain;
+  }
   const Turn told = EqualVisits::wait(visit, timeout_ns);
   if (told == Turn::kWait) return told;
   equal_visits_.leave(visit);
@@ -235,10 +245,14 @@ Turn Lane::wait(Visit& visit, int64_t timeout_ns) noexcept {
   return told;
 }
 
+// By a forked child, of which it is the only one that there is.
+bool Lane::inherited(const Visit& visit) const noexcept {
+  return visit.generation_ != shared_.generation.load(std::memory_order_relaxed);
+}
+
 // In a forked child the others' stacks are no place to write to.
 void Lane::end_equal(Visit& leader, Turn turn, const void* answer, size_t bytes) noexcept {
-  if (leader.generation_ == shared_.generation.load(std::memory_order_relaxed))
-    equal_visits_.end(leader, turn, answer, bytes);
+  if (!inherited(leader)) equal_visits_.end(leader, turn, answer, bytes);
   leader.leads_ = false;
 }
 
@@ -246,12 +260,12 @@ void Lane::end_equal(Visit& leader, Turn turn, const void* answer, size_t bytes)
 void Lane::close(Visit& visit) noexcept {
   if (!visit.open_) return;
   visit.open_ = false;
-  if (visit.generation_ == shared_.generation.load(std::memory_order_relaxed)) let_out(1);
+  if (!inherited(visit)) let_out(1);
 }
 
 void Lane::leave(const Visit& visit) noexcept {
   Shared& shared = shared_;
-  if (visit.generation_ != shared.generation.load(std::memory_order_relaxed)) return;
+  if (inherited(visit)) return;
   // A lane that nobody visits may be taken away.
   nodes_out_.fetch_sub(1, std::memory_order_seq_cst);
   shared.leave(1);

@@ -125,6 +125,8 @@ void Lane::count(const Batch& batch, int64_t now_ns) noexcept {
 }
 
 void Lane::finish_left(Batch* batch) noexcept {
+  // Once the lock is let go of, others may hold the last of its requests and let go of the lane.
+  const std::shared_ptr<Lane> keeper = shared_from_this();
   remember(*batch);
   finish(batch);
 }
@@ -144,7 +146,8 @@ void Lane::finish(Batch* batch) noexcept {
       fit_.add(batch->rows, static_cast<double>(now - batch->started_ns));
       publish_costs();
     }
-    more = at_once_ != 0;
+    // Drained, what is to be tried again is due at once, and who completes a batch takes none.
+    more = at_once_ != 0 || shared_.draining.load(std::memory_order_relaxed);
     if (batch->failed) claim_own_errors(batch, now, leavings.done);
     if (batch->failed && halve(batch)) {
       more = true;

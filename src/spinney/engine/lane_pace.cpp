@@ -41,6 +41,13 @@ void Lane::note_begun(Node* leader) noexcept {
   deadlines_.remove(leader);
 }
 
+// It waits again, and its deadline is its own again, as are those of who waits with it.
+void Lane::note_aside(Node* leader) noexcept {
+  for (Node* node = leader->followers; node; node = node->next_follower)
+    if (!node->answered) deadlines_.add(node);
+  if (!leader->answered) deadlines_.add(leader);
+}
+
 void Lane::pause(bool paused) noexcept {
   {
     const std::lock_guard lock(mutex_);

@@ -86,6 +86,7 @@ bool Lane::halve(Batch* batch) noexcept {
     queue_again(part);
     retry_count_.fetch_add(1, std::memory_order_seq_cst);
   }
+  batch->round.reset();  // it is a piece of it no more, while its answers are on their way
   if (batch->deliveries == 0) recycle(batch);
   return true;
 }

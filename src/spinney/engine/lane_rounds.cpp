@@ -59,7 +59,7 @@ void Lane::put_aside(Batch* batch) noexcept {
     batch->round->failed.push_back(part);
     part.end = Part::End::kAside;
     part.leader->scored_by = nullptr;
-    if (options_.deadline_until_run && !part.leader->answered) deadlines_.add(part.leader);
+    if (options_.deadline_until_run) note_aside(part.leader);
   }
 }
 

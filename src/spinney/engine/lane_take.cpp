@@ -96,10 +96,10 @@ size_t Lane::batch_cap() const noexcept {
   const size_t most = limit ? std::min(limit, options_.max_batch_size) : options_.max_batch_size;
   if (!options_.join_requests) return 1;  // so that it is full with one request, which is whole
   if (options_.initial_batch_size != 0 && batches_ < kFirstBatches)
-    return options_.initial_batch_size;
+    return std::min(options_.initial_batch_size, most);
   if (!fit_.known()) return most;
   if (!options_.adaptive_batch_size) return most;
-  return std::clamp(fit_.worthwhile_rows(most), options_.min_batch_size, most);
+  return std::clamp(fit_.worthwhile_rows(most), std::min(options_.min_batch_size, most), most);
 }
 
 Batch* Lane::new_batch() noexcept {

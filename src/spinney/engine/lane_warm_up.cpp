@@ -82,6 +82,9 @@ Status Lane::warm_up() {
         SPINNEY_TRY(rehearsal.wait());
       } catch (const std::exception& thrown) {
         return Error{Code::kInternal, "warm-up of model \"" + name_ + "\": " + thrown.what()};
+      } catch (...) {
+        return Error{Code::kInternal,
+                     "warm-up of model \"" + name_ + "\": it threw something that is no exception"};
       }
       if (i > 0) fit_.add(rows, static_cast<double>(shared_.clock->now_ns() - begin));
     }

@@ -227,6 +227,52 @@ TEST(EngineFork, AnotherThreadsLoadIsForgotten) {
   engine->stop(kSecond);
 }
 
+// A signal's handler may fork while its thread waits for an equal visit of another one's.
+TEST(EngineFork, WhoWaitsForAnEqualVisitGoesOnByItself) {
+  Door door;
+  auto engine = engine_of(1);
+  backend::CallableOptions options;
+  options.width = 1;
+  options.shape = {1, ElementType::kFloat64};
+  options.idempotent = true;
+  const auto nothing = [](const backend::BatchInput&, backend::BatchOutput&) { return Status(); };
+  ModelOptions lane = never_shed();
+  lane.warm_up = false;
+  ASSERT_TRUE(engine->load("m", "", backend::make_callable(nothing, options), lane).ok());
+  const double value = 3;
+  Request request;
+  request.rows = dense_rows(&value, 1, 1);
+  request.model = "m";
+  std::thread leading([&] {
+    Visit visit;
+    EXPECT_TRUE(engine->enter(request, visit).ok());
+    EXPECT_EQ(visit.turn(), Turn::kRun);
+    door.pass();
+    visit.give_up();
+  });
+  door.wait_for(1);
+  auto waits = std::make_unique<Visit>(), leaves = std::make_unique<Visit>();
+  for (Visit* visit : {waits.get(), leaves.get()}) {
+    ASSERT_TRUE(engine->enter(request, *visit).ok());
+    ASSERT_EQ(visit->turn(), Turn::kWait);
+  }
+  EXPECT_TRUE(in_a_child([&] {
+    if (waits->wait(kMillisecond) != Turn::kAgain) return 1;
+    waits.reset();
+    leaves.reset();
+    Visit again;
+    if (!engine->enter(request, again).ok() || again.turn() != Turn::kRun) return 2;
+    again.give_up();
+    return engine->stats().in_flight == 1 ? 0 : 3;  // this one
+  }));
+  door.let_go();
+  leading.join();
+  EXPECT_EQ(waits->wait(kSecond), Turn::kAgain);
+  waits.reset();
+  leaves.reset();
+  engine->stop(kSecond);
+}
+
 // Requests, looks at the models and loads without a pause, so that a fork meets every lock held.
 TEST(EngineFork, EveryLockIsFreeInTheChild) {
   auto engine = engine_of(2);
