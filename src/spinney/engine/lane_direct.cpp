@@ -146,10 +146,12 @@ void Lane::keep(cache::Bytes key, AnswerKind kind, cache::Bytes answer) noexcept
 void Lane::answered(Visit& visit, int64_t now_ns) noexcept {
   visit.turn_ = Turn::kAnswered;
   visit.finished_ns_ = now_ns;
-  if (visit.from_cache_)
+  if (visit.from_cache_) {
     count_->hit_at_once(visit.lookup_ns_);
-  else
+  } else {
+    if (visit.lookup_ns_ >= 0) count_->looked_up(false, visit.lookup_ns_);
     count_->shared_at_once(now_ns - visit.entered_ns_);
+  }
   close(visit);
 }
 

@@ -83,7 +83,8 @@ void Lane::leave_queue(Node* node, size_t rows) noexcept {
 int64_t Lane::ready_at_ns() const noexcept {
   if (options_.batch_timeout_ns == 0 || shared_.draining.load(std::memory_order_relaxed)) return 0;
   const size_t queued = queued_rows_.load(std::memory_order_relaxed);
-  if (queued >= options_.min_batch_size) return 0;
+  const size_t limit = limit_.load(std::memory_order_relaxed);
+  if (queued >= options_.min_batch_size || (limit != 0 && queued >= limit)) return 0;
   if (waiting_since_ns_ == kNever) return kNever;
   return std::min(waiting_since_ns_ + options_.batch_timeout_ns,
                   start_by_ns(earliest_deadline_ns_, waiting_since_ns_, queued));

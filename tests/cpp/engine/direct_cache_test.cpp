@@ -103,6 +103,24 @@ TEST(EngineDirect, AKeyOfTheCallersOwnDecides) {
   EXPECT_STREQ(static_cast<const char*>(visit.answer()), answer);
 }
 
+TEST(EngineDirect, WhoFollowsHasLookedIntoTheCacheToo) {
+  EngineOptions engine_options;
+  engine_options.cache_entries = 10;
+  World world(std::make_shared<Doubling>(1e6), {}, engine_options);
+  const double value = 7, answer = 14;
+  Visit leader, follower;
+  ASSERT_TRUE(world.engine->enter(world.request(value), leader).ok());
+  std::thread following([&] {
+    EXPECT_TRUE(world.engine->enter(world.request(value), follower).ok());
+    EXPECT_EQ(follower.turn(), Turn::kWait);
+  });
+  following.join();
+  leader.done(&answer, sizeof answer);
+  EXPECT_EQ(follower.wait(kSecond), Turn::kAnswered);
+  EXPECT_EQ(world.engine->totals().runs.cache_misses, 2u);
+  EXPECT_EQ(world.engine->stats().cache->misses, 2u);
+}
+
 // Rows between the same thresholds, say.
 TEST(EngineDirect, RowsWithEqualKeysShareAnAnswer) {
   EngineOptions engine_options;

@@ -193,6 +193,23 @@ TEST(Edges, ALimitByHandHoldsAgainstTheOtherSizes) {
   }
 }
 
+TEST(Edges, ABatchIsFullAtALimitByHandThatIsBelowTheLeastSize) {
+  direct_world::World world;
+  ModelOptions options;
+  options.warm_up = false;
+  options.max_batch_size = 64;
+  options.min_batch_size = 8;
+  options.batch_timeout_ns = kSecond;
+  ASSERT_TRUE(world.engine->load("m", "", world.backend, options).ok());
+  ASSERT_TRUE(world.engine->limit_batch("m", 2).ok());
+  const double values[] = {1, 2};
+  ASSERT_TRUE(world.engine->submit(world.request(values[0])).ok());
+  EXPECT_FALSE(world.engine->run_some());
+  ASSERT_TRUE(world.engine->submit(world.request(values[1])).ok());
+  EXPECT_TRUE(world.engine->run_some());
+  EXPECT_EQ(world.told.count, 2);
+}
+
 // A cancelled request is still being told when the batch with its rows is completed, by a thread
 // that is no worker's; whoever tells it is then the last that the lane waits for.
 TEST(Edges, WhoCompletesABatchKeepsItsLaneUntilHeIsDone) {
