@@ -1,6 +1,7 @@
 #include "spinney/response/response.h"
 
-#include <array>
+#include <memory>
+#include <new>
 #include <utility>
 
 namespace spinney::response {
@@ -11,39 +12,59 @@ namespace {
 
 constexpr size_t kAtOnce = 128;
 
-void describe(const Node& node, Finished& finished) {
-  finished.context = node.context;
-  finished.error = node.error;
-  finished.answer.blocks = node.answer;
-  finished.answer.first_row = node.answer_row;
-  if (const AnswerBlocks* blocks = node.answer) {
-    const AnswerShape& shape = blocks->layout.shape();
-    const size_t row_bytes = shape.row_bytes();
-    finished.answer.shape = shape;
-    finished.answer.data =
-        blocks->data && row_bytes > 0 ? blocks->data + node.answer_row * row_bytes : nullptr;
-    finished.answer.rows = node.rows.count;
-  } else {
-    finished.answer.shape = {};
-    finished.answer.data = nullptr;
-    finished.answer.rows = 0;
-  }
-  finished.answer.object = node.object;
-  finished.answer.object_row = node.object_row;
-  finished.retry_after_ns = node.retry_after_ns;
-  finished.submitted_ns = node.submitted_ns;
-  finished.started_ns = node.started_ns;
-  finished.finished_ns = node.finished_ns;
-  finished.batch_rows = node.batch_rows;
-  finished.shared = node.shared;
-  finished.from_cache = node.from_cache;
+// All is written once, where it is read.
+void describe(const Node& node, void* place) noexcept {
+  const AnswerBlocks* blocks = node.answer;
+  const AnswerShape shape = blocks ? blocks->layout.shape() : AnswerShape{};
+  const size_t row_bytes = shape.row_bytes();
+  const bool numbers = blocks && blocks->data && row_bytes > 0;
+  ::new (place)
+      Finished{.context = node.context,
+               .error = node.error,
+               .answer = {.data = numbers ? blocks->data + node.answer_row * row_bytes : nullptr,
+                          .rows = blocks ? node.rows.count : 0,
+                          .shape = shape,
+                          .object = node.object,
+                          .object_row = node.object_row,
+                          .blocks = blocks,
+                          .first_row = node.answer_row},
+               .retry_after_ns = node.retry_after_ns,
+               .submitted_ns = node.submitted_ns,
+               .started_ns = node.started_ns,
+               .finished_ns = node.finished_ns,
+               .batch_rows = node.batch_rows,
+               .shared = node.shared,
+               .from_cache = node.from_cache};
 }
+
+// Those that are told at once, made as they are needed: most lists are short.
+class Told {
+ public:
+  void add(Node* node) noexcept {
+    describe(*node, at(count_));
+    nodes_[count_++] = node;
+  }
+  void finish(Completion& completion) noexcept {
+    completion.finish({at(0), count_});
+    for (size_t i = 0; i < count_; ++i) {
+      std::destroy_at(at(i));
+      nodes_[i]->told = true;
+    }
+    count_ = 0;
+  }
+
+ private:
+  Finished* at(size_t i) noexcept { return reinterpret_cast<Finished*>(room_) + i; }
+
+  alignas(Finished) std::byte room_[kAtOnce * sizeof(Finished)];
+  Node* nodes_[kAtOnce];
+  size_t count_ = 0;
+};
 
 }  // namespace
 
 void tell(Node* list) noexcept {
-  std::array<Finished, kAtOnce> finished;
-  std::array<Node*, kAtOnce> nodes;
+  Told told;
   for (Node* node = list; node; node = node->done_next) node->tell_next = node->done_next;
   while (list) {
     Completion* completion = list->completion;
@@ -51,12 +72,10 @@ void tell(Node* list) noexcept {
     Node** last_other = &others;
     // The list is read through a second link, so that it stays whole for whoever gives it back.
     // Only so far ahead, lest a long list be read again for each part of it that is told.
-    size_t count = 0;
     Node* node = list;
     for (size_t looked = 0; node && looked < kAtOnce; ++looked) {
       if (node->completion == completion) {
-        nodes[count] = node;
-        describe(*node, finished[count++]);
+        told.add(node);
       } else {
         *last_other = node;
         last_other = &node->tell_next;
@@ -64,11 +83,7 @@ void tell(Node* list) noexcept {
       node = node->tell_next;
     }
     *last_other = node;
-    completion->finish({finished.data(), count});
-    for (size_t i = 0; i < count; ++i) {
-      finished[i].answer.object.reset();
-      nodes[i]->told = true;
-    }
+    told.finish(*completion);
     list = others;
   }
 }
