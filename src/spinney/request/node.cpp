@@ -14,7 +14,7 @@ bool Node::copy_rows(const Rows& given) noexcept {
   if (!bytes) return false;
   char* to = *bytes <= kInlineBytes ? inline_rows : row_memory.reserve(*bytes);
   if (!to) return false;
-  rows = pack_rows(given, to);
+  pack_rows(given, to, rows);
   return true;
 }
 
@@ -23,12 +23,9 @@ void Node::share_parcel(const std::shared_ptr<const Parcel>& given, size_t parce
   rows.count = parcel_rows;
 }
 
-void Node::choose_class(bool by_kind) noexcept {
-  const auto type = static_cast<size_t>(rows.type);
-  const uint64_t carried = parcel ? parcel->signature() : type;
-  const size_t number = by_kind && !parcel ? static_cast<size_t>(kind) * 2 + type
-                                           : kRowClasses + (carried + layout.set) % kOtherClasses;
-  class_number = static_cast<uint8_t>(number);
+uint8_t Node::other_class() const noexcept {
+  const uint64_t carried = parcel ? parcel->signature() : type_number();
+  return static_cast<uint8_t>(kRowClasses + (carried + layout.set) % kOtherClasses);
 }
 
 bool Node::reserve_answer() noexcept {

@@ -127,11 +127,19 @@ struct Node {
   bool copy_rows(const Rows& given) noexcept;
   void share_parcel(const std::shared_ptr<const Parcel>& given, size_t parcel_rows) noexcept;
   // Once what it carries and asks for is set. by_kind: it asks for `kind` alone.
-  void choose_class(bool by_kind) noexcept;
+  void choose_class(bool by_kind) noexcept {
+    class_number = by_kind && !parcel
+                       ? static_cast<uint8_t>(static_cast<size_t>(kind) * 2 + type_number())
+                       : other_class();
+  }
   // Room for answers to all of its rows, own_answer; false if there is no memory.
   bool reserve_answer() noexcept;
   // Forgets the request and zeros its rows.
   void reset() noexcept;
+
+ private:
+  size_t type_number() const { return static_cast<size_t>(rows.type); }
+  uint8_t other_class() const noexcept;
 };
 
 }  // namespace spinney::request
