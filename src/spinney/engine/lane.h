@@ -118,8 +118,9 @@ class Lane final : public request::NodeOwner,
   void unlock_after_fork(bool in_child) noexcept;
 
  private:
-  // A batch that waits is run so long before its deadline asks for it.
+  // A batch that waits is run so long before its deadline asks for it, at least and at most.
   static constexpr int64_t kWakeUpNs = 500 * kMicrosecond;
+  static constexpr int64_t kWakeUpMostNs = 10 * kMillisecond;
   // What it costs to have another thread answer: one alone takes 10 to 16 us through the queue.
   static constexpr int64_t kHandOverNs = 15 * kMicrosecond;
   static constexpr int64_t kTargetsInInterval = 8;

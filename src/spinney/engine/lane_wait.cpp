@@ -21,13 +21,15 @@ double Lane::cost_ns(size_t rows) const noexcept {
          batch_ns_.load(std::memory_order_relaxed);
 }
 
-// When a batch of so many rows that is held must begin for its earliest deadline, twice its cost
-// before it; if nothing is known of costs, after half of its time.
+// When a batch of so many rows that is held must begin for its earliest deadline: twice its cost
+// before it, and sooner by a fifth of the time that this leaves, since threads wake late where
+// others want the CPUs. If nothing is known of costs, after half of its time.
 int64_t Lane::start_by_ns(int64_t deadline_ns, int64_t since_ns, size_t rows) const noexcept {
   if (deadline_ns == kNever) return kNever;
   const double cost = 2 * cost_ns(std::max(rows, rows_at_least_.load(std::memory_order_relaxed)));
   if (cost <= 0) return since_ns + (deadline_ns - since_ns) / 2;
-  return deadline_ns - static_cast<int64_t>(std::min(cost, 1e15)) - kWakeUpNs;
+  const int64_t latest = deadline_ns - static_cast<int64_t>(std::min(cost, 1e15));
+  return latest - std::clamp((latest - since_ns) / 5, kWakeUpNs, kWakeUpMostNs);
 }
 
 double Lane::others_meanwhile(Priority level, double own) const noexcept {

@@ -84,8 +84,8 @@ Error Admission::error() const {
       case Refusal::kTooLate:
         return "the request's deadline would pass before its turn; it was not queued";
       case Refusal::kQueueFull:
-        return "the model's queue is full (" + std::to_string(allowed) +
-               " wait; max_queue_rows, max_queue_requests)";
+        return "the model's queue is full: " + std::to_string(given) + " wait, and more than " +
+               std::to_string(allowed) + " may not (max_queue_rows, max_queue_requests)";
       case Refusal::kConcurrency:
         return "too many requests are in flight (" + std::to_string(allowed) +
                ", max_concurrent_requests)";

@@ -146,6 +146,27 @@ TEST(Batching, ADeadlineEndsTheWaitBeforeTheTimeout) {
   EXPECT_EQ(bench.answered.size(), 2u);
 }
 
+// On a busy machine threads wake milliseconds late: a batch that was held must still be answered.
+TEST(Batching, AHeldBatchLeavesTimeForThreadsThatWakeLate) {
+  ModelOptions options;
+  options.min_batch_size = 4;
+  options.batch_timeout_ns = kSecond;
+  Bench bench(options, kMicrosecond, 10 * kMicrosecond);
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(bench.ask(i).ok());
+  bench.run_all();
+  for (const int64_t time : {10 * kMillisecond, 100 * kMillisecond}) {
+    const int64_t deadline = bench.clock.now_ns() + time;
+    ASSERT_TRUE(bench.ask(static_cast<double>(5 + time), deadline).ok());
+    EXPECT_FALSE(bench.engine->run_some());
+    const int64_t begin = bench.engine->tick();
+    EXPECT_LE(begin, deadline - time / 10);
+    EXPECT_GE(begin, deadline - time / 3);
+    bench.clock.advance(begin - bench.clock.now_ns());
+    EXPECT_TRUE(bench.engine->run_some());
+  }
+  EXPECT_TRUE(bench.failed.empty());
+}
+
 // One row a millisecond is served; `per_ms` are asked for.
 size_t refused_in(Bench& bench, double per_ms, int64_t milliseconds, double& value) {
   size_t refused = 0;
