@@ -128,10 +128,20 @@ def test_what_does_not_fit_is_a_failed_future(engine, rows):
         assert isinstance(future.exception(5), spinney.InvalidInputError), bad
     with pytest.raises(spinney.InvalidInputError, match="CRITICAL"):
         engine.enqueue_prediction(rows, priority=17)
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="timeout_ms is 'soon'"):
         engine.enqueue_prediction(rows, timeout_ms="soon")
+    with pytest.raises(TypeError, match="timeout_ms is 'soon'"):
+        asyncio.run(engine.predict_async(rows[:1], timeout_ms="soon"))
+    with pytest.raises(ValueError, match="timeout_ms is nan"):
+        engine.enqueue_prediction(rows, timeout_ms=float("nan"))
     assert engine.enqueue_prediction(rows[:1], "high").result(60) is not None
     assert engine.active_requests == 0
+
+
+def test_a_request_larger_than_the_queue_takes_is_told_where_to_go(engine):
+    future = engine.enqueue_prediction(np.zeros((2**20 + 1, 10), np.float32))
+    with pytest.raises(spinney.InvalidInputError, match="1048576 of one; use predict, or cut it"):
+        future.result(0)
 
 
 def test_before_a_model_is_loaded_and_after_shutdown(rows):

@@ -224,6 +224,8 @@ def test_the_bound_of_the_queue_is_in_rows_and_one_request_alone_is_always_taken
         first = engine.enqueue_prediction(np.ones((50, 2)))
         second = engine.enqueue_prediction(np.full((1, 2), 2.0))
         assert isinstance(second.exception(60), QueueFullError)
+        assert "50 rows wait" in str(second.exception())
+        assert "10 may not (batch_processor_config.max_queue_size)" in str(second.exception())
         go.set()
         assert len(first.result(60)) == 50 and len(running.result(60)) == 1
 

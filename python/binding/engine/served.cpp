@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -12,6 +11,7 @@
 #include <utility>
 
 #include "binding/engine/python_parcel.h"
+#include "binding/engine/request_terms.h"
 #include "binding/engine/served_direct.h"
 #include "binding/futures/future.h"
 #include "binding/futures/future_object.h"
@@ -241,7 +241,7 @@ struct Outgoing {
       served.engine->retract_unknown();  // the caller looks for the model that replaced this one
       Py_RETURN_NONE;
     }
-    raise(admission.error(), admission.retry_after_ns);
+    raise(error_of(admission), admission.retry_after_ns);
     return failed_future();
   }
 };
@@ -338,18 +338,6 @@ bool read_plain(const Served& served, PyObject* x, Input& input) {
                 static_cast<size_t>(PyArray_DIM(array, 1)),
                 PyArray_STRIDE(array, 0),
                 PyArray_STRIDE(array, 1)};
-  return true;
-}
-
-bool read_deadline(PyObject* timeout_ms, const engine::Engine& engine, int64_t& deadline_ns) {
-  if (timeout_ms == Py_None) return true;
-  const double ms = PyFloat_AsDouble(timeout_ms);
-  if (ms == -1.0 && PyErr_Occurred()) return false;
-  if (std::isnan(ms)) {
-    PyErr_SetString(PyExc_ValueError, "timeout_ms is not a number; give milliseconds, or None");
-    return false;
-  }
-  if (ms < 1e12) deadline_ns = engine.now_ns() + static_cast<int64_t>(std::max(ms, 0.0) * 1e6);
   return true;
 }
 

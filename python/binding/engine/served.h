@@ -42,8 +42,6 @@ inline Request request_of(const Served& served) {
 }
 // One flat row of the model's width, or a 2-D array of a callable's rows; false for anything else.
 bool read_plain(const Served& served, PyObject* x, Input& input);
-// False with a Python error set.
-bool read_deadline(PyObject* timeout_ms, const engine::Engine& engine, int64_t& deadline_ns);
 
 // What Python holds.
 struct ServedHandle {

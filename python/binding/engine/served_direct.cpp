@@ -10,6 +10,7 @@
 
 #include "binding/engine/kept_value.h"
 #include "binding/engine/outcomes.h"
+#include "binding/engine/request_terms.h"
 #include "binding/engine/served.h"
 #include "binding/futures/future_object.h"
 #include "binding/interpreter/errors.h"
@@ -195,7 +196,7 @@ PyObject* refused(const Asked& asked, const Admission& admission) {
       asked.served.engine->retract_unknown();  // the caller looks for what replaced it
       Py_RETURN_NONE;
     default:
-      raise(admission.error(), admission.retry_after_ns);
+      raise(error_of(admission), admission.retry_after_ns);
       return take_error();
   }
 }
