@@ -318,6 +318,12 @@ def test_the_engine_passes_them_on(stopped):
         assert "iteration_range" in engine.last_error
         assert not engine.load_model(lambda rows: rows[:, 0], as_booster=True)
         assert "as_booster" in engine.last_error
+        assert engine.load_model(str(path), missing=1.5)
+        holed = np.where(np.arange(x.size).reshape(x.shape) % 3 == 0, np.nan, x)
+        filled = np.where(np.isnan(holed), 1.5, holed)
+        assert engine.predict(filled)[1].tolist() == fitted.predict(holed).tolist()
+        assert not engine.load_model(lambda rows: rows[:, 0], missing=1.5)
+        assert "missing goes with a model" in engine.last_error
     finally:
         engine.shutdown()
 

@@ -53,6 +53,7 @@ class Loads:
         iteration_range=None,
         start_iteration=None,
         num_iteration=None,
+        missing=None,
         copy=True,
     ) -> bool:
         """Load a model file (or fitted object, or function) and serve it. True if it worked.
@@ -73,7 +74,7 @@ class Loads:
             Then a batch that fails is divided and asked again, so that only the rows at fault fail,
             and equal requests share an answer, in flight and from the cache; otherwise all requests
             of that batch fail, and each request is run. Native models need no saying.
-        as_booster, iteration_range, start_iteration, num_iteration: as in spinney.load.
+        as_booster, iteration_range, start_iteration, num_iteration, missing: as in spinney.load.
         calibration: rows, as the model takes them, on which enable_model_quantization measures
             what it costs; without them quantization_config.max_error is held against what is
             proven. A model that cannot be quantized, or would err by more, is not loaded.
@@ -106,6 +107,7 @@ class Loads:
                 "iteration_range": iteration_range,
                 "start_iteration": start_iteration,
                 "num_iteration": num_iteration,
+                "missing": missing,
                 "copy": copy,
             }
             served = ServedModel(

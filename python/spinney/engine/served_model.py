@@ -36,6 +36,7 @@ _OF_MODELS = (
     "iteration_range",
     "start_iteration",
     "num_iteration",
+    "missing",
     "worker_options",
 )
 _loads = count(1)
