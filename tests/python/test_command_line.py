@@ -128,10 +128,11 @@ def test_csv_is_read_alike_without_pyarrow(files, monkeypatch):
         np.testing.assert_array_equal(np.concatenate(parts), x)
 
 
-def test_output_is_quiet_when_piped(files):
+@pytest.mark.parametrize("module", ["spinney", "spinney.cli"])
+def test_output_is_quiet_when_piped(files, module):
     folder, x = files
     ran = subprocess.run(
-        [sys.executable, "-m", "spinney.cli", "predict", "model.json", "rows.csv"],
+        [sys.executable, "-m", module, "predict", "model.json", "rows.csv"],
         cwd=folder,
         capture_output=True,
         text=True,
