@@ -83,17 +83,18 @@ def test_what_is_refused_at_once_is_raised_and_counted(model, training_data):
         assert len(asyncio.run(ask(x[:1]))) == 1
 
 
-def test_equal_predictions_in_flight_run_once():
+@pytest.mark.parametrize("rows", [ROW, ROW[0]], ids=["a table", "a flat row"])
+def test_equal_predictions_in_flight_run_once(rows):
     held = Held()
     with InferenceEngine({"max_cache_entries": 0}) as engine:
         assert engine.load_model(held, ModelType.CUSTOM, idempotent=True)
-        calls, answers = ask_together(engine, ROW)
+        calls, answers = ask_together(engine, rows)
         assert calls == 1
         assert [(success, result.tolist()) for success, result, _ in answers] == [(True, [3.0])] * 4
         assert len({id(result) for _, result, _ in answers}) == 4  # nobody shares an array
         queue = engine.get_performance_metrics()["queue"]
         assert queue["shared"] == 3 and queue["answered"] == 4
-        engine.predict(ROW)
+        engine.predict(rows)
         assert held.calls == 2  # nothing is kept
 
 
@@ -147,6 +148,24 @@ def test_every_way_in_finds_what_any_of_them_kept(answer):
         assert len(calls) == len(ways)
         found = engine.get_performance_metrics()
         assert found["cache_hits"] == 9 and found["cache_misses"] == 3
+
+
+@pytest.mark.parametrize("flat", [[1.0, 2.0], (1.0, 2.0), np.array([1, 2])], ids=repr)
+def test_one_flat_row_is_kept_whichever_way_it_is_asked(flat):
+    calls = []
+
+    def total(rows):
+        calls.append(rows.shape)
+        return rows.sum(axis=1)
+
+    with InferenceEngine({"enable_warmup": False}) as engine:
+        assert engine.load_model(total, ModelType.CUSTOM, idempotent=True)
+        assert engine.predict(flat)[1].tolist() == [3.0]
+        assert engine.predict(flat)[2]["cached"]
+        assert engine.enqueue_prediction(flat).result(30).tolist() == [3.0]
+        assert asyncio.run(engine.predict_async(flat)).tolist() == [3.0]
+        assert calls == [(1, 2)]
+        assert engine.get_performance_metrics()["cache_misses"] == 1
 
 
 def test_an_answer_that_is_no_array_of_numbers_or_text_is_not_kept():

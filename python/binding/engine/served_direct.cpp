@@ -320,7 +320,6 @@ PyObject* predict(const Served& served, PyObject* const* args, Py_ssize_t count)
   if (outcome || !misfit_is_set()) return outcome;
   if (!asked.function || !take_flat_row(asked, row)) return misfit(served);
   asked.x = row.get();
-  asked.request.deduplicate = false;
   outcome = ask(asked, Entry::kAlways, take);
   return outcome || !misfit_is_set() ? outcome : misfit(served);
 }
