@@ -133,7 +133,7 @@ PyObject* compute_native(Asked& asked, Visit& visit) {
   const BoundModel& bound = served.bound->for_rows(input.type());
   PredictOptions options;
   if (asked.threads > 0) options.num_threads = asked.threads;
-  if (input.kind == Input::Kind::kRows && input.count > 0) input.rows = visit.rows();
+  if (visit.rows().data) input.rows = visit.rows();  // see describe_rows()
   if (served.kind == AnswerKind::kClasses) {
     const std::optional<size_t> n = checked_product(input.count, bound.model.target_columns());
     if (!n || !checked_product(*n, sizeof(int64_t))) return too_many(input);
