@@ -57,8 +57,34 @@ Admission Core::submit(const Request& request) noexcept {
     admission = lane->submit(request, may_block, done);
   }
   // A lane stays as long as it has requests, so it is there if somebody is to be told.
-  if (!done.empty()) lane->tell(done);
+  if (!done.empty()) tell_kept(*lane, done);
   return admission;
+}
+
+// In turn: what a completion asks while it is told of another one that was kept is told once it has
+// returned, lest a chain of them be as deep as it is long.
+struct Core::Telling {
+  const Core* core;
+  Telling* outer;  // of another engine, on this thread
+  response::DoneList waiting;
+};
+thread_local Core::Telling* Core::telling_ = nullptr;
+
+void Core::tell_kept(Lane& lane, response::DoneList& done) noexcept {
+  for (Telling* telling = telling_; telling; telling = telling->outer)
+    if (telling->core == this) return telling->waiting.add(done.take());
+  Telling mine{this, telling_, {}};
+  telling_ = &mine;
+  lane.tell(done);
+  while (request::Node* node = mine.waiting.take())
+    while (node) {
+      request::Node* next = node->done_next;
+      response::DoneList one;
+      one.add(node);
+      static_cast<Lane*>(node->owner)->tell(one);  // which stays as long as it has requests
+      node = next;
+    }
+  telling_ = mine.outer;
 }
 
 Admission Core::enter(const Request& request, Visit& visit, Entry entry) noexcept {

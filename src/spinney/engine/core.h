@@ -103,6 +103,10 @@ class Core : public std::enable_shared_from_this<Core> {
   Admission refuse(Refusal refusal) noexcept;  // a request that never came to a lane
   // Under the shared lock; null if there is none.
   Lane* find(std::string_view model, std::string_view version) const noexcept;
+  // What submit() found in the cache: one request.
+  struct Telling;
+  static thread_local Telling* telling_;
+  void tell_kept(Lane& lane, response::DoneList& done) noexcept;
   void retire(std::shared_ptr<Lane> lane);  // under the exclusive lock
   std::shared_ptr<LaneCount> make_count(const std::string& name, const std::string& version,
                                         const ModelOptions& options);

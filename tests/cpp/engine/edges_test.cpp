@@ -18,31 +18,53 @@
 namespace spinney::engine {
 namespace {
 
-// Each completion asks the next one.
-TEST(Edges, AChainOfRequestsIsNotAsDeepAsItIsLong) {
-  struct Chain final : Completion {
-    direct_world::World world;
-    int depth = 0, deepest = 0, told = 0;
-    double value = 1;
-    void ask() {
-      Request request;
-      request.rows = dense_rows(&value, 1, 1);
-      request.completion = this;
-      EXPECT_TRUE(world.engine->run_or_submit(request).ok());
-    }
-    void finish(std::span<Finished> finished) noexcept override {
-      told += static_cast<int>(finished.size());
-      deepest = std::max(deepest, ++depth);
-      if (told < 100) ask();
-      --depth;
-    }
-  } chain;
-  chain.ask();
-  while (chain.world.engine->run_some()) {
+// Each completion asks the next one, and each is answered where it is asked.
+struct Chain final : Completion {
+  explicit Chain(bool kept)
+      : queued(kept), world(std::make_shared<direct_world::Doubling>(), {}, with_cache(kept)) {}
+  static EngineOptions with_cache(bool kept) {
+    EngineOptions options;
+    options.cache_entries = kept ? 10 : 0;
+    return options;
   }
-  EXPECT_EQ(chain.told, 100);
-  EXPECT_LE(chain.deepest, 2);  // a worker tells of one, and that one's completion of another
-  EXPECT_GT(chain.world.counts().at_once, 0u);
+  void ask() {
+    Request request;
+    request.rows = dense_rows(&value, 1, 1);
+    request.completion = this;
+    const Admission admission =
+        queued ? world.engine->submit(request) : world.engine->run_or_submit(request);
+    EXPECT_TRUE(admission.ok());
+  }
+  void finish(std::span<Finished> finished) noexcept override {
+    told += static_cast<int>(finished.size());
+    deepest = std::max(deepest, ++depth);
+    if (told < 100) ask();
+    --depth;
+  }
+  bool queued;
+  direct_world::World world;
+  int depth = 0, deepest = 0, told = 0;
+  double value = 1;
+};
+
+TEST(Edges, AChainOfRequestsIsNotAsDeepAsItIsLong) {
+  for (const bool kept : {false, true}) {
+    Chain chain(kept);
+    chain.ask();
+    while (chain.world.engine->run_some()) {
+    }
+    EXPECT_EQ(chain.told, 100);
+    // Whoever tells of one from the queue, that one's completion of another from here, and that one
+    // of what is kept.
+    EXPECT_LE(chain.deepest, 3);
+    EXPECT_EQ(chain.world.engine->stats().in_flight, 0u);
+    if (kept) {
+      EXPECT_EQ(chain.world.counts().from_cache, 99u);
+    }
+    if (!kept) {
+      EXPECT_GT(chain.world.counts().at_once, 0u);
+    }
+  }
 }
 
 TEST(Edges, WhatIsTooMuchForTheQueueOrOneBatchIsNotAnsweredAtOnce) {
