@@ -66,7 +66,9 @@ class Engine {
   // The same door for those who score rows themselves, on their own thread: visit.h. The request
   // needs no completion. Never blocks.
   Admission enter(const Request& request, Visit& visit, Entry entry = Entry::kAlways) noexcept;
-  // Keeps an answer for requests to come with that key (Request::key), if answers are kept.
+  // Keeps an answer for requests to come with that key (Request::key), if answers are kept. Of a
+  // model that may be replaced meanwhile the request names a version that no other load has: what
+  // the old one answered would be kept as the new one's.
   void keep(const Request& request, cache::Bytes answer) noexcept;
   // True if the request will be answered with kCancelled, by this call; false if it was answered
   // already, or is being. Its place in the queue, and its turn in a batch, are given up.
