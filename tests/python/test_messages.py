@@ -118,3 +118,10 @@ def test_a_width_that_nobody_knows_is_not_none(x):
         assert "None columns" not in str(refused.value) and ", None)" not in str(refused.value)
     with pytest.raises(InputValidationError, match="expected columns of numbers as a 2-D array"):
         DataPreprocessor().fit("text")
+
+
+@pytest.mark.parametrize("source", [5, 2.5, [1]], ids=repr)
+def test_an_object_that_is_no_model_is_not_called_a_file(source):
+    with pytest.raises(spinney.UnsupportedModelError, match="not a fitted model") as raised:
+        spinney.load(source)
+    assert "file" not in str(raised.value)

@@ -154,6 +154,10 @@ def test_missing(kind, missing):
         lgb.predict(X, missing=0)
     with pytest.raises(spinney.InvalidInputError, match="missing=0 goes with models of XGBoost"):
         spinney.load(lgb, missing=0)
+    with pytest.raises(
+        spinney.InvalidInputError, match="missing is of type str; expected a number"
+    ):
+        spinney.load(booster).predict(X, missing="none")
     for wrong in ("none", [1]):
         with pytest.raises(spinney.InvalidInputError, match="expected a number"):
             spinney.load(booster, missing=wrong)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "binding/interpreter/errors.h"
@@ -150,7 +151,13 @@ Shared variant_of(const BoundModel& bound, const Asked& asked) {
   if (!read_choice(asked, choice)) return nullptr;
   if (asked.missing) {
     missing = PyFloat_AsDouble(asked.missing);
-    if (missing == -1 && PyErr_Occurred()) return nullptr;
+    if (missing == -1 && PyErr_Occurred()) {
+      if (!PyErr_ExceptionMatches(PyExc_TypeError)) return nullptr;
+      PyErr_Clear();
+      raise(invalid_argument("missing is of type " + std::string(Py_TYPE(asked.missing)->tp_name) +
+                             "; expected a number"));
+      return nullptr;
+    }
   }
   std::string key = rule_of(choice);
   if (asked.missing) key.append("|").append(reinterpret_cast<char*>(&missing), sizeof missing);

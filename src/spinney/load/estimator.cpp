@@ -158,8 +158,8 @@ Result<Description> describe_pickle(const Pickle& pickle, const Choice& choice) 
 Result<DescriptionParts> describe_estimator(const Value& value, DescribeContext& context) {
   const Record* record = value.record();
   if (!record)
-    return unsupported("the file holds " + value.what() + ", not a fitted model. Save the " +
-                       "estimator or Booster itself.");
+    return unsupported("found " + value.what() + ", not a fitted model. Save the estimator or " +
+                       "Booster itself.");
   if (context.depth_left == 0) return too_large("estimators lie within estimators too deeply");
   --context.depth_left;
   // Errors name the module, and are made ready for every attribute.
