@@ -317,6 +317,24 @@ def test_no_option_is_ignored_in_silence(caplog):
         spinney.InferenceEngine({"enable_feature_scaling": True, "preprocessor_config": removing})
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"max_cache_bytes": 5, "max_cache_entries": 0}, "max_cache_bytes is 5, but max_cache_ent"),
+        ({"cache_ttl_seconds": 5, "max_cache_entries": 0}, "cache_ttl_seconds is 5.0, but max_ca"),
+        ({"batch_timeout": 0.5}, "batch_timeout is 0.5, but acts only with min_batch_size above 1"),
+        ({"min_batch_size": 4, "batch_timeout": 0}, "min_batch_size is 4, but batch_timeout=0"),
+        ({"min_batch_size": 4, "batch_timeout": 0.5}, None),
+        ({"min_batch_size": 4}, None),
+        ({"batch_timeout": 0.5, "batch_processor_config": {"min_batch_size": 4}}, None),
+        ({"max_cache_entries": 0, "batch_timeout": 0}, None),
+    ],
+)
+def test_an_option_that_the_value_of_another_keeps_from_acting_is_named(options, said):
+    told = startup_messages(InferenceEngineConfig(**options))
+    assert told == [] if said is None else len(told) == 1 and told[0].startswith(said)
+
+
 def test_what_the_machine_lacks_is_said(monkeypatch):
     config = InferenceEngineConfig(enable_onnx=True)
     assert "enable_onnx" in startup_messages(config)[0]

@@ -44,7 +44,28 @@ def idle_messages(config):
     ]
     if config.enable_throttling and not config.throttle_on_high_cpu:
         found.append("enable_throttling is True, but throttles nothing: throttle_on_high_cpu=False")
-    return found + _quantization_messages(config)
+    return found + _value_messages(config, changed) + _quantization_messages(config)
+
+
+def _value_messages(config, changed):
+    """Of options that the value of another one keeps from acting."""
+    found = []
+    if config.enable_request_deduplication and config.max_cache_entries == 0:
+        found += [
+            f"{name} is {changed[name]!r}, but max_cache_entries=0 keeps no answers"
+            for name in ("max_cache_bytes", "cache_ttl_seconds")
+            if name in changed and name in config._given
+        ]
+    detail = getattr(config.batch_processor_config, "_given", set())
+    if config.enable_batching and not {"min_batch_size", "batch_timeout"} & detail:
+        wait = config.batch_timeout
+        if "batch_timeout" in changed and wait > 0 and config.min_batch_size == 1:
+            found.append(f"batch_timeout is {wait!r}, but acts only with min_batch_size above 1")
+        if config.min_batch_size > 1 and wait == 0:
+            found.append(
+                f"min_batch_size is {config.min_batch_size}, but batch_timeout=0 waits for no rows"
+            )
+    return found
 
 
 def _quantization_messages(config):
