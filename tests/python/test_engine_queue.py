@@ -138,6 +138,21 @@ def test_what_does_not_fit_is_a_failed_future(engine, rows):
     assert engine.active_requests == 0
 
 
+@pytest.mark.parametrize("rows", [1, 2, 7])
+def test_predict_batch_asks_for_no_more_than_the_queue_takes(rows):
+    def slow(x):
+        time.sleep(0.001)
+        return x[:, 0]
+
+    queue = {"batch_processor_config": {"max_queue_size": 5}, "enable_warmup": False}
+    with InferenceEngine({**PLAIN, **queue}) as engine:
+        assert engine.load_model(slow, ModelType.CUSTOM)
+        items = [np.full((rows, 2), float(number)) for number in range(60)]
+        for features in (items, [item.tolist() for item in items]):
+            answers = engine.predict_batch(features, timeout=60)
+            assert [result[0] for _, result, _ in answers] == list(range(60))
+
+
 def test_a_request_larger_than_the_queue_takes_is_told_where_to_go(engine):
     future = engine.enqueue_prediction(np.zeros((2**20 + 1, 10), np.float32))
     with pytest.raises(spinney.InvalidInputError, match="1048576 of one; use predict, or cut it"):

@@ -15,7 +15,7 @@ from spinney.engine.answers import keyed
 from spinney.engine.awaiting import answer_of
 from spinney.engine.future import PredictionFuture
 from spinney.engine.loads import NO_MODEL, Loads
-from spinney.engine.outcomes import failure, level_of, outcome_of
+from spinney.engine.outcomes import failure, level_of, outcome_of, rows_in
 from spinney.engine.parts import Parts, unused_details
 from spinney.engine.report import prometheus, report
 from spinney.exceptions import (
@@ -334,12 +334,14 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
         """
         deadline = None if timeout is None else monotonic() + timeout
         limit_ms = None if timeout is None else max(0.0, timeout * 1e3)
-        window = self._parts.window
-        answers = []
-        waiting = []
+        window, most = self._parts.window, self._parts.window_rows
+        answers, waiting, rows, total = [], [], [], 0
         for features in features_list:
-            if len(waiting) >= window:
+            rows.append(rows_in(features))
+            total += rows[-1]
+            while waiting and (len(waiting) >= window or total > most):
                 answers.append(outcome_of(*waiting.pop(0), deadline))
+                total -= rows.pop(0)
             began = perf_counter()
             future = self.enqueue_prediction(features, _NORMAL, limit_ms, model, version=version)
             waiting.append((future, began))

@@ -64,3 +64,13 @@ def level_of(priority):
     if isinstance(name, str) and name.upper() in BatchPriority.__members__:
         return BatchPriority[name.upper()].value
     raise InvalidInputError(f"priority is {priority!r}; it may be {levels}")
+
+
+def rows_in(features):
+    """How many rows these seem to be, for those who must not ask for too many at once."""
+    shape = getattr(features, "shape", None)
+    if isinstance(shape, tuple):
+        return int(shape[0]) if len(shape) == 2 else 1
+    if isinstance(features, (list, tuple)) and features:
+        return 1 if isinstance(features[0], (int, float)) else len(features)
+    return 1

@@ -23,6 +23,7 @@ from spinney.inputs import by_name
 from spinney.metrics.cpu import CpuMeter
 
 _KNOWN = (EngineShutDownError, RequestRefusedError)  # the core knows their class
+_WINDOW_ROWS = 65_536  # as many as a model's queue takes
 _WINDOW = 4096  # items of predict_batch in the queue at once
 
 
@@ -61,6 +62,9 @@ class Parts:
                 self.told = self.metrics
         self.batcher = self._batcher()
         self.window = min(_WINDOW, config.max_concurrent_requests or _WINDOW)
+        queue = config.batch_processor_config
+        bounded = "max_queue_size" in getattr(queue, "_given", ())
+        self.window_rows = queue.max_queue_size if bounded else _WINDOW_ROWS
         self.watch = LoadWatch(config, self.core, self.trim) if LoadWatch.needed(config) else None
         self.upkeep = Upkeep(
             self.answers,
