@@ -216,7 +216,7 @@ void Batch::join() noexcept {
                     leader.answer_texts.begin() +
                         static_cast<ptrdiff_t>(text + part.first_row * shape.columns));
         else if (place->data)
-          std::memcpy(leader.answer_memory.data() + at + part.first_row * shape.row_bytes(),
+          std::memcpy(leader.answer_room + at + part.first_row * shape.row_bytes(),
                       static_cast<const char*>(place->data) + row * shape.row_bytes(),
                       part.rows * shape.row_bytes());
       });

@@ -19,7 +19,7 @@ bool Lane::answer_from_cache(Node* node, int64_t now_ns, response::DoneList& don
   const int64_t begin = shared_.clock->now_ns();
   RequestKey key;
   if (!key.make(id_, layout.set, node->rows, options_.row_keys)) return false;
-  char* answer = node->reserve_answer() ? node->answer_memory.data() : nullptr;
+  char* answer = node->reserve_answer() ? node->answer_room : nullptr;
   const bool found =
       answer && cache_->get(key.bytes(), std::span(reinterpret_cast<std::byte*>(answer), bytes));
   const int64_t took = shared_.clock->now_ns() - begin;

@@ -48,7 +48,7 @@ bool RequestKey::make(uint32_t lane, OutputSet outputs, const Rows& rows,
   const Form form = own ? kRowKeys : rows.type == NumberType::kFloat64 ? kDoubles : kFloats;
   const Head head{lane, form, outputs, rows.count, rows.width};
   std::memcpy(data_, &head, sizeof head);
-  rows_ = request::pack_rows(rows, data_ + rows_at);
+  request::pack_rows(rows, data_ + rows_at, rows_);
   if (own)
     for (size_t r = 0; r < rows.count; ++r)
       row_keys.write(rows_, r,

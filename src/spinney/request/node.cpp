@@ -12,8 +12,10 @@ bool Node::copy_rows(const Rows& given) noexcept {
   const size_t element = size_of(given.type);
   const std::optional<size_t> bytes = checked_product(given.width, element, given.count);
   if (!bytes) return false;
-  char* to = *bytes <= kInlineBytes ? inline_rows : row_memory.reserve(*bytes);
+  const bool few = *bytes <= kInlineBytes;
+  char* to = few ? inline_rows : row_memory.reserve(*bytes);
   if (!to) return false;
+  if (few) inline_used = *bytes;
   pack_rows(given, to, rows);
   return true;
 }
@@ -30,21 +32,31 @@ uint8_t Node::other_class() const noexcept {
 
 bool Node::reserve_answer() noexcept {
   const std::optional<size_t> bytes = layout.bytes(rows.count);
-  if (!bytes || (*bytes > 0 && !answer_memory.reserve(*bytes))) return false;
+  if (!bytes) return false;
+  constexpr size_t kAlignment = OutputLayout::kAlignment;
+  const size_t behind = (inline_used + kAlignment - 1) / kAlignment * kAlignment;
+  if (*bytes > 0 && behind < kInlineBytes && *bytes <= kInlineBytes - behind) {
+    answer_room = inline_rows + behind;
+    inline_used = behind + *bytes;
+  } else if (*bytes > 0) {
+    answer_room = answer_memory.reserve(*bytes);
+    if (!answer_room) return false;
+  }
   try {
     if (layout.has_texts()) answer_texts.resize(layout.texts(rows.count));
   } catch (const std::exception&) {  // bad_alloc, or length_error
     return false;
   }
-  own_answer = {layout, rows.count, answer_memory.data(), answer_texts.data()};
+  own_answer = {layout, rows.count, answer_room, answer_texts.data()};
   return true;
 }
 
 void Node::reset() noexcept {
-  const size_t bytes = rows.count * static_cast<size_t>(rows.row_stride);
-  if (bytes <= kInlineBytes) wipe(inline_rows, bytes);
+  wipe(inline_rows, inline_used);
+  inline_used = 0;
   row_memory.clear();
   answer_memory.clear();
+  answer_room = nullptr;
   wipe_texts(answer_texts);
   object.reset();
   parcel.reset();

@@ -119,8 +119,10 @@ struct Node {
 
   RowBuffer row_memory;
   RowBuffer answer_memory;  // of requests that are cut in pieces, and of those told from the cache
+  char* answer_room = nullptr;  // in answer_memory, or behind the rows in inline_rows
+  size_t inline_used = 0;
   alignas(64) char inline_rows[kInlineBytes];
-  std::vector<std::string> answer_texts;  // beside answer_memory
+  std::vector<std::string> answer_texts;  // beside answer_room
   AnswerBlocks own_answer;                // what lies in these
 
   // Copies the rows, packed; false if there is no memory.
