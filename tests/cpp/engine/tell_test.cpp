@@ -1,6 +1,8 @@
 // Telling many requests of several completions: each once, each completion's in order.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -42,6 +44,26 @@ TEST(Tell, EachOnceAndInOrderWhoeverIsToldBetween) {
     }
     EXPECT_EQ(heard, kNodes);
     for (const auto& node : nodes) EXPECT_TRUE(node->told);
+  }
+}
+
+// Few rows and their answers share the room in the node, each at its place, and are zeroed with it.
+TEST(Node, AnswersLieBehindFewRowsAndNothingOfEitherStays) {
+  const OutputSpec spec{"values", {1, ElementType::kFloat64}};
+  for (const size_t rows :
+       {size_t{1}, size_t{3}, size_t{16}, size_t{20}, size_t{21}, size_t{500}}) {
+    const std::vector<float> given(rows * 3, 1.5f);
+    auto node = std::make_unique<request::Node>();
+    ASSERT_TRUE(node->copy_rows(dense_rows(given.data(), rows, 3)));
+    node->layout = {&spec, 1};
+    ASSERT_TRUE(node->reserve_answer());
+    ASSERT_EQ(node->own_answer.data, node->answer_room);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(node->answer_room) % OutputLayout::kAlignment, 0u);
+    std::fill_n(reinterpret_cast<double*>(node->answer_room), rows, 2.5);
+    for (size_t i = 0; i < given.size(); ++i)
+      ASSERT_EQ(static_cast<const float*>(node->rows.data)[i], 1.5f) << rows;
+    node->reset();
+    for (const char byte : node->inline_rows) ASSERT_EQ(byte, 0) << rows;
   }
 }
 
