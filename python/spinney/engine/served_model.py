@@ -158,7 +158,9 @@ class ServedModel:
     def as_rows(self, features):
         """Features as submit takes them; raises what predict would say of those that do not fit."""
         if self.native:
-            if type(features) is np.ndarray and features.ndim == 2:
+            if type(features) is np.ndarray and (
+                features.ndim == 2 or self._is_plain_row(features)
+            ):
                 return features
             row = self.flat_row(features) if _may_be_flat(features) else None
             return features if row is None else row
@@ -173,6 +175,12 @@ class ServedModel:
             return rows if rows.flags.aligned else rows.copy()
         return Parcel(rows, count)
 
+    def _is_plain_row(self, array):
+        """Whether submit reads it as one row where it lies."""
+        if array.ndim != 1 or array.dtype not in _PLAIN or len(array) != self.model.n_features:
+            return False
+        return array.flags.aligned
+
     def flat_row(self, features):
         """One row that was given by itself, as an array of one row, or None."""
         return one_row(self.model, features)
@@ -184,6 +192,9 @@ class ServedModel:
         close = getattr(self.model, "close", None)
         if close is not None:
             close()
+
+
+_PLAIN = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def _may_be_flat(features):
