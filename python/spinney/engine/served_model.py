@@ -71,6 +71,7 @@ class ServedModel:
         self.predict = self._predictor(config)
         self.info = self._describe()
         known = self.model.info() if self.native else {}
+        self._row_shape = (self.model.n_features,)
         self.rank_key = None
         if self.native and config.enable_request_deduplication and config.max_cache_entries:
             self.rank_key = rank_key_for(self.model)
@@ -158,10 +159,16 @@ class ServedModel:
     def as_rows(self, features):
         """Features as submit takes them; raises what predict would say of those that do not fit."""
         if self.native:
-            if type(features) is np.ndarray and (
-                features.ndim == 2 or self._is_plain_row(features)
-            ):
-                return features
+            if type(features) is np.ndarray:
+                if features.ndim == 2:
+                    return features
+                # One row that submit reads where it lies.
+                if (
+                    features.shape == self._row_shape
+                    and features.dtype in _PLAIN
+                    and features.flags.aligned
+                ):
+                    return features
             row = self.flat_row(features) if _may_be_flat(features) else None
             return features if row is None else row
         try:
@@ -174,12 +181,6 @@ class ServedModel:
         if type(rows) is np.ndarray and rows.dtype.char in "fd" and rows.dtype.isnative:
             return rows if rows.flags.aligned else rows.copy()
         return Parcel(rows, count)
-
-    def _is_plain_row(self, array):
-        """Whether submit reads it as one row where it lies."""
-        if array.ndim != 1 or array.dtype not in _PLAIN or len(array) != self.model.n_features:
-            return False
-        return array.flags.aligned
 
     def flat_row(self, features):
         """One row that was given by itself, as an array of one row, or None."""
