@@ -320,7 +320,8 @@ PyCFunction plain(PyObject* (*function)(PyObject*, PyObject* const*, Py_ssize_t)
 }  // namespace
 
 bool read_plain(const Served& served, PyObject* x, Input& input) {
-  if (!PyArray_Check(x)) return false;
+  // Classes of arrays may mean more than their numbers, as masked ones do.
+  if (!(served.bound ? PyArray_CheckExact(x) : PyArray_Check(x))) return false;
   auto* array = reinterpret_cast<PyArrayObject*>(x);
   const int type = PyArray_TYPE(array);
   if ((type != NPY_FLOAT && type != NPY_DOUBLE) || !PyArray_ISBEHAVED_RO(array)) return false;

@@ -19,6 +19,7 @@
 #include "binding/interpreter/references.h"
 #include "binding/interpreter/set_error.h"
 #include "binding/model/answer.h"
+#include "binding/model/asked.h"
 #include "binding/model/predict.h"
 #include "spinney/base/checked_size.h"
 
@@ -35,7 +36,7 @@ constexpr int64_t kLookForSignalsNs = 50 * kMillisecond;
 constexpr double kSeconds = 1e-9;
 
 // What one call asks, of a native model (input) or of a function.
-struct Asked {
+struct Call {
   const Served& served;
   Input& input;
   PyObject* x = nullptr;
@@ -75,7 +76,7 @@ PyObject* misfit(const Served& served) {
   return take_error();
 }
 
-bool take_flat_row(const Asked& asked, Owned& row) {
+bool take_flat_row(const Call& asked, Owned& row) {
   auto* model = static_cast<PyObject*>(asked.served.model_object.get());
   return take_flat_row(asked.x, asked.flat_row, model, row);
 }
@@ -127,12 +128,18 @@ void done(const Served& served, Visit& visit, const AnswerShape& shape, Answer a
   visit.done(wide.data(), wide.size() * sizeof(double));
 }
 
-PyObject* compute_native(Asked& asked, Visit& visit) {
+PyObject* compute_native(Call& asked, Visit& visit) {
   const Served& served = asked.served;
   Input& input = asked.input;
-  const BoundModel& bound = served.bound->for_rows(input.type());
   PredictOptions options;
   if (asked.threads > 0) options.num_threads = asked.threads;
+  std::shared_ptr<const BoundModel> started;  // with the base margins of a DMatrix
+  Owned margins;
+  if (input.start) {
+    started = asked_model(*served.bound, Asked(), input, options, margins);
+    if (!started) return nullptr;
+  }
+  const BoundModel& bound = started ? *started : served.bound->for_rows(input.type());
   if (visit.rows().data) input.rows = visit.rows();  // see describe_rows()
   if (served.kind == AnswerKind::kClasses) {
     const std::optional<size_t> n = checked_product(input.count, bound.model.target_columns());
@@ -153,7 +160,7 @@ PyObject* compute_native(Asked& asked, Visit& visit) {
   return answer == Answer::kProbabilities ? split_targets(bound, all.get()) : all.release();
 }
 
-PyObject* compute(Asked& asked, Visit& visit) {
+PyObject* compute(Call& asked, Visit& visit) {
   if (!asked.function) return compute_native(asked, visit);
   Owned result(call_python(asked.function, asked.x));
   if (!result) return nullptr;
@@ -166,7 +173,7 @@ PyObject* compute(Asked& asked, Visit& visit) {
   return result.release();
 }
 
-PyObject* found(const Asked& asked, Visit& visit) {
+PyObject* found(const Call& asked, Visit& visit) {
   if (asked.function) return make_kept(visit.answer(), visit.answer_bytes());
   return make_answer(*asked.served.bound, asked.served.kind, visit.answer(), asked.input.count,
                      asked.input.rows.type);
@@ -186,7 +193,7 @@ bool wait_for_equal(Visit& visit) {
 
 // Why it was not let in: which limit is reached (1: the engine is full, 2: it is throttled), None
 // where the model was unloaded meanwhile, or what to raise.
-PyObject* refused(const Asked& asked, const Admission& admission) {
+PyObject* refused(const Call& asked, const Admission& admission) {
   switch (admission.refusal) {
     case Refusal::kConcurrency:
       return PyLong_FromLong(1);
@@ -203,7 +210,7 @@ PyObject* refused(const Asked& asked, const Admission& admission) {
 
 // One request through the door. `take(result, visit)` makes what is given back of its answer.
 template <typename Take>
-PyObject* ask(Asked& asked, Entry entry, Take&& take) {
+PyObject* ask(Call& asked, Entry entry, Take&& take) {
   for (;;) {
     Visit visit;
     visit.set_asked_ns(asked.asked_ns);
@@ -258,12 +265,6 @@ bool read(const Served& served, PyObject* x, Input& input) {
   if (!read_plain(served, x, input)) {
     auto* model = static_cast<PyObject*>(served.model_object.get());
     if (!read_input(model, *served.bound, x, input)) return false;
-    if (input.start) {
-      raise(
-          invalid_argument("an engine adds no base margins, which this DMatrix has; give it to "
-                           "predict of the model that spinney.load gives"));
-      return false;
-    }
   } else {
     input.count = input.rows.count;
     input.width = input.rows.width;
@@ -272,7 +273,7 @@ bool read(const Served& served, PyObject* x, Input& input) {
 }
 
 // What predict is given besides x, outcomes and more. False with a Python error set.
-bool read_rest(PyObject* const* args, Asked& asked, Preparation& before) {
+bool read_rest(PyObject* const* args, Call& asked, Preparation& before) {
   if (!read_double(args[3], before.started_s) || !read_double(args[4], before.scaling_s) ||
       !read_double(args[5], before.quantizing_s))
     return false;
@@ -291,7 +292,7 @@ bool read_rest(PyObject* const* args, Asked& asked, Preparation& before) {
 PyObject* predict(const Served& served, PyObject* const* args, Py_ssize_t count) {
   give_up_left_references();
   Input input;
-  Asked asked{served, input, args[0], nullptr, nullptr, request_of(served), 0, served.num_threads};
+  Call asked{served, input, args[0], nullptr, nullptr, request_of(served), 0, served.num_threads};
   Preparation before;
   Owned row;
   if (count == 9 && !read_rest(args, asked, before)) return nullptr;
@@ -328,7 +329,7 @@ PyObject* predict(const Served& served, PyObject* const* args, Py_ssize_t count)
 PyObject* at_once(const Served& served, PyObject* const* args) {
   give_up_left_references();
   Input input;
-  Asked asked{served, input, args[0], nullptr, nullptr, request_of(served), 0, 1};
+  Call asked{served, input, args[0], nullptr, nullptr, request_of(served), 0, 1};
   const long priority = PyLong_AsLong(args[1]);
   if (priority == -1 && PyErr_Occurred()) return nullptr;
   asked.request.priority = static_cast<Priority>(std::clamp<long>(priority, 0, kPriorities - 1));
