@@ -116,7 +116,7 @@ bool Batch::make_places() noexcept {
     backend::Place place{number, &spec, nullptr, nullptr};
     if (spec.shape.type == ElementType::kString)
       place.strings = texts.data() + text;
-    else if (spec.shape.columns > 0)
+    else if (data && spec.shape.columns > 0)
       place.data = data + at;
     places.push_back(place);
   });

@@ -1,6 +1,9 @@
 #include "spinney/engine/lane.h"
 
 #include <algorithm>
+#include <initializer_list>
+#include <string_view>
+#include <utility>
 
 #include "spinney/base/checked_size.h"
 
@@ -78,23 +81,27 @@ Status Lane::prepare() {
 
 Status Lane::read_outputs() {
   outputs_ = backend_->outputs();
-  const std::string model = "model \"" + name_ + "\" ";
-  if (outputs_.empty()) return invalid_argument(model + "gives no kind of answer");
+  const auto fault = [&](std::initializer_list<std::string_view> words) {
+    std::string text = "model \"" + name_ + "\" ";
+    for (const std::string_view word : words) text += word;
+    return invalid_argument(std::move(text));
+  };
+  if (outputs_.empty()) return fault({"gives no kind of answer"});
   if (outputs_.size() > kOutputsMax)
-    return invalid_argument(model + "has " + std::to_string(outputs_.size()) +
-                            " outputs; at most " + std::to_string(kOutputsMax) + " may be");
+    return fault({"has ", std::to_string(outputs_.size()), " outputs; at most ",
+                  std::to_string(kOutputsMax), " may be"});
   for (size_t i = 0; i < outputs_.size(); ++i) {
     const std::string& name = outputs_[i].name;
     for (size_t j = 0; j < i; ++j)
       if (name.empty() || name == outputs_[j].name)
-        return invalid_argument(model + "names two outputs \"" + name + "\"");
+        return fault({"names two outputs \"", name, "\""});
     size_t kind = 0;
     while (kind < kAnswerKinds && output_of(static_cast<AnswerKind>(kind)) != name) ++kind;
     if (kind < kAnswerKinds)
       set_of_kind_[kind] = OutputSet{1} << i;
     else if (!backend_->scores_together())
-      return invalid_argument(model + "has an output \"" + name +
-                              "\" that is no kind of answer, but is not scored together");
+      return fault(
+          {"has an output \"", name, "\" that is no kind of answer, but is not scored together"});
   }
   return {};
 }
