@@ -86,8 +86,8 @@ struct World {
 
   ManualClock clock{kSecond};
   std::shared_ptr<Doubling> backend;
+  Told told;  // outlives the engine, which answers what is left when it ends
   std::unique_ptr<Engine> engine;
-  Told told;
 };
 
 }  // namespace spinney::engine::direct_world
