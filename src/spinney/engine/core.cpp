@@ -165,7 +165,8 @@ void Core::after_fork(bool in_child) noexcept {
   if (shared_.cache) shared_.cache->unlock_after_fork();
   if (in_child) {
     shared_.generation.fetch_add(1);
-    new (&directory_mutex_) DirectoryLock;
+    directory_mutex_.unlock();
+    new (&directory_mutex_) DirectoryLock;  // without those who waited for it in the parent
     loads_.clear();  // on other threads of the parent; one on this thread goes on
     new (&shared_.idle) Idle;
     new (&shared_.mailbox) response::Mailbox;

@@ -157,7 +157,7 @@ class Core : public std::enable_shared_from_this<Core> {
   std::atomic<bool> forked_{false};
   std::atomic<uint32_t> threads_running_{0};
   std::unique_ptr<std::vector<std::thread>> threads_;
-  size_t turn_ = 0;  // of run_some()
+  std::atomic<size_t> turn_{0};  // of run_some()
 
   // Even a stop() without time gives threads that have nothing to do so long to end.
   static constexpr int64_t kStopAtLeastNs = 100 * kMillisecond;

@@ -171,7 +171,10 @@ void Core::deliver() {
 
 bool Core::run_some(Work work) noexcept {
   const std::shared_ptr<const Lanes> lanes = all_lanes();
-  return work_once(*lanes, turn_, work);
+  size_t turn = turn_.load(std::memory_order_relaxed);  // several threads may come here
+  const bool ran = work_once(*lanes, turn, work);
+  turn_.store(turn, std::memory_order_relaxed);
+  return ran;
 }
 
 void Core::rouse() noexcept {
