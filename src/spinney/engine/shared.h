@@ -42,9 +42,8 @@ struct Shared {
   Idle idle;
   response::Mailbox mailbox;
 
-  // The timer sleeps until then; see due_at(). One that has not slept yet looks before it does, and
-  // where nobody keeps time there is nobody to wake.
-  static constexpr int64_t kAwake = INT64_MIN;
+  // The timer sleeps until then; see due_at(). One that has not slept yet is rung as well.
+  static constexpr int64_t kAwake = kNever;
   std::atomic<int64_t> timer_wakes_ns{kAwake};
   std::atomic<uint32_t> timer_bell{0};
   // The timer should look at this time at the latest.
