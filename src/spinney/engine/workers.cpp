@@ -111,8 +111,9 @@ void Core::work(size_t number) {
   std::shared_ptr<const Lanes> lanes;
   uint64_t known = 0;
   size_t turn = number;
-  while (!stopping_.load()) {
-    const uint32_t epoch = shared_.idle.epoch();
+  for (;;) {
+    const uint32_t epoch = shared_.idle.epoch();  // first, see wait_on()
+    if (stopping_.load()) return;
     if (!lanes || known != directory_version_.load()) {
       known = directory_version_.load();
       lanes = all_lanes();
@@ -125,8 +126,10 @@ void Core::work(size_t number) {
 
 void Core::wait_on(Lane& lane) noexcept {
   const Lanes alone;
-  while (!stopping_.load() && !lane.dismissed()) {
+  for (;;) {
+    // Read before what ends the loop is looked at: who says so announces it afterwards.
     const uint32_t epoch = lane.idle().epoch();
+    if (stopping_.load() || lane.dismissed()) return;
     if (!run_batch(lane, alone)) lane.idle().wait(epoch, 0);
   }
 }
@@ -148,8 +151,9 @@ int64_t Core::tick() noexcept {
 }
 
 void Core::keep_time(const std::atomic<bool>& leave) {
-  while (!stopping_.load() && !leave.load()) {
-    const uint32_t bell = shared_.timer_bell.load();
+  for (;;) {
+    const uint32_t bell = shared_.timer_bell.load();  // first, see wait_on()
+    if (stopping_.load() || leave.load()) return;
     int64_t next = tick();
     shared_.timer_wakes_ns.store(next, std::memory_order_seq_cst);
     // Who submitted or unloaded before that store did not ring; what he noted is seen here.
