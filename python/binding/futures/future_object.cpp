@@ -6,20 +6,11 @@
 
 #include "binding/interpreter/interpreter_lock.h"
 #include "binding/interpreter/references.h"
+#include "binding/interpreter/set_error.h"
 #include "binding/model/model.h"
 
 namespace spinney::binding {
 namespace {
-
-PyObject* fetch_error() {
-  PyObject *type, *value, *trace;
-  PyErr_Fetch(&type, &value, &trace);
-  PyErr_NormalizeException(&type, &value, &trace);
-  if (trace) PyException_SetTraceback(value, trace);
-  Py_XDECREF(type);
-  Py_XDECREF(trace);
-  return value;
-}
 
 // The seconds of `timeout` from now as a deadline. False with a Python error set.
 bool read_deadline(PyObject* timeout, bool& bounded, Promise::Time& deadline) {
@@ -66,7 +57,7 @@ bool settle(Future* future) {
     value.reset(future->promise->answer());
   }
   if (!value && !PyErr_ExceptionMatches(PyExc_Exception)) return false;
-  Owned error(value ? nullptr : fetch_error());
+  Owned error(value ? nullptr : take_error());
   // Making it may have let another thread in, which settled the same future.
   if (future->value || future->error) return true;
   future->value = value.release();
