@@ -77,7 +77,7 @@ class EnsemblePlan final : public Plan {
       } else if (ensemble_.combination == Combination::kMeanValue) {
         std::vector<Real> values(n);
         read_values(answers, seen.view(), values.data(), 1);
-        add(values, member.weight, out);
+        add_weighted(values, member.weight, out);
       } else {
         add_votes(member, answers, seen.view(), out);
       }
@@ -88,7 +88,7 @@ class EnsemblePlan final : public Plan {
       for (size_t i = 0; i < n; ++i) out[i] /= divisor;
   }
 
-  void add(const std::vector<Real>& values, double weight, Real* out) const {
+  void add_weighted(const std::vector<Real>& values, double weight, Real* out) const {
     const auto w = static_cast<Real>(weight);
     for (size_t i = 0; i < values.size(); ++i) out[i] += w == Real{1} ? values[i] : values[i] * w;
   }
@@ -120,7 +120,7 @@ class EnsemblePlan final : public Plan {
     answers.probabilities(rows, values.data());
     std::vector<Real> typed(values.size());
     convert(output.value_type, values.data(), values.size(), typed.data(), 1);
-    if (member.classes.empty()) return add(typed, member.weight, out);
+    if (member.classes.empty()) return add_weighted(typed, member.weight, out);
     const auto w = static_cast<Real>(member.weight);
     for (size_t r = 0; r < rows.count; ++r)
       for (size_t k = 0; k < columns; ++k) {
