@@ -7,7 +7,7 @@
 #include "spinney/base/checked_size.h"
 #include "spinney/base/release_memory.h"
 #include "spinney/link/link.h"
-#include "spinney/load/artifact.h"
+#include "spinney/load/artifact/artifact.h"
 #include "spinney/model/refusals.h"
 #include "spinney/model/sparse_blocks.h"
 #include "spinney/plan/answers.h"

@@ -11,7 +11,7 @@
 #include <span>
 #include <vector>
 
-#include "spinney/load/artifact.h"
+#include "spinney/load/artifact/artifact.h"
 #include "spinney/spinney.h"
 
 extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t max_size);

@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <span>
 
-#include "spinney/load/load.h"
+#include "spinney/load/lightgbm/lightgbm.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto model = spinney::load::read_lightgbm_text({reinterpret_cast<const char*>(data), size});

@@ -5,7 +5,7 @@
 #include <span>
 
 #include "spinney/load/estimator.h"
-#include "spinney/load/pickle.h"
+#include "spinney/load/pickle/pickle.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace spinney::load;

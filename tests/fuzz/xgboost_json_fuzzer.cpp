@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "spinney/load/load.h"
+#include "spinney/load/xgboost/xgboost.h"
 #include "spinney/model/rows.h"
 
 namespace {

@@ -68,6 +68,40 @@ def include_faults(path, text, allowed):
     return faults
 
 
+def read_folders(text):
+    """The table of load's folders: folder -> (its doors, the folders that it may include)."""
+    section = text.split("| folder of load | its doors | may include |")[1].split("\n\n")[0]
+    folders = {}
+    for line in section.splitlines()[2:]:
+        folder, *lists = (cell.strip() for cell in line.strip("| ").split("|"))
+        doors, others = ({name.strip() for name in cell.split(",")} - {"–"} for cell in lists)
+        folders[folder] = (doors, others)
+    return folders
+
+
+def folder_faults(path, text, folders):
+    """What is wrong with a file's includes of load (path relative to src/spinney)."""
+    parts = Path(path).parts
+    own = parts[1] if parts[0] == "load" and len(parts) > 2 else None
+    if own is not None and own not in folders:
+        return [f"{path}: folder '{own}' is not in ARCHITECTURE.md's table"]
+    faults = []
+    for _, target in INCLUDE.findall(text):
+        if not target.startswith("spinney/load/"):
+            continue
+        other, _, header = target[len("spinney/load/") :].rpartition("/")
+        if other == (own or ""):
+            continue
+        if not other:
+            allowed = own is None or header in ("choice.h", "estimator.h")
+        else:
+            doors, _ = folders.get(other, (set(), set()))
+            allowed = header[:-2] in doors and (own is None or other in folders[own][1])
+        if not allowed:
+            faults.append(f"{path}: may not include {target}")
+    return faults
+
+
 def order_faults(path, text, has_header):
     """A source includes its own header first; a header says #pragma once.
 
@@ -141,8 +175,22 @@ def test_includes_follow_the_table():
     assert not faults, "\n".join(faults)
 
 
+def test_folders_of_load_are_entered_by_their_doors():
+    folders = read_folders((ROOT / "ARCHITECTURE.md").read_text())
+    faults = []
+    for _, name, text in sources():
+        faults += folder_faults(name, text, folders)
+    assert not faults, "\n".join(faults)
+    assert set(folders) == {path.name for path in (SOURCE / "load").iterdir() if path.is_dir()}
+
+
 def test_the_table_has_no_cycle():
-    allowed = read_table((ROOT / "ARCHITECTURE.md").read_text())
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    check_no_cycle(read_table(text))
+    check_no_cycle({folder: others for folder, (_, others) in read_folders(text).items()})
+
+
+def check_no_cycle(allowed):
     done = set()
     while len(done) < len(allowed):
         ready = {room for room, others in allowed.items() if room not in done and others <= done}
@@ -192,6 +240,31 @@ CLEAN = '#include "spinney/link/link.h"\n#include <vector>\n#include "spinney/mo
 )
 def test_a_planted_include_is_caught(path, line):
     assert include_faults(path, line + "\n", ALLOWED)
+
+
+FOLDERS = {"file": ({"budget"}, set()), "json": ({"json"}, {"file"})}
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("load/json/tree.cpp", "load/load.h"),  # the door lists readers, not they it
+        ("load/file/budget.cpp", "load/json/json.h"),  # not in the table
+        ("load/load.cpp", "load/json/tree.h"),  # no door
+        ("plan/plan.cpp", "load/json/tree.h"),
+        ("load/attic/old.cpp", "base/result.h"),
+    ],
+)
+def test_a_planted_include_of_a_folder_is_caught(path, target):
+    assert folder_faults(path, f'#include "spinney/{target}"\n', FOLDERS)
+
+
+def test_doors_of_folders_may_be_included():
+    text = '#include "spinney/load/json/tree.h"\n#include "spinney/load/file/budget.h"\n'
+    assert not folder_faults(
+        "load/json/json.cpp", text + '#include "spinney/load/choice.h"', FOLDERS
+    )
+    assert not folder_faults("load/load.cpp", '#include "spinney/load/json/json.h"', FOLDERS)
 
 
 def test_clean_files_have_no_fault():

@@ -5,11 +5,11 @@
 #include <new>
 #include <stdexcept>
 
-#include "spinney/load/budget.h"
-#include "spinney/load/lightgbm_record.h"
-#include "spinney/load/made_class.h"
-#include "spinney/load/sklearn.h"
-#include "spinney/load/xgboost_record.h"
+#include "spinney/load/file/budget.h"
+#include "spinney/load/lightgbm/lightgbm.h"
+#include "spinney/load/pickle/made_class.h"
+#include "spinney/load/sklearn/sklearn.h"
+#include "spinney/load/xgboost/xgboost.h"
 
 namespace spinney::load {
 namespace {

@@ -6,8 +6,8 @@
 
 #include "spinney/base/result.h"
 #include "spinney/load/choice.h"
-#include "spinney/load/pickle.h"
-#include "spinney/load/record.h"
+#include "spinney/load/pickle/pickle.h"
+#include "spinney/load/pickle/record.h"
 #include "spinney/model/description.h"
 
 namespace spinney::load {

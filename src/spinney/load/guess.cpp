@@ -5,8 +5,8 @@
 #include <string>
 #include <string_view>
 
-#include "spinney/load/artifact.h"
-#include "spinney/load/pickle.h"
+#include "spinney/load/artifact/artifact.h"
+#include "spinney/load/pickle/pickle.h"
 
 namespace spinney::load {
 namespace {

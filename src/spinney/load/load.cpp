@@ -1,11 +1,15 @@
 #include "spinney/load/load.h"
 
-#include "spinney/load/artifact.h"
-#include "spinney/load/artifact_file.h"
+#include <array>
+
+#include "spinney/load/artifact/artifact.h"
+#include "spinney/load/artifact/file.h"
 #include "spinney/load/estimator.h"
-#include "spinney/load/file_bytes.h"
+#include "spinney/load/file/bytes.h"
 #include "spinney/load/guess.h"
-#include "spinney/load/pickle.h"
+#include "spinney/load/lightgbm/lightgbm.h"
+#include "spinney/load/pickle/pickle.h"
+#include "spinney/load/xgboost/xgboost.h"
 
 namespace spinney::load {
 namespace {
@@ -13,24 +17,34 @@ namespace {
 constexpr char kConverted[] =
     "a .spinney file, which keeps what was chosen when the model was converted";
 
+Result<Description> read_any_pickle(std::span<const char> bytes, const Choice& choice) {
+  SPINNEY_ASSIGN(const Pickle pickle, read_pickle(bytes));
+  return describe_pickle(pickle, choice);
+}
+
+Result<Description> read_converted(std::span<const char> bytes, const Choice& choice) {
+  SPINNEY_TRY(refuse_choice(choice, kConverted));
+  return read_artifact(bytes);
+}
+
+// One reader a format; each validates before it narrows and is fuzzed on its own.
+struct Reader {
+  Format format;
+  Result<Description> (*read)(std::span<const char> bytes, const Choice& choice);
+};
+
+constexpr std::array kReaders = {
+    Reader{Format::kXgboostJson, read_xgboost_json},
+    Reader{Format::kXgboostUbjson, read_xgboost_ubjson},
+    Reader{Format::kLightgbmText, read_lightgbm_text},
+    Reader{Format::kPickle, read_any_pickle},
+    Reader{Format::kSpinney, read_converted},
+};
+
 Result<Description> read(std::span<const char> bytes, Format format, const Choice& choice) {
-  switch (format) {
-    case Format::kXgboostJson:
-      return read_xgboost_json(bytes, choice);
-    case Format::kXgboostUbjson:
-      return read_xgboost_ubjson(bytes, choice);
-    case Format::kLightgbmText:
-      return read_lightgbm_text(bytes, choice);
-    case Format::kPickle: {
-      SPINNEY_ASSIGN(const Pickle pickle, read_pickle(bytes));
-      return describe_pickle(pickle, choice);
-    }
-    case Format::kSpinney:
-      SPINNEY_TRY(refuse_choice(choice, kConverted));
-      return read_artifact(bytes);
-    default:
-      return unsupported("this build does not read the format asked for");
-  }
+  for (const Reader& reader : kReaders)
+    if (reader.format == format) return reader.read(bytes, choice);
+  return unsupported("this build does not read the format asked for");
 }
 
 // A message may quote a file's names, which may be as long as the file.

@@ -35,9 +35,4 @@ Result<Description> load_file(const std::string& path, Format format = Format::k
 Result<Description> load_bytes(std::span<const char> bytes, Format format = Format::kGuess,
                                const std::string& name = "model", const Choice& choice = {});
 
-// One reader a format; each validates before it narrows and is fuzzed on its own.
-Result<Description> read_xgboost_json(std::span<const char> bytes, const Choice& choice = {});
-Result<Description> read_xgboost_ubjson(std::span<const char> bytes, const Choice& choice = {});
-Result<Description> read_lightgbm_text(std::span<const char> bytes, const Choice& choice = {});
-
 }  // namespace spinney::load

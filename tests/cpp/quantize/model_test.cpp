@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "../kernel/random_forest.h"
-#include "spinney/load/artifact.h"
+#include "spinney/load/artifact/artifact.h"
 #include "spinney/spinney.h"
 
 namespace spinney::testing {
