@@ -47,6 +47,7 @@ test_stub.py test_model.py test_inputs.py test_errors.py test_worker_messages.py
 """.split()
 # What these check is this repository or this build, and the same for every wheel.
 NOT_FOR_WHEELS = {
+    "test_package.py": "reads the repository",
     "test_pins.py": "reads requirements",
     "test_layering.py": "reads the sources",
     "test_old_python.py": "reads the sources",
@@ -147,7 +148,8 @@ def test(version, python, wheel, names):
     pip(place, "install", "-q", "--no-deps", "--force-reinstall", wheel)
     shown = "numpy scipy sklearn xgboost lightgbm".split()
     script = (
-        "import importlib, sys, spinney\n"
+        "import importlib.metadata, sys, spinney\n"
+        "assert importlib.metadata.version('spinney-engine') == spinney.__version__\n"
         "assert sys.prefix in spinney.__file__, spinney.__file__\n"
         f"print(*(m + ' ' + importlib.import_module(m).__version__ for m in {shown}), sep=', ')"
     )

@@ -65,7 +65,7 @@ def test_toml(tmp_path, monkeypatch):
             InferenceEngineConfig.from_file(path)
     monkeypatch.setitem(sys.modules, "tomllib", None)
     monkeypatch.setitem(sys.modules, "tomli", None)
-    with pytest.raises(ConfigError, match="tomli"):
+    with pytest.raises(ConfigError, match=r"pip install 'spinney-engine\[toml\]'"):
         InferenceEngineConfig.from_file(path)
 
 

@@ -76,8 +76,8 @@ def _read_toml(path, text):
             import tomli as toml
         except ModuleNotFoundError:
             raise ConfigError(
-                f"{path}: this Python has no reader for TOML; install the package tomli, use "
-                "Python 3.11 or newer, or write the file as JSON"
+                f"{path}: this Python has no reader for TOML: pip install 'spinney-engine[toml]', "
+                "use Python 3.11 or newer, or write the file as JSON"
             ) from None
     try:
         return toml.loads(text)
