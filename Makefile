@@ -5,6 +5,7 @@ CPP = $(shell git ls-files '*.cpp' '*.h')
 PYTEST ?= -q
 export PYTHON
 export PYTHONDONTWRITEBYTECODE = 1
+export PATH := $(CURDIR)/build/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test bench lint format docs build wheels clean
