@@ -49,7 +49,7 @@ def measure_arrays(seconds):
     channels = Quantizer({**options, "quantization_mode": "STATIC", "per_channel": True})
     half = Quantizer({**options, "quantization_type": "FLOAT16"})
     kept.quantize(x), channels.quantize(table)
-    codes, scale = kept.quantize(x), np.float32(kept.scale())
+    codes, scale = kept.quantize(x), np.float32(kept.scale)
     halves = half.quantize(x)
     # What is read and written for each value, in bytes.
     ways = {
@@ -64,7 +64,7 @@ def measure_arrays(seconds):
         "int8, a scale for each of 32 columns": (
             5,
             lambda: channels.quantize(table),
-            lambda: numpy_quantize(table, channels.scale()),
+            lambda: numpy_quantize(table, channels.scale),
         ),
         "int8 to float32": (
             5,

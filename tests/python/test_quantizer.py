@@ -49,7 +49,7 @@ def test_any_array_is_quantized_as_defined(x, kind, bits, symmetric):
         {"quantization_type": kind, "symmetric": symmetric, "num_bits": bits, "enable_cache": False}
     )
     codes = quantizer.quantize(x)
-    scale, zero = quantizer.scale(), quantizer.zero_point()
+    scale, zero = quantizer.scale, quantizer.zero_point
     low, high = (0, 2**bits - 1) if kind == "UINT8" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
     assert codes.shape == x.shape and codes.dtype == kind.lower()
     assert scale > 0 and np.isfinite(scale) and low <= zero <= high
@@ -59,7 +59,7 @@ def test_any_array_is_quantized_as_defined(x, kind, bits, symmetric):
     with np.errstate(over="ignore"):
         steps = (codes.astype(np.int32) - zero).astype(np.float32)
         assert np.array_equal(back, steps * np.float32(scale))
-    assert (quantizer.scale(), quantizer.zero_point()) == pytest.approx(
+    assert (quantizer.scale, quantizer.zero_point) == pytest.approx(
         quantizer.compute_scale_and_zero_point(x), rel=0
     )
     finite = np.isfinite(x) & (np.abs(x) < 1e37)
@@ -85,12 +85,12 @@ def test_channels_are_what_each_channel_alone_gives(x, kind, axis, symmetric):
     config = {"quantization_type": kind, "symmetric": symmetric, "enable_cache": False}
     quantizer, alone = Quantizer(config), Quantizer(config)
     codes = quantizer.quantize(x, channel_dim=axis - x.ndim)
-    scales, zeros = quantizer.scale(), quantizer.zero_point()
+    scales, zeros = quantizer.scale, quantizer.zero_point
     back = quantizer.dequantize(codes, channel_dim=axis)
     for c in range(x.shape[axis]):
         part = np.take(x, c, axis)
         assert np.array_equal(np.take(codes, c, axis), alone.quantize(part))
-        assert (scales[c], zeros[c]) == (np.float32(alone.scale()), alone.zero_point())
+        assert (scales[c], zeros[c]) == (np.float32(alone.scale), alone.zero_point)
         assert np.array_equal(np.take(back, c, axis), alone.dequantize(np.take(codes, c, axis)))
 
 
@@ -156,7 +156,7 @@ def test_nan_and_infinity_policies():
     assert (stats["nan_values"], stats["inf_values"], stats["clipped_values"]) == (1, 2, 0)
     shifted = Quantizer({"quantization_type": "UINT8", "symmetric": False})
     codes = shifted.quantize(x)
-    assert codes[1] == shifted.zero_point() and (codes[2], codes[3]) == (0, 255)
+    assert codes[1] == shifted.zero_point and (codes[2], codes[3]) == (0, 255)
     with pytest.raises(InvalidInputError, match="1 values are NaN"):
         Quantizer({"error_on_nan": True}).quantize(x)
     with pytest.raises(InvalidInputError, match="2 values are infinite"):
@@ -165,7 +165,7 @@ def test_nan_and_infinity_policies():
     with pytest.raises(InvalidInputError):
         strict.quantize(x)
     strict.quantize(x[:1])  # what was refused left no parameters
-    assert strict.scale() == pytest.approx(1 / 127)
+    assert strict.scale == pytest.approx(1 / 127)
     assert strict.quantize(x, validate=False).tolist()[1] == 0
     assert Quantizer().quantize(np.float32([np.nan, np.inf])).tolist() == [0, 127]
 
@@ -180,7 +180,7 @@ def test_outliers_do_not_widen_the_range():
     low, high = np.percentile(X.astype(np.float64), [1, 99])
     assert cut.compute_scale_and_zero_point(X)[0] == pytest.approx(max(-low, high) / 127, rel=1e-6)
     cut.quantize(X, channel_dim=1)
-    assert cut.scale().shape == (7,)
+    assert cut.scale.shape == (7,)
 
 
 def test_static_keeps_the_first_and_dynamic_follows():
@@ -188,17 +188,17 @@ def test_static_keeps_the_first_and_dynamic_follows():
     kept.quantize(np.float32([1.27]))
     assert kept.quantize(np.float32([5.0])).tolist() == [127]
     assert kept.quantize(np.float32([5.0]), layer_name="other").tolist() == [127]
-    assert kept.scale() == pytest.approx(0.01)
+    assert kept.scale == pytest.approx(0.01)
     for mode in ("DYNAMIC", "DYNAMIC_PER_BATCH", "SYMMETRIC"):
         moving = Quantizer({"quantization_mode": mode, "symmetric": False})
         moving.quantize(np.float32([0, 1.0]))
-        first = moving.scale()
+        first = moving.scale
         moving.quantize(np.float32([0, 2.0]))
-        assert moving.scale() == pytest.approx(2 * first)
-        assert (moving.zero_point() == 0) == (mode == "SYMMETRIC")
+        assert moving.scale == pytest.approx(2 * first)
+        assert (moving.zero_point == 0) == (mode == "SYMMETRIC")
     channels = Quantizer({"quantization_mode": "DYNAMIC_PER_CHANNEL"})
     channels.quantize(X)
-    assert channels.scale().shape == (7,)
+    assert channels.scale.shape == (7,)
 
 
 @pytest.mark.parametrize("bits", range(2, 17))
@@ -245,6 +245,9 @@ def test_float16_none_and_layer_rules():
     }
     assert kinds == {"head.1": "float16", "body": "int8", "embedding": "none"}
     assert "scale" in mixed.get_layer_quantization_params("body")
+    bits = {name: mixed.get_layer_quantization_params(name)["bits"] for name in ("body", "head.0")}
+    assert bits == {"body": 8, "head.0": 16}
+    assert Quantizer({"num_bits": 5}).get_layer_quantization_params("any")["bits"] == 5
     also = Quantizer({"enable_mixed_precision": True, "mixed_precision_layers": ["a"]})
     assert also.quantize(X, layer_name="a").dtype == np.float16
     assert Quantizer({"mixed_precision_layers": ["a"]}).quantize(X, layer_name="a").dtype == np.int8
@@ -323,12 +326,16 @@ def test_parameters_that_do_not_fit_are_refused(change):
 
 def test_configuration():
     quantizer = Quantizer({"num_bits": 4})
-    assert quantizer.get_config()["num_bits"] == 4
-    json.dumps(quantizer.get_config())
+    found = quantizer.get_config()
+    assert found["num_bits"] == 4 and list(found) == QuantizationConfig.option_names()
+    assert found["quantization_type"] is QuantizationType.INT8
+    assert found["quantization_mode"] is QuantizationMode.DYNAMIC_PER_BATCH
+    assert Quantizer(found).config == quantizer.config
+    json.dumps(quantizer.config.to_dict())
     quantizer.quantize(X)
     quantizer.update_config({"symmetric": False})
     assert quantizer.get_config()["num_bits"] == 4 and not quantizer.get_config()["symmetric"]
-    assert quantizer.scale() == 1.0 and quantizer.zero_point() == 0
+    assert quantizer.scale == 1.0 and quantizer.zero_point == 0
     quantizer.update_config(QuantizationConfig(quantization_type=QuantizationType.INT16))
     assert quantizer.quantize(X).dtype == np.int16
     assert quantizer.config.quantization_mode is QuantizationMode.DYNAMIC_PER_BATCH
@@ -344,7 +351,10 @@ def test_hash_array_depends_on_dtype_shape_and_all_content():
     seen.add(Quantizer.hash_array(x))
     assert len(seen) == 4
     assert Quantizer.hash_array(x) == Quantizer.hash_array(np.asfortranarray(x))
-    Quantizer.hash_array(np.float32(1))
+    Quantizer.hash_array(np.array(1.0))
+    for nothing in ([1.0, 2.0], np.float32(1), None, "text", memoryview(b"abc")):
+        with pytest.raises(TypeError, match=r"numpy\.ndarray"):
+            Quantizer.hash_array(nothing)
     with pytest.raises(InvalidInputError):
         Quantizer.hash_array(np.array([object()]))
 

@@ -21,7 +21,7 @@ def test_the_cache_gives_equal_results_and_is_bounded():
             for _ in range(2):
                 codes = quantizer.quantize(x)
                 assert np.array_equal(codes, plain.quantize(x))
-                assert quantizer.scale() == plain.scale()
+                assert quantizer.scale == plain.scale
                 codes.fill(1)  # the caller's own
     stats = quantizer.get_stats()
     assert (stats["cache_hits"], stats["cache_misses"]) == (20, 20)

@@ -27,12 +27,12 @@ def test_calibrated_ranges(kind, method):
     with pytest.raises(InvalidInputError, match="not calibrated"):
         quantizer.quantize(X)
     quantizer.calibrate([X[:200], X[200:]])
-    scale = quantizer.scale()
+    scale = quantizer.scale
     largest = Quantizer({**config, "calibration_method": "minmax"})
     largest.calibrate([X])
-    assert 0 < scale <= largest.scale() * (1 + 1e-6)
+    assert 0 < scale <= largest.scale * (1 + 1e-6)
     quantizer.quantize(X * 3)
-    assert quantizer.scale() == scale and quantizer.get_stats()["clipped_values"] > 0
+    assert quantizer.scale == scale and quantizer.get_stats()["clipped_values"] > 0
     if method == "percentile":
         low, high = np.percentile(X.astype(np.float64), [1, 99])
         steps = {"INT8": 127, "UINT8": 127, "INT16": 32767}[kind]
@@ -59,15 +59,15 @@ def test_entropy_cuts_a_long_tail_but_not_even_values():
         )
         quantizer.calibrate([values])
         largest = float(np.abs(values).max())
-        assert (quantizer.scale() * 127 < largest / 4) == cut
-        assert cut or quantizer.scale() * 127 == pytest.approx(largest, rel=0.02)
+        assert (quantizer.scale * 127 < largest / 4) == cut
+        assert cut or quantizer.scale * 127 == pytest.approx(largest, rel=0.02)
 
 
 def test_calibration_by_channel_and_by_layer_and_its_samples():
     config = {"quantization_mode": "CALIBRATED", "calibration_method": "minmax"}
     quantizer = Quantizer({**config, "per_channel": True, "calibration_samples": 10**6})
     quantizer.calibrate([X, X * 2])
-    assert quantizer.scale() == pytest.approx(np.abs(X * 2).max(axis=0) / 127, rel=1e-6)
+    assert quantizer.scale == pytest.approx(np.abs(X * 2).max(axis=0) / 127, rel=1e-6)
     assert quantizer.quantize(X).shape == X.shape
     quantizer.calibrate([X * 8], layer_name="first", channel_dim=0)
     params = quantizer.get_layer_quantization_params("first")
@@ -79,4 +79,4 @@ def test_calibration_by_channel_and_by_layer_and_its_samples():
             quantizer.calibrate(nothing)
     few = Quantizer({**config, "calibration_samples": 2})
     few.calibrate([np.float32([[1], [9]]), np.float32([[9], [2]])])
-    assert few.scale() == pytest.approx(2 / 127)
+    assert few.scale == pytest.approx(2 / 127)

@@ -86,7 +86,7 @@ def test_channels(kind, symmetric, axis):
     x = (rng.normal(size=(6, 5, 33)) * rng.lognormal(sigma=3, size=(6, 5, 33))).astype(np.float32)
     quantizer = Quantizer({"quantization_type": kind, "symmetric": symmetric})
     codes = quantizer.quantize(x, channel_dim=axis)
-    scale, zero = quantizer.scale(), quantizer.zero_point().astype(codes.dtype)
+    scale, zero = quantizer.scale, quantizer.zero_point.astype(codes.dtype)
     assert np.array_equal(codes, quantize_linear(x, scale, zero, axis=axis))
     back = quantizer.dequantize(codes, channel_dim=axis)
     assert np.array_equal(back, dequantize_linear(codes, scale, zero, axis=axis))
@@ -103,7 +103,7 @@ def test_asymmetric_uint8_is_dynamic_quantize_linear(seed):
     codes, scale, zero = run.run(None, {"x": x})
     quantizer = Quantizer({"quantization_type": "UINT8", "symmetric": False})
     ours = quantizer.quantize(x)
-    assert np.float32(quantizer.scale()) == scale and quantizer.zero_point() == zero
+    assert np.float32(quantizer.scale) == scale and quantizer.zero_point == zero
     assert np.array_equal(ours, codes)
 
 

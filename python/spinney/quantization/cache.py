@@ -48,10 +48,11 @@ class ContentCache:
             return False
         return True
 
-    def get_or_make(self, x, what, make):
+    def get_or_make(self, x, what, make, may_be_kept=None):
         """make()'s result, (codes, rest), or a copy of an equal earlier one.
 
         x: a C-contiguous array; what: hashable, all else that the result depends on.
+        may_be_kept(rest): False for what leaves no copies here; None keeps everything.
         """
         if x.nbytes > _ENTRY_BYTES_MAX or x.size == 0:
             return make()
@@ -75,7 +76,8 @@ class ContentCache:
         result = make()
         made = perf_counter()
         with self._lock:
-            self._keep(key, x.copy(), result[0].copy(), result[1])
+            if may_be_kept is None or may_be_kept(result[1]):
+                self._keep(key, x.copy(), result[0].copy(), result[1])
             self._count(looked - started + perf_counter() - made, made - looked)
         return result
 

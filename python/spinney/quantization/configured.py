@@ -12,7 +12,7 @@ from spinney.exceptions import InvalidInputError
 from spinney.forks import lock_for
 from spinney.quantization.cache import ContentCache
 from spinney.quantization.calibration import array_ranges
-from spinney.quantization.counts import refuse
+from spinney.quantization.counts import refuse, refuses
 from spinney.quantization.floats import FLOAT32, Floats, axis_of, release
 from spinney.quantization.kept import KeptParameters
 from spinney.quantization.layers import CODES, HALF, layer_format, layer_kind, matches
@@ -121,7 +121,7 @@ class Configured(KeptParameters):
         if clipped or nans or infinities:
             counts.outside(clipped, nans, infinities)
             if validate:
-                refuse(self.config, nans, infinities)
+                refuse(self.config, nans, infinities, codes)
         self._local.last = last
         self._last[None] = last
         return codes, last
@@ -210,17 +210,19 @@ class Configured(KeptParameters):
     def _through_blocks(self, x, parameters, validate):
         if parameters.channel_dim is not None:
             codes, *outside = parameters.quantize(x)
-            self._count(x, outside, validate)
-            return parameters.dequantize(codes)
+            self._count(x, outside, validate, codes)
+            result = parameters.dequantize(codes)
+            codes.fill(0)
+            return result
         result = np.empty(x.shape, np.float32)
         flat, out = x.reshape(-1), result.reshape(-1)
         outside = np.zeros(3, np.int64)
         for first in range(0, len(flat), _BLOCK):
             codes, *found = parameters.quantize(flat[first : first + _BLOCK])
-            out[first : first + _BLOCK] = parameters.dequantize(codes)
+            parameters.dequantize(codes, out[first : first + _BLOCK])
             codes.fill(0)
             outside += found
-        self._count(x, outside.tolist(), validate)
+        self._count(x, outside.tolist(), validate, result)
         return result
 
     def _encode(self, x, validate, channel_dim, layer):
@@ -240,20 +242,24 @@ class Configured(KeptParameters):
         cache = self._cache
         if cache is not None and cache.active():
             what = (axis, id(self._fixed_for(layer)))
-            codes, (parameters, outside) = cache.get_or_make(x, what, make)
+            codes, (parameters, outside) = cache.get_or_make(x, what, make, self._may_be_kept)
         else:
             codes, (parameters, outside) = make()
-        self._count(x, outside, validate)
+        self._count(x, outside, validate, codes)
         return codes, parameters
 
-    def _count(self, x, outside, validate):
+    def _may_be_kept(self, rest):
+        return not refuses(self.config, *rest[1][1:])
+
+    def _count(self, x, outside, validate, made=None):
+        """made: of x, and zeroed where that is refused."""
         clipped, nans, infinities = outside
         self.counts.quantize_calls += 1
         self.counts.values += x.size
         if clipped or nans or infinities:
             self.counts.outside(clipped, nans, infinities)
             if validate:
-                refuse(self.config, nans, infinities)
+                refuse(self.config, nans, infinities, made)
 
     # Parameters
 
@@ -310,8 +316,9 @@ class Configured(KeptParameters):
     def get_layer_quantization_params(self, name):
         """What a layer is quantized with, as plain data.
 
-        quantization_type, num_bits, quantized (False: left as it is); and, where there are some
-        already, the parameters: scale, zero_point, channel_dim, storage, low and high.
+        quantization_type, bits (of a value; num_bits is the same), quantized (False: left as it
+        is); and, where there are some already, the parameters: scale, zero_point, channel_dim,
+        storage, low and high.
         """
         found = layer_format(self.config, name, self._storage)
         if layer_kind(self.config, name) is CODES:
@@ -322,8 +329,11 @@ class Configured(KeptParameters):
     # Configuration, statistics, cache
 
     def get_config(self):
-        """The configuration as a dict of plain data."""
-        return self.config.to_dict()
+        """The configuration as a dict: each option with its value, enumerations as such.
+
+        config.to_dict() is the same as JSON holds it, enumerations by name.
+        """
+        return {name: getattr(self.config, name) for name in self.config.option_names()}
 
     def get_stats(self):
         """Counts since the start or reset_stats.
@@ -354,7 +364,7 @@ class Configured(KeptParameters):
     def _as_floats(self, kind, x, validate, data):
         if kind is HALF:
             halves, *outside = _core.to_half(x)
-            self._count(x, outside, validate)
+            self._count(x, outside, validate, halves)
             return halves
         _, _, nans, infinities = _core.array_range(x)
         self._count(x, (0, nans, infinities), validate)

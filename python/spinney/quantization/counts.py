@@ -38,9 +38,20 @@ class Counts:
             }
 
 
-def refuse(config, nans, infinities):
-    """InvalidInputError where there are values that the configuration refuses."""
+def refuses(config, nans, infinities):
+    """Whether the configuration refuses an array with so many of these."""
+    return bool(nans and config.error_on_nan) or bool(infinities and config.error_on_inf)
+
+
+def refuse(config, nans, infinities, made=None):
+    """InvalidInputError where there are values that the configuration refuses.
+
+    made: an array that was made of them and that nobody gets then; it is zeroed.
+    """
+    if not refuses(config, nans, infinities):
+        return
+    if made is not None:
+        made.fill(0)
     if nans and config.error_on_nan:
         raise InvalidInputError(f"{nans} values are NaN, which error_on_nan refuses")
-    if infinities and config.error_on_inf:
-        raise InvalidInputError(f"{infinities} values are infinite, which error_on_inf refuses")
+    raise InvalidInputError(f"{infinities} values are infinite, which error_on_inf refuses")

@@ -43,13 +43,13 @@ class Floats:
             return part, True
 
     def copy_of(self, data):
-        """A float32 array that may be kept: it is not in the buffer, which the next call reuses."""
+        """(x, ours), as of(), that may be kept: not in the buffer, which the next call reuses."""
         x, ours = self.of(data)
         if not ours or self._buffer_size == 0:
-            return x
+            return x, ours
         kept = x.copy()
         x.fill(0)
-        return kept
+        return kept, True
 
     def _buffer(self):
         buffer = getattr(self._local, "buffer", None)
@@ -97,10 +97,10 @@ def axis_of(ndim, channel_dim, per_channel):
 
 
 def sampled(arrays, rows_max):
-    """At most so many rows, evenly over all arrays."""
+    """(at most so many rows, evenly over all arrays; those of these arrays that are copies)."""
     total = sum(len(array) for array in arrays)
     if total <= rows_max:
-        return arrays
+        return arrays, []
     chosen = np.linspace(0, total - 1, rows_max).astype(np.int64)
     taken, first = [], 0
     for array in arrays:
@@ -108,4 +108,4 @@ def sampled(arrays, rows_max):
         first += len(array)
         if len(own):
             taken.append(np.ascontiguousarray(array[own]))
-    return taken
+    return taken, taken

@@ -40,29 +40,14 @@ class KeptParameters:
             raise InvalidInputError(
                 f"calibration takes a list of arrays, but this is: {type(data).__name__}"
             ) from None
-        arrays = [np.atleast_1d(self._floats.copy_of(array)) for array in arrays]
-        arrays = [array for array in arrays if array.size]
-        if not arrays:
-            raise InvalidInputError("calibration needs at least one array that is not empty")
-        if self._storage not in STORAGES:
+        copies = []  # which nobody else has
+        try:
+            made = self._fitting_all([self._taken(array, copies) for array in arrays], channel_dim)
+        finally:
+            for copy in copies:
+                copy.fill(0)
+        if made is None:
             return
-        arrays = sampled(arrays, self.config.calibration_samples)
-        for array in arrays:
-            _, _, nans, infinities = _core.array_range(array)
-            refuse(self.config, nans, infinities)
-        axis = self._axis(arrays[0], channel_dim)
-        if axis is None:
-            values = np.concatenate([finite_values(array) for array in arrays])
-            ranges = self._calibrated(values)
-        else:
-            if len({array.shape[axis] for array in arrays}) != 1:
-                raise InvalidInputError("the arrays differ in their number of channels")
-            channels = zip(*(np.moveaxis(array, axis, 0) for array in arrays))
-            ranges = [
-                self._calibrated(np.concatenate([finite_values(part) for part in parts]))
-                for parts in channels
-            ]
-        made = self._parameters_for(ranges, axis)
         with self._lock:
             if layer_name is None:
                 self._shared = made
@@ -72,10 +57,47 @@ class KeptParameters:
             self.counts.calibrations += 1
         self._remember(layer_name, made)
 
-    def _calibrated(self, values):
-        return calibrated_range(
-            values, self.config, self._storage, self.config.num_bits, self._symmetric
-        )
+    def _taken(self, array, copies):
+        """An array as float32 that may be kept meanwhile; one that was made is added to copies."""
+        x, ours = self._floats.copy_of(array)
+        if ours:
+            copies.append(x)
+        return np.atleast_1d(x)
+
+    def _fitting_all(self, arrays, channel_dim):
+        """Parameters for all of these together, or None where there are no codes."""
+        arrays = [array for array in arrays if array.size]
+        if not arrays:
+            raise InvalidInputError("calibration needs at least one array that is not empty")
+        if self._storage not in STORAGES:
+            return None
+        arrays, chosen = sampled(arrays, self.config.calibration_samples)
+        try:
+            for array in arrays:
+                _, _, nans, infinities = _core.array_range(array)
+                refuse(self.config, nans, infinities)
+            axis = self._axis(arrays[0], channel_dim)
+            return self._parameters_for(self._ranges(arrays, axis), axis)
+        finally:
+            for array in chosen:
+                array.fill(0)
+
+    def _ranges(self, arrays, axis):
+        if axis is None:
+            return self._calibrated(arrays)
+        if len({array.shape[axis] for array in arrays}) != 1:
+            raise InvalidInputError("the arrays differ in their number of channels")
+        channels = zip(*(np.moveaxis(array, axis, 0) for array in arrays))
+        return [self._calibrated(parts) for parts in channels]
+
+    def _calibrated(self, parts):
+        values = np.concatenate([finite_values(part) for part in parts])
+        try:
+            return calibrated_range(
+                values, self.config, self._storage, self.config.num_bits, self._symmetric
+            )
+        finally:
+            values.fill(0)
 
     def _remember(self, layer, parameters):
         here = self._local
@@ -97,11 +119,13 @@ class KeptParameters:
             return Parameters(self._storage, *self._codes, *found)
         return found
 
+    @property
     def scale(self):
         """The scale in use: a float, or an array of one a channel; 1.0 before there is one."""
         found = self._current(None)
         return 1.0 if found is None else found.scale
 
+    @property
     def zero_point(self):
         """The code of 0.0: an int, or an array of one a channel; 0 before there is one."""
         found = self._current(None)

@@ -29,10 +29,12 @@ def layer_kind(config, layer):
 
 
 def layer_format(config, layer, storage):
-    """quantized, quantization_type and num_bits of a layer."""
+    """quantized, quantization_type and bits (also as num_bits) of a layer."""
     kind = layer_kind(config, layer)
+    bits = {UNCHANGED: 32, HALF: 16}.get(kind, config.num_bits)
     return {
         "quantized": kind != UNCHANGED,
         "quantization_type": {UNCHANGED: "none", HALF: "float16"}.get(kind, storage),
-        "num_bits": {UNCHANGED: 32, HALF: 16}.get(kind, config.num_bits),
+        "bits": bits,
+        "num_bits": bits,
     }

@@ -74,13 +74,15 @@ class Quantizer:
     def compute_scale_and_zero_point(self, data, channel_dim=None, layer_name=None):
         return self._now.compute_scale_and_zero_point(data, channel_dim, layer_name)
 
-    @wraps(Configured.scale)
+    @property
     def scale(self):
-        return self._now.scale()
+        """The scale in use: a float, or an array of one a channel; 1.0 before there is one."""
+        return self._now.scale
 
-    @wraps(Configured.zero_point)
+    @property
     def zero_point(self):
-        return self._now.zero_point()
+        """The code of 0.0: an int, or an array of one a channel; 0 before there is one."""
+        return self._now.zero_point
 
     @wraps(Configured.export_import_parameters)
     def export_import_parameters(self):
@@ -116,7 +118,12 @@ class Quantizer:
 
     @staticmethod
     def hash_array(array):
-        """A hexadecimal digest (BLAKE2b, 128 bits) of an array's dtype, shape and whole content."""
+        """A hexadecimal digest (BLAKE2b, 128 bits) of an array's dtype, shape and whole content.
+
+        TypeError for what is no numpy.ndarray, InvalidInputError for one of Python objects.
+        """
+        if not isinstance(array, np.ndarray):
+            raise TypeError(f"hash_array takes a numpy.ndarray, not {type(array).__name__}")
         array = np.asarray(array, order="C")
         if array.dtype.hasobject:
             raise InvalidInputError("an array of Python objects has no content to hash")
