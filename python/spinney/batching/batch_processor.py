@@ -24,6 +24,7 @@ from spinney.batching.stats import BatchStats
 from spinney.configs import BatchPriority, BatchProcessorConfig
 from spinney.configs.kinds import Int
 from spinney.exceptions import EngineShutDownError, InvalidInputError
+from spinney.metrics.cpu import CpuMeter
 
 _log = logging.getLogger("spinney.batching")
 
@@ -57,6 +58,7 @@ class BatchProcessor:
         record = _Recorder(self.stats, metrics_collector, config)
         self._core = Core(Policy.of(config), clock, record, "batch processor")
         self._health = HealthWatch(self._core, config)
+        self._cpu = CpuMeter()
         stats, health = self.stats, self._health
 
         def after_fork():
@@ -68,6 +70,11 @@ class BatchProcessor:
             self._core.on_fresh_start = health.start
         self._finalizer = weakref.finalize(self, _let_go, self._core, self._health)
         self._finalizer.atexit = False
+
+    @property
+    def paused_event(self):
+        """A threading.Event that is set while paused; set() and clear() pause and resume, too."""
+        return self._core.paused_event
 
     @property
     def current_batch_size(self):
@@ -149,7 +156,9 @@ class BatchProcessor:
     def get_stats(self):
         """BatchStats.get_stats() of the batches, and the state of the queue.
 
-        With enable_monitoring=False the averages are 0.0; the counts are always there.
+        system_load: the CPU time of this process and its workers over that of the CPUs that it may
+        use, 0 to 1, since the last look that was 50 ms or more ago. With enable_monitoring=False
+        the averages are 0.0; the counts are always there.
         """
         core = self._core
         counts = core.counts()
@@ -170,6 +179,7 @@ class BatchProcessor:
             "cancelled_items": counts["cancelled"],
             "shut_down_items": counts["shut_down"],
             "refused_items": counts["refused"],
+            "system_load": min(1.0, self._cpu.percent() / 100),
             "health": {**self._health.levels, **self._health.readings},
         }
 

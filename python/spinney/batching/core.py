@@ -18,6 +18,7 @@ from spinney._core import BatchLane
 from spinney.batching.callbacks import Callbacks
 from spinney.batching.clock import MonotonicClock
 from spinney.batching.lifetime import Lifetime
+from spinney.batching.paused import PausedEvent
 from spinney.batching.request import was_cancelled
 from spinney.batching.runner import Runner
 from spinney.batching.threads import keep_an_eye_on, keep_time, start_thread, work
@@ -42,7 +43,7 @@ class Core(Lifetime):
         self.name = name
         self.callbacks = Callbacks(name)
         self.function = None
-        self.paused = False
+        self.paused_event = PausedEvent(self)
         self.refused = 0
         self.late = 0  # expired as they came
         self.batches = self.batched_rows = 0
@@ -121,8 +122,7 @@ class Core(Lifetime):
                 self._new_lane()
             self.function = self.runner.function = function
             self._start_threads()
-            self.paused = False
-            self.lane.pause(False)
+            self.set_paused(False)
             self.state = "running"
             self.callbacks.open()
         return True
@@ -261,9 +261,13 @@ class Core(Lifetime):
         self.policy.shrink()
         self.lane.limit(self.policy.limit)
 
+    @property
+    def paused(self):
+        return self.paused_event.is_set()
+
     def set_paused(self, paused):
         with self.lock:
-            self.paused = paused
+            self.paused_event.show(paused)
             self.lane.pause(paused)
 
     def set_limit(self, rows):

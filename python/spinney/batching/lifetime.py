@@ -102,6 +102,7 @@ class Lifetime:
         """In a forked child: no thread runs here and the parent answers what was queued."""
         self._make_locks()
         self.callbacks.after_fork()
+        self.paused_event.after_fork()
         self.running.clear()
         self._threads = self._stoppers = 0
         self._timer = None
