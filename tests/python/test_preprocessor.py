@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 
@@ -296,6 +297,34 @@ def test_performance_metrics_count_small_and_large_calls():
     assert got["fit_calls"] == 1 and got["fit_rows"] == 5000
     assert got["transform_calls"] == 2 and got["transform_rows"] == 5001
     assert got["reverse_rows"] == 2 and got["transform_seconds"] > 0
+
+
+def test_performance_metrics_list_the_time_of_each_call(monkeypatch):
+    now = itertools.count(0, 1000.0)  # of the large calls alone, which then take 1,000 seconds
+    monkeypatch.setattr("spinney.preprocessing.serving.perf_counter", lambda: next(now))
+    x = some_rows(5000)
+    ours = DataPreprocessor()
+    empty = ours.get_performance_metrics()
+    assert empty["fit_time"] == empty["transform_time"] == empty["reverse_time"] == []
+    ours.fit(x).partial_fit(x)
+    for rows in (x, x[:1], x, x[:2]):  # of large ones and small ones, as they came
+        ours.transform(rows)
+    ours.reverse_transform(x)
+    got = ours.get_performance_metrics()
+    for kind, calls in (("fit", 2), ("transform", 4), ("reverse", 1)):
+        each = got[f"{kind}_time"]
+        assert type(each) is list and len(each) == calls == got[f"{kind}_calls"]
+        assert all(type(seconds) is float and seconds > 0 for seconds in each)
+        assert sum(each) == pytest.approx(got[f"{kind}_seconds"])
+    assert got["transform_time"][::2] == [1000.0, 1000.0]
+    assert max(got["transform_time"][1::2]) < 1000.0
+    got["transform_time"].clear()  # the caller's own
+    for _ in range(1500):
+        ours.transform(x[:1])
+    got = ours.get_performance_metrics()
+    assert len(got["transform_time"]) == 1000 and got["transform_calls"] == 1504
+    ours.reset()
+    assert ours.get_performance_metrics()["transform_time"] == []
 
 
 def test_the_cache_serves_curves_only_and_is_bounded():

@@ -258,8 +258,8 @@ void define_prepare(nb::module_& m) {
       .def("mark_outliers", &mark_outliers, "x"_a)
       .def("take_small_counts",
            [](BoundProgram& b) {
-             return nb::make_tuple(b.small.calls.exchange(0), b.small.rows.exchange(0),
-                                   b.small.ns.exchange(0));
+             const SmallCounts::Taken taken = b.small.take();
+             return nb::make_tuple(taken.calls, taken.rows, taken.ns, taken.latest_ns);
            })
       .def("with_scales", &with_scales, "center"_a, "scale"_a)
       .def("recipe", [](const BoundProgram& b) { return recipe_dict(b.program->recipe()); });

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 
 from spinney.forks import lock_for
+
+CALLS_KEPT = 1000  # of each kind, whose times are kept one by one; as the core does
 
 
 def statistics_of(fitted, names):
@@ -51,25 +55,31 @@ class Timings:
     def __init__(self):
         self._lock = lock_for(self)
         self._sums = {kind: [0, 0, 0.0] for kind in ("fit", "transform", "reverse")}
+        self._latest = {kind: deque(maxlen=CALLS_KEPT) for kind in self._sums}
 
-    def add(self, kind, rows, seconds, calls=1):
+    def add(self, kind, rows, seconds):
+        """One call."""
+        self._add(kind, 1, rows, seconds, (seconds,))
+
+    def _add(self, kind, calls, rows, seconds, each):
         with self._lock:
             sums = self._sums[kind]
             sums[0] += calls
             sums[1] += rows
             sums[2] += seconds
+            self._latest[kind].extend(each)
 
     def keep(self, program):
         """Take over what a program counted by itself, before it is given up."""
         if program is not None:
-            calls, rows, ns = program.take_small_counts()
-            self.add("transform", rows, ns * 1e-9, calls)
+            calls, rows, ns, each = program.take_small_counts()
+            self._add("transform", calls, rows, ns * 1e-9, [one * 1e-9 for one in each])
 
     def report(self, program):
         self.keep(program)
         with self._lock:
             sums = {kind: tuple(values) for kind, values in self._sums.items()}
-        metrics = {}
+            metrics = {f"{kind}_time": list(each) for kind, each in self._latest.items()}
         for kind, (calls, rows, seconds) in sums.items():
             metrics[f"{kind}_calls"] = calls
             metrics[f"{kind}_rows"] = rows
