@@ -36,12 +36,28 @@ class Parcel:
         self.kind = _kind_of(rows) if plain else None
 
 
+class Targets:
+    """A list of arrays, one a target, as a sequence of rows: a slice is the list of these rows of
+    each, copied, so that no request keeps another's answer alive.
+    """
+
+    def __init__(self, arrays):
+        self._arrays = arrays
+
+    def __len__(self):
+        return len(self._arrays[0])
+
+    def __getitem__(self, rows):
+        return [array[rows].copy() for array in self._arrays]
+
+
 def answer_parcels(predict, parcels):
-    """The answer to each, by predict(rows, how many) -> an array, which is called once."""
+    """The answer to each, by predict(rows, how many), called once: an array or Targets."""
     rows = together(parcels)
     answers, at, found = predict(rows, sum(parcel.count for parcel in parcels)), 0, []
     for parcel in parcels:
-        found.append(answers[at : at + parcel.count].copy())  # so that none keeps another's alive
+        part = answers[at : at + parcel.count]
+        found.append(part if isinstance(part, list) else part.copy())  # that none keeps another's
         at += parcel.count
     return found
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from spinney._core import Model, Outcomes
 from spinney.configs import ModelType
-from spinney.engine.parcels import Parcel, answer_parcels
+from spinney.engine.parcels import Parcel, Targets, answer_parcels
 from spinney.engine.rank_keys import rank_key_for, row_of_zeros
-from spinney.exceptions import InvalidInputError, ModelFailedError, UnsupportedModelError
+from spinney.exceptions import InvalidInputError, UnsupportedModelError
 from spinney.inputs import one_row
 from spinney.loading import load
 from spinney.quantization import quantize_for_engine
@@ -216,12 +216,7 @@ def _answer_rows(model, proba, rows, rows_count=None):
     """Answers a batch of the queue. No method of ServedModel's, which holds what holds this."""
     method = "predict_proba" if proba else "predict"
     answer = model._answer_rows(method, rows, len(rows) if rows_count is None else rows_count)
-    if isinstance(answer, list):
-        raise ModelFailedError(
-            "a Python model with several targets gives a list of arrays, which the queue "
-            "cannot cut into requests; use predict"
-        )
-    return answer
+    return Targets(answer) if isinstance(answer, list) else answer
 
 
 def named_type(model_type):

@@ -203,7 +203,7 @@ def _classes(described):
 
 def _checked(result, count, method, classes):
     """result, if it can be an answer for `count` rows."""
-    if isinstance(result, list):
+    if isinstance(result, list) and (result or not count):
         return [_checked(part, count, method, None) for part in result]
     if not isinstance(result, np.ndarray) or result.ndim < 1 or len(result) != count:
         shape = getattr(result, "shape", None)
