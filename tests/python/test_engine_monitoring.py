@@ -11,7 +11,9 @@ from unittest import mock
 import numpy as np
 import pytest
 
+import spinney.metrics
 from spinney import InferenceEngine, ModelType, _core
+from spinney.batching import DynamicBatcher
 from spinney.engine.upkeep import IDLE_BYTES, TRIM_S, Upkeep
 from spinney.memory_pool import MemoryPool
 
@@ -21,6 +23,10 @@ def wait_for(condition, seconds=10.0):
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.01)
+
+
+def metrics_of(engine):
+    return engine.get_performance_metrics()
 
 
 def test_stages_of_the_queue(model, training_data):
@@ -133,6 +139,116 @@ def test_a_metrics_manager_put_in_place_is_told_of_each_call(model, training_dat
         manager.return_value.update_inference.side_effect = ValueError("full")
         with pytest.raises(ValueError, match="full"):
             engine.predict(training_data[0][3:5])
+
+
+class Counting:
+    """A MetricsManager of a program's own: what the page names, and what an engine is made with."""
+
+    def __init__(self, window_size, interval):
+        self.failures = []
+
+    def update_inference(self, inference_time_s, batch_size, preprocessing_time, quantization_time):
+        pass
+
+    def record_error(self):
+        self.failures.append("one")
+
+    def get_metrics(self):
+        return {"total_errors": len(self.failures)}
+
+    add_source = start = stop = lambda *_: None
+
+
+class OfKinds(Counting):
+    def record_error(self, kind="error", times=1):
+        self.failures.append(kind)
+
+
+class OfCounts(Counting):
+    def record_error(self, count=1):
+        self.failures += ["counted"] * count
+
+
+class OfWhatever(Counting):
+    def record_error(self, *what, **more):
+        self.failures.append(what)
+
+
+class OfOne(Counting):
+    def record_error(self, error):
+        self.failures.append(error)
+
+
+class OfPerformance(spinney.metrics.PerformanceMetrics):
+    """As the page has it: record_error() takes a count or nothing."""
+
+    def __init__(self, window_size, interval):
+        super().__init__(window_size)
+
+    failures = property(lambda self: ["counted"] * self.total_errors)
+    add_source = start = stop = lambda *_: None
+
+
+@pytest.mark.parametrize(
+    "manager, told",
+    [
+        (Counting, ["one", "one"]),
+        (OfKinds, ["InvalidInputError", "PythonModelError"]),
+        (OfCounts, ["counted", "counted"]),
+        (OfWhatever, [("InvalidInputError",), ("PythonModelError",)]),
+        (OfOne, ["InvalidInputError", "PythonModelError"]),
+        (OfPerformance, ["counted", "counted"]),
+    ],
+)
+def test_a_metrics_manager_is_told_of_failures_as_it_takes_them(
+    model, training_data, manager, told
+):
+    import modules.engine.inference_engine as door
+
+    def fails(rows):
+        raise ValueError("no")
+
+    with mock.patch.object(door, "MetricsManager", manager), InferenceEngine() as engine:
+        assert engine.load_model(model)
+        assert engine.load_model(fails, name="fails")
+        assert engine.predict(training_data[0][:3])[0]
+        assert not engine.predict("nonsense")[0]
+        assert not engine.predict([[1.0]], "fails")[0]
+        assert engine._parts.metrics.failures == told
+        assert engine.get_performance_metrics()["total_errors"] == 2
+
+
+def test_the_report_has_waiters_and_whether_a_cache_rests(model):
+    with InferenceEngine() as engine:
+        assert engine.load_model(model)
+        assert metrics_of(engine)["queue"]["waiters"] == 0
+        assert engine.load_model(lambda rows: rows[:, 0], name="function")
+        assert engine.enqueue_prediction([[1.0]], model="function").result(60) == [1.0]
+        metrics = metrics_of(engine)
+        assert metrics["queue"]["waiters"] == 1 and metrics["queue"]["workers"] >= 1
+        assert [one["cache_resting"] for one in metrics["models"]] == [False, False]
+        rows = np.random.default_rng(0).normal(size=(1100, 10))
+        for row in rows:
+            assert engine.predict(row)[0]
+        resting = {one["name"]: one["cache_resting"] for one in metrics_of(engine)["models"]}
+        assert resting == {"default": True, "function": False}
+        assert metrics_of(engine)["cache"]["stepped_aside"]
+
+
+def test_the_engine_s_batcher_has_the_figures_of_a_dynamic_batcher(model, training_data):
+    with InferenceEngine() as engine:
+        assert engine.load_model(model)
+        with DynamicBatcher(lambda rows: rows) as batcher:
+            known = set(batcher.get_stats())
+        before = metrics_of(engine)["batcher"]
+        assert before["avg_batch_wait_time_ms"] == before["max_observed_queue_size"] == 0
+        engine.enqueue_prediction(training_data[0][:40]).result(60)
+        for row in training_data[0]:
+            engine.enqueue_prediction(row).result(60)
+        found = metrics_of(engine)["batcher"]
+        assert set(found) <= known
+        assert 40 <= found["max_observed_queue_size"] <= 41 and found["current_queue_size"] == 0
+        assert 0 < found["avg_batch_wait_time_ms"] <= found["max_batch_wait_time_ms"]
 
 
 @pytest.mark.parametrize("monitoring", [True, False])

@@ -78,6 +78,7 @@ nb::dict stats_of(const engine::Engine& engine) {
   out["in_flight"] = stats.in_flight;
   out["cache"] = stats.cache ? nb::object(cache_counts(*stats.cache)) : nb::object(nb::none());
   out["workers"] = stats.workers;
+  out["waiters"] = stats.waiters;
   return out;
 }
 
@@ -108,6 +109,7 @@ nb::list models_of(const engine::Engine& engine) {
     one["batches"] = status.batches;
     one["batch_rows"] = status.batch_rows;
     one["queued_rows"] = status.queued_rows;
+    one["queued_rows_max"] = status.queued_rows_max;
     one["batch_size"] = status.batch_size;
     one["cost_row_ns"] = status.cost_row_ns;
     one["cost_batch_ns"] = status.cost_batch_ns;

@@ -17,6 +17,7 @@ from spinney.engine.failures import Failures
 from spinney.engine.load_watch import LoadWatch
 from spinney.engine.preparation import Preparation
 from spinney.engine.rates import Rates
+from spinney.engine.told import error_recorder
 from spinney.engine.upkeep import Upkeep
 from spinney.exceptions import EngineShutDownError, InvalidInputError, RequestRefusedError
 from spinney.inputs import by_name
@@ -60,6 +61,7 @@ class Parts:
             self.metrics = self._metrics()
             if is_replaced("MetricsManager"):
                 self.told = self.metrics
+                self._record_error = error_recorder(self.told)
         self.batcher = self._batcher()
         self.window = min(_WINDOW, config.max_concurrent_requests or _WINDOW)
         queue = config.batch_processor_config
@@ -137,7 +139,7 @@ class Parts:
         misfit = misfit or isinstance(error, InvalidInputError)
         self.failures.add("misfit" if misfit else "failed", error)
         if self.told is not None:
-            self.told.record_error(type(error).__name__)
+            self._record_error(type(error).__name__)
 
     def look_at_rates(self):
         totals = self.core.stats()

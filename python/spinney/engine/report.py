@@ -65,11 +65,18 @@ def _batcher(parts, models, queue):
         return parts.batcher.get_stats()
     batches = sum(one["batches"] for one in models)
     rows = sum(one["batch_rows"] for one in models)
+    queued = sum(one["queued_rows"] for one in models)
+    waits = [one["stages"]["queue_wait"] for one in models if one["stages"]]
+    waited = sum(wait["count"] for wait in waits)
+    total_ms = sum(wait["count"] * wait["mean_ms"] for wait in waits)
     return {
         "processed_batches": batches,
         "processed_requests": queue["answered"] + queue["failed"],
-        "current_queue_size": sum(one["queued_rows"] for one in models),
+        "current_queue_size": queued,
+        "max_observed_queue_size": max([queued, *(one["queued_rows_max"] for one in models)]),
         "avg_batch_size": rows / batches if batches else 0.0,
+        "avg_batch_wait_time_ms": total_ms / waited if waited else 0.0,
+        "max_batch_wait_time_ms": max((wait["max_ms"] for wait in waits), default=0.0),
     }
 
 

@@ -124,6 +124,7 @@ ModelStatus Lane::status() const {
   status.batches = batches.count();
   status.batch_rows = batches.sum();
   status.queued_rows = queued_rows_.load();
+  status.queued_rows_max = queued_rows_max_.load();
   status.cost_row_ns = row_ns_.load();
   status.cost_batch_ns = batch_ns_.load();
   status.bytes = backend_->bytes();

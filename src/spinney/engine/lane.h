@@ -132,6 +132,7 @@ class Lane final : public request::NodeOwner,
   void publish_costs() noexcept;
 
   // lane_admit.cpp
+  void note_queued(size_t rows) noexcept;
   Admission refuse(Refusal refusal, size_t given = 0, size_t allowed = 0,
                    int64_t retry_after_ns = 0) noexcept;
   // count: rows that the request counts for.
@@ -300,6 +301,7 @@ class Lane final : public request::NodeOwner,
   EqualVisits equal_visits_;
   std::atomic<uint32_t> samples_{0};
   std::atomic<size_t> queued_rows_{0};
+  std::atomic<size_t> queued_rows_max_{0};
   std::array<queue::Backlog, kPriorities> backlogs_;
   std::atomic<size_t> queued_requests_{0};  // counted where there is a limit
   std::atomic<size_t> limit_{0};            // of limit_batch()

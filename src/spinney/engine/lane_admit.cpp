@@ -132,6 +132,14 @@ Node* Lane::fill(const Request& request, const Asked& asked, size_t count, bool 
   return node;
 }
 
+// That so many rows are queued, which is more than ever in few calls only.
+void Lane::note_queued(size_t rows) noexcept {
+  size_t most = queued_rows_max_.load(std::memory_order_relaxed);
+  while (rows > most &&
+         !queued_rows_max_.compare_exchange_weak(most, rows, std::memory_order_relaxed)) {
+  }
+}
+
 Admission Lane::submit(const Request& request, bool may_block, response::DoneList& done) noexcept {
   const int64_t now = shared_.clock->now_ns();
   const auto refused = [&](const Admission& why) {
@@ -184,6 +192,7 @@ Admission Lane::submit(const Request& request, bool may_block, response::DoneLis
     return {};
   }
   backlogs_[level].add(request.deadline_ns, now, rows);
+  note_queued(queued + rows);
   Counters::add(counters_.admitted);
   Admission admitted;
   admitted.id = {id_, node->index, ++node->serials};

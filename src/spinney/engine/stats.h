@@ -71,6 +71,7 @@ struct ModelStatus {
   uint64_t batches = 0;        // of the queue, failed ones included
   uint64_t batch_rows = 0;     // of all batches together
   size_t queued_rows = 0;      // at this moment
+  size_t queued_rows_max = 0;  // the most there ever were
   size_t batch_size = 0;       // rows that a batch may have at this moment
   double cost_row_ns = 0;      // the fitted a of a * rows + b; 0: unknown yet
   double cost_batch_ns = 0;    // and b
