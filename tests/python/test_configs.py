@@ -172,9 +172,9 @@ def test_the_defaults_that_programs_rely_on():
         (InferenceEngineConfig, {"onnx_opset": 13}, ConfigError, "enable_onnx"),
         (
             InferenceEngineConfig,
-            {"enable_model_quantization": True},
+            {"enable_quantization": False, "enable_model_quantization": True},
             ConfigError,
-            "needs|only with",
+            "enable_model_quantization=True contradicts enable_quantization=False",
         ),
         (
             InferenceEngineConfig,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 
 import spinney
 from spinney import InferenceEngine
-from spinney.exceptions import UnsupportedOptionError
+from spinney.configs import InferenceEngineConfig, startup_messages
+from spinney.exceptions import ConfigError, UnsupportedOptionError
 from spinney.preprocessing import DataPreprocessor
 
 MODEL = {"enable_quantization": True, "enable_model_quantization": True}
@@ -92,6 +94,114 @@ def test_every_way_in_says_what_quantizing_lost(model, training_data):
                     }
                     assert found["batch_size"] == expected["batch_size"] == len(rows)
             assert future.metadata["cached"] and "cached" not in engine.predict(x[:7])[2]
+
+
+def test_either_option_implies_the_one_for_both():
+    for name in ("enable_model_quantization", "enable_input_quantization"):
+        config = InferenceEngineConfig(**{name: True})
+        assert config.enable_quantization
+        setattr(config, name, False)
+        assert not config.enable_quantization
+        with pytest.raises(ConfigError, match=f"{name}=True contradicts enable_quantization=False"):
+            InferenceEngineConfig(**{name: True, "enable_quantization": False})
+    assert InferenceEngineConfig.from_dict(config.to_dict()) == config
+
+
+def test_the_format_of_quantization_config_is_the_model_s_too_unless_one_is_given():
+    wide = {"quantization_config": {"quantization_type": "INT16"}}
+    assert InferenceEngineConfig(**wide).quantization_dtype == "int16"
+    assert InferenceEngineConfig(**wide, quantization_dtype="int8").quantization_dtype == "int8"
+    mixed = {"quantization_config": {"quantization_type": "MIXED"}}
+    assert InferenceEngineConfig(**mixed).quantization_dtype == "int8"
+    both = InferenceEngineConfig(**wide, enable_model_quantization=True)
+    assert startup_messages(both) == []
+    assert InferenceEngineConfig.from_dict(both.to_dict()) == both
+
+
+def every_answer(engine, x, **which):
+    """The answer and the metadata of each way in."""
+    _, result, metadata = engine.predict(x, **which)
+    yield result, metadata
+    future = engine.enqueue_prediction(x, **which)
+    yield future.result(timeout=30), future.metadata
+    yield engine.predict_batch([x], 30, **which)[0][1:]
+    yield asyncio.run(engine.predict_async(x, **which)), None
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16"])
+def test_quantization_alone_quantizes_the_model_where_it_can_be(model, training_data, dtype):
+    x = training_data[0][:50]
+    with InferenceEngine({"enable_quantization": True, "quantization_dtype": dtype}) as engine:
+        assert engine.load_model(model, calibration=x), engine.last_error
+        assert engine.model_info["quantized"] == "model"
+        assert engine.model_info["quantization"]["dtype"] == dtype
+        assert engine.list_models()[0]["quantized"] == "model"
+        expected = spinney.quantize_model(model, dtype)[0].predict(x)
+        assert (expected != model.predict(x)).any()
+        for result, metadata in every_answer(engine, x):
+            np.testing.assert_array_equal(result, expected)
+            if metadata is not None:
+                assert metadata["quantized"] == "model"
+                assert metadata["model_quantization"] == dtype
+                assert "quantization_max_error" not in metadata
+        assert engine.quantizer.get_stats()["quantize_calls"] == 0
+
+
+def test_quantization_alone_quantizes_the_rows_of_other_models(model, training_data):
+    x = np.nan_to_num(training_data[0][:50])
+    small = spinney.quantize_model(model, "int8")[0]
+    with InferenceEngine({"enable_quantization": True}) as engine:
+        assert engine.load_model(lambda rows: rows[:, :2].sum(axis=1), name="function")
+        assert engine.model_info["quantized"] == "rows"
+        assert "quantization" not in engine.model_info
+        restored = engine.quantizer.quantize_dequantize(x)
+        assert (restored != x).any()
+        for result, metadata in every_answer(engine, x, model="function"):
+            np.testing.assert_array_equal(result, restored[:, :2].sum(axis=1))
+            if metadata is not None:
+                assert metadata["quantized"] == "rows" and "model_quantization" not in metadata
+                assert metadata["quantization_max_error"] > 0
+        # Beside it one that can be quantized, and one that is so already.
+        for given, name in ((model, "forest"), (small, "small")):
+            assert engine.load_model(given, name=name), engine.last_error
+            for result, metadata in every_answer(engine, x, model=name):
+                np.testing.assert_array_equal(result, small.predict(x))
+                assert metadata is None or metadata["model_quantization"] == "int8"
+
+
+def test_a_format_that_a_model_has_not_is_for_its_rows(model, training_data):
+    x = np.nan_to_num(training_data[0][:50])
+    with InferenceEngine({"enable_quantization": True, "quantization_dtype": "float16"}) as engine:
+        assert engine.load_model(model), engine.last_error
+        assert engine.model_info["quantized"] == "rows"
+        halves = x.astype(np.float16).astype(np.float32)
+        np.testing.assert_array_equal(engine.predict(x)[1], model.predict(halves))
+    nothing = {"enable_quantization": True, "quantization_config": {"quantization_type": "NONE"}}
+    with InferenceEngine(nothing) as engine:
+        assert engine.load_model(model)
+        assert engine.model_info["quantized"] is None
+        np.testing.assert_array_equal(engine.predict(x)[1], model.predict(x))
+
+
+def test_quantization_alone_keeps_to_max_error(model, training_data):
+    strict = {"enable_quantization": True, "quantization_config": {"max_error": 1e-12}}
+    with InferenceEngine(strict) as engine:
+        assert not engine.load_model(model, calibration=training_data[0])
+        assert "max_error" in engine.last_error
+
+
+def test_what_is_quantized_is_said_of_chosen_ways_too(model, training_data):
+    x = np.nan_to_num(training_data[0][:5])
+    for config, what in (
+        (MODEL, "model"),
+        (INPUT, "rows"),
+        ({**MODEL, **INPUT}, "model and rows"),
+        ({}, None),
+    ):
+        with InferenceEngine(config) as engine:
+            assert engine.load_model(model)
+            assert engine.model_info["quantized"] == what
+            assert engine.predict(x)[2].get("quantized") == what
 
 
 def test_a_preprocessor_that_fails_is_a_failed_future(model, training_data):

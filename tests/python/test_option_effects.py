@@ -121,7 +121,10 @@ def test_memory_that_quantizing_and_back_takes():
 @pytest.mark.parametrize(
     "options, said",
     [
-        ({"enable_quantization": True}, "quantizes nothing"),
+        (
+            {"enable_quantization": True, "quantization_config": {"quantization_type": "none"}},
+            "NONE, which leaves rows as they are",
+        ),
         ({"enable_throttling": True, "throttle_on_high_cpu": False}, "throttles nothing"),
         ({"cpu_threshold_percent": 50}, "enable_throttling=True"),
         ({"preprocessor_config": {}}, "enable_feature_scaling=True"),

@@ -2,7 +2,11 @@
 
 from spinney.configs.base import Config
 from spinney.configs.batching import BatchProcessorConfig
-from spinney.configs.engine import InferenceEngineConfig, engine_config
+from spinney.configs.engine import (
+    InferenceEngineConfig,
+    chooses_what_to_quantize,
+    engine_config,
+)
 from spinney.configs.enums import (
     BatchPriority,
     BatchProcessingStrategy,
@@ -33,6 +37,7 @@ __all__ = [
     "QuantizationConfig",
     "QuantizationMode",
     "QuantizationType",
+    "chooses_what_to_quantize",
     "engine_config",
     "startup_messages",
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from spinney.configs.base import Config, option
 from spinney.configs.batching import BATCH_ROWS_MAX, BatchProcessorConfig, fit_batch_sizes
-from spinney.configs.enums import OptimizationMode
+from spinney.configs.enums import OptimizationMode, QuantizationType
 from spinney.configs.kinds import Bool, Choice, Int, Named, Names, Nested, Optional, Real, Text
 from spinney.configs.preprocessor import PreprocessorConfig
 from spinney.configs.quantization import QuantizationConfig
@@ -30,6 +30,8 @@ QUEUE_OPTIONS = {
     "max_queue_size",
     "min_batch_size",
 }
+_DTYPES = ("int8", "uint8", "int16", "float16")
+_MODEL_TYPES = tuple(kind for kind in QuantizationType if kind.value in _DTYPES)
 _PRESET_OPTIONS = sorted({name for chosen in PRESETS.values() for name in chosen})
 
 
@@ -39,7 +41,8 @@ class InferenceEngineConfig(Config):
 
     An option that the engine of this version or this machine cannot follow is named when the engine
     starts (`startup_messages`); none is ignored in silence. A default that contradicts an option
-    given fits itself to it: initial_batch_size to the minimum and maximum.
+    given fits itself to it: initial_batch_size to the minimum and maximum, quantization_dtype to
+    the quantization_type of quantization_config.
     """
 
     num_threads: int | None = option(
@@ -150,15 +153,20 @@ class InferenceEngineConfig(Config):
     preprocessor_config: PreprocessorConfig | None = option(
         None, Optional(Nested(PreprocessorConfig)), "that DataPreprocessor's options"
     )
-    enable_quantization: bool = option(False, Bool(), "allow quantization as the options below say")
+    enable_quantization: bool = option(
+        False,
+        Bool(),
+        "quantize: what the two options below say or, with neither, each model where that can be, "
+        "else its rows",
+    )
     enable_model_quantization: bool = option(
-        False, Bool(), "quantize the model's numbers; needs enable_quantization"
+        False, Bool(), "quantize the model's numbers; implies enable_quantization"
     )
     enable_input_quantization: bool = option(
-        False, Bool(), "quantize and restore the rows; needs enable_quantization"
+        False, Bool(), "quantize and restore the rows; implies enable_quantization"
     )
     quantization_dtype: str = option(
-        "int8", Choice("int8", "uint8", "int16", "float16"), "the number format"
+        "int8", Choice(*_DTYPES), "the number format; by default that of quantization_config"
     )
     quantization_config: QuantizationConfig | None = option(
         None, Optional(Nested(QuantizationConfig)), "the Quantizer's options"
@@ -186,15 +194,29 @@ class InferenceEngineConfig(Config):
             self.onnx_opset is None or self.enable_onnx,
             "onnx_opset has a meaning only with enable_onnx=True",
         )
-        for name in ("enable_model_quantization", "enable_input_quantization"):
-            self._check(
-                not getattr(self, name) or self.enable_quantization,
-                f"{name} has a meaning only with enable_quantization=True",
-            )
+        self._settle_quantization()
         try:
             queue_config(self)
         except ConfigError as error:
             self._check(False, f"together with its batch_processor_config, {error}")
+
+    def _settle_quantization(self):
+        """Either of the two options implies the one for both, unless that was refused."""
+        chosen = [
+            name
+            for name in ("enable_model_quantization", "enable_input_quantization")
+            if getattr(self, name)
+        ]
+        self._fit("enable_quantization", bool(chosen))
+        self._check(
+            self.enable_quantization or not chosen,
+            f"{' and '.join(chosen)}=True contradicts enable_quantization=False; leave that out",
+        )
+        detail = self.quantization_config
+        wanted = getattr(detail, "quantization_type", None)
+        known = wanted in _MODEL_TYPES and "quantization_type" in detail._given
+        default = self.defaults()["quantization_dtype"]
+        self._fit("quantization_dtype", wanted.value if known else default)
 
     def to_dict(self):
         """Every option with its value as JSON and TOML hold them: enumerations by name.
@@ -208,6 +230,12 @@ class InferenceEngineConfig(Config):
                 name: value for name, value in detail.items() if name in given
             }
         return found
+
+
+def chooses_what_to_quantize(config):
+    """Whether each model is quantized where that can be, and else its rows."""
+    either = config.enable_model_quantization or config.enable_input_quantization
+    return config.enable_quantization and not either
 
 
 def queue_config(config):

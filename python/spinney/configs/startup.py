@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+from spinney.configs.enums import QuantizationType
+
 
 def startup_messages(config):
     """What will not be done of what config asks for, and why, a sentence each.
@@ -71,23 +73,23 @@ def _value_messages(config, changed):
 def _quantization_messages(config):
     if not config.enable_quantization:
         return []
-    if not (config.enable_model_quantization or config.enable_input_quantization):
-        return [
-            "enable_quantization is True, but quantizes nothing without enable_model_quantization "
-            "or enable_input_quantization"
-        ]
     detail = config.quantization_config
     if detail is None:
         return []
-    if config.enable_input_quantization:
+    if config.enable_input_quantization or not config.enable_model_quantization:
         kind = detail.quantization_type
+        if kind is QuantizationType.NONE:
+            return ["quantization_config.quantization_type is NONE, which leaves rows as they are"]
         if "quantization_dtype" not in config._given or kind.value == config.quantization_dtype:
             return []
         return [
             f"quantization_dtype is {config.quantization_dtype!r}, but rows take the "
             f"quantization_type of quantization_config ({kind.name})"
         ]
-    unused = [name for name in detail.changed() if name in detail._given and name != "max_error"]
+    used = {"max_error"}
+    if detail.quantization_type.value == config.quantization_dtype:
+        used.add("quantization_type")
+    unused = [name for name in detail.changed() if name in detail._given and name not in used]
     if not unused:
         return []
     return [

@@ -96,7 +96,9 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
 
     @property
     def quantizer(self):
-        """The Quantizer that rows go through, with enable_input_quantization; else None."""
+        """The Quantizer of rows: of all, with enable_input_quantization; or of those whose model
+        cannot be quantized, with enable_quantization alone; else None.
+        """
         return self._parts.preparation.quantizer
 
     @property
@@ -114,9 +116,10 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
         result: what the trained object's own predict gives, or its predict_proba with
             return_probabilities.
         metadata: inference_time_ms, total_time_ms, batch_size, compiled_model_used; cached and
-            cache_hit where the answer was kept from an equal request; model_quantization (the
-            number format) of a quantized model, quantization_max_error and
-            quantization_mean_error of quantized rows. A refused request has throttled: True and
+            cache_hit where the answer was kept from an equal request; quantized ("model", "rows" or
+            "model and rows") with enable_quantization, model_quantization (the number format) of a
+            quantized model, quantization_max_error and quantization_mean_error of quantized rows. A
+            refused request has throttled: True and
             retry_after, in seconds.
         """
         served = self._served
@@ -126,7 +129,7 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
                 self._count_unknown()
                 return False, None, {"error": why}
         parts = self._parts
-        if parts.plain and served.native:
+        if parts.plain and served.direct:
             outcome = served.ask(features, served.outcomes, served.notes)
         else:
             outcome = self._prepare_and_ask(served, parts, features)
@@ -143,12 +146,12 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
         started = perf_counter()
         scaling = quantizing = 0.0
         more = served.notes
-        if parts.scale is not None or parts.quantize is not None:
+        if parts.scale is not None or served.quantizes_rows:
             try:
                 if parts.scale is not None:
                     features = parts.scale(features, served)
                     scaling = perf_counter() - started
-                if parts.quantize is not None:
+                if served.quantizes_rows:
                     features, loss = parts.quantize(features, served)
                     quantizing = perf_counter() - started - scaling
                     more = loss if more is None else {**more, **loss}
@@ -242,7 +245,7 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
                 return _core.settled_future(None, self._nothing(why))
         parts = self._parts
         keep = key = loss = None
-        if parts.scale is not None or parts.quantize is not None:
+        if parts.scale is not None or served.quantizes_rows:
             try:
                 features, loss = parts.preparation.prepared(features, served)
             except BaseException as error:
@@ -311,7 +314,7 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
         served, parts = self._served, self._parts
         if model is not None or version is not None:
             served = self._find(model, version)[0]
-        if served is not None and parts.plain and parts.batcher is None and served.native:
+        if served is not None and parts.plain and parts.batcher is None and served.direct:
             level = _LEVELS.get(priority)
             answer = served.at_once(
                 features if type(features) is ndarray else served.as_rows(features),

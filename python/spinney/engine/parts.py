@@ -96,8 +96,8 @@ class Parts:
     def settle(self):
         """What predictions look at, after a change of what prepares rows."""
         self.scale, self.quantize = self.preparation.scale, self.preparation.quantize
-        # Nothing stands between rows and the core.
-        self.plain = self.scale is None and self.quantize is None and self.stand_in is None
+        # Nothing stands between rows and the core, but what a model quantizes.
+        self.plain = self.scale is None and self.stand_in is None
 
     def model_options(self):
         """Options of each model's queue, by the names of the core."""

@@ -7,7 +7,7 @@ from time import perf_counter
 
 import numpy as np
 
-from spinney.configs import QuantizationConfig
+from spinney.configs import QuantizationConfig, chooses_what_to_quantize
 from spinney.engine.collaborators import collaborator
 from spinney.exceptions import InvalidInputError, UnsupportedOptionError
 from spinney.inputs import by_name
@@ -17,7 +17,8 @@ from spinney.rows import has_labels, labelled
 
 
 class Preparation:
-    """scale: (rows, served) -> rows, or None; quantize: the same, and what that lost, or None.
+    """scale: (rows, served) -> rows, or None; quantize: the same, and what that lost, or None. The
+    latter is for models with quantizes_rows.
 
     served: the ServedModel that is asked, which tells how columns are called.
     """
@@ -34,7 +35,7 @@ class Preparation:
                     "needs an answer; use 'clip', 'winsorize' or 'mean'"
                 )
             self.preprocessor = made
-        if config.enable_quantization and config.enable_input_quantization:
+        if config.enable_input_quantization or chooses_what_to_quantize(config):
             self.quantizer = collaborator("Quantizer")(_quantization(config))
             self.quantize = self._quantize
 
@@ -60,7 +61,7 @@ class Preparation:
         if self.scale is not None:
             features = self.scale(features, served)
             scaling = perf_counter() - began
-        if self.quantize is not None:
+        if served.quantizes_rows:
             features, loss = self.quantize(features, served)
             quantizing = perf_counter() - began - scaling
         self.took(scaling, quantizing)

@@ -7,14 +7,15 @@ from itertools import count
 
 import numpy as np
 
+from spinney import _core
 from spinney._core import Model, Outcomes
-from spinney.configs import ModelType
+from spinney.configs import ModelType, chooses_what_to_quantize
 from spinney.engine.parcels import Parcel, Targets, answer_parcels
 from spinney.engine.rank_keys import rank_key_for, row_of_zeros
 from spinney.exceptions import InvalidInputError, UnsupportedModelError
 from spinney.inputs import one_row
 from spinney.loading import load
-from spinney.quantization import quantize_for_engine
+from spinney.quantization import quantize_for_engine, quantizes_nothing
 
 _TYPES = {
     "sklearn": ModelType.SKLEARN,
@@ -47,6 +48,7 @@ class ServedModel:
 
     token: a number that no other load has, which keys of cached answers begin with.
     ticket: greater, the later the load was called.
+    quantizes_rows: whether its rows are quantized first. direct: native, and they are not.
     predict(rows): the model's own answer. ask, at_once, submit: predict, and at_once, and submit of
     spinney._core.Served, the engine's door; at_once of native models only.
     outcomes: counts what does not come to the queue, with what does; see spinney._core.Outcomes.
@@ -60,10 +62,9 @@ class ServedModel:
         self.ticket = 0
         model = _load(source, wanted, load_options)
         self.model, self.quantized = quantize_for_engine(model, config, calibration)
-        self.notes = None  # what every answer's metadata says besides
-        if self.quantized is not None:
-            self.notes = {"model_quantization": self.quantized.dtype}
         self.native = isinstance(self.model, Model)
+        self.quantizes_rows, self.notes = self._quantization(config)
+        self.direct = self.native and not self.quantizes_rows
         # May be asked again about the same rows; answers of others are neither kept nor shared.
         self.idempotent = self.native or bool(idempotent)
         self.model_type = self._checked_type(wanted)
@@ -81,6 +82,20 @@ class ServedModel:
     @property
     def n_features(self):
         return self.model.n_features
+
+    def _quantization(self, config):
+        """(whether its rows are quantized, what every answer's metadata says besides or None)."""
+        if not config.enable_quantization:
+            return False, None
+        facts = _core.quantization(self.model) if self.native else None
+        rows = config.enable_input_quantization
+        if chooses_what_to_quantize(config):
+            rows = facts is None and not quantizes_nothing(config)
+        what = [name for name, is_so in (("model", facts is not None), ("rows", rows)) if is_so]
+        notes = {"quantized": " and ".join(what)} if what else {}
+        if facts is not None:
+            notes["model_quantization"] = facts["dtype"]
+        return rows, notes or None
 
     def _checked_type(self, wanted):
         source = self.model.source
@@ -107,6 +122,7 @@ class ServedModel:
         found = {} if self.quantized is None else {"quantization": self.quantized.to_dict()}
         return {
             **found,
+            "quantized": (self.notes or {}).get("quantized"),
             "model_type": self.model_type.name,
             **model.source,
             "n_features": model.n_features,

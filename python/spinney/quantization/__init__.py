@@ -7,6 +7,7 @@ from spinney.quantization.models import (
     input_loss,
     quantize_for_engine,
     quantize_model,
+    quantizes_nothing,
 )
 from spinney.quantization.parameters import Parameters
 from spinney.quantization.quantizer import Quantizer
@@ -18,4 +19,5 @@ __all__ = [
     "input_loss",
     "quantize_for_engine",
     "quantize_model",
+    "quantizes_nothing",
 ]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, dataclass
 from time import perf_counter
 
 import numpy as np
 
 from spinney import _core
+from spinney.configs import QuantizationType, chooses_what_to_quantize
 from spinney.exceptions import InvalidInputError, QuantizationRefusedError, UnsupportedModelError
 
+_log = logging.getLogger("spinney.engine")
 _ROUNDS = 5
 
 
@@ -179,13 +182,29 @@ def quantize_for_engine(model, config, calibration=None):
     """quantize_model as an engine's configuration asks for it.
 
     config: an InferenceEngineConfig; quantization_dtype and quantization_config.max_error count.
-    Gives (model, None) unchanged without enable_model_quantization.
+    Gives (model, None) unchanged where it quantizes no models. Where it chooses what to quantize, a
+    model that has no such format is given back as it is, and so is one that is quantized already.
     """
-    if not (config.enable_quantization and config.enable_model_quantization):
+    chooses, options = chooses_what_to_quantize(config), config.quantization_config
+    if not (chooses or config.enable_model_quantization):
         return model, None
-    options = config.quantization_config
     max_error = None if options is None else options.max_error
-    return quantize_model(model, config.quantization_dtype, calibration, max_error)
+    if not chooses:
+        return quantize_model(model, config.quantization_dtype, calibration, max_error)
+    is_quantized = isinstance(model, _core.Model) and _core.quantization(model) is not None
+    if is_quantized or quantizes_nothing(config):
+        return model, None
+    try:
+        return quantize_model(model, config.quantization_dtype, calibration, max_error)
+    except UnsupportedModelError as error:
+        _log.info("rows are quantized instead of the model: %s", error)
+        return model, None
+
+
+def quantizes_nothing(config):
+    """Whether an engine's configuration asks for the format NONE."""
+    options = config.quantization_config
+    return options is not None and options.quantization_type is QuantizationType.NONE
 
 
 def input_loss(rows, restored):
