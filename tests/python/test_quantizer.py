@@ -343,22 +343,6 @@ def test_configuration():
         Quantizer({"no_such_option": 1})
 
 
-def test_hash_array_depends_on_dtype_shape_and_all_content():
-    x = np.zeros((300, 300), np.float32)
-    seen = {Quantizer.hash_array(x), Quantizer.hash_array(x.reshape(-1))}
-    seen.add(Quantizer.hash_array(x.view(np.int32)))
-    x[299, 299] = 1
-    seen.add(Quantizer.hash_array(x))
-    assert len(seen) == 4
-    assert Quantizer.hash_array(x) == Quantizer.hash_array(np.asfortranarray(x))
-    Quantizer.hash_array(np.array(1.0))
-    for nothing in ([1.0, 2.0], np.float32(1), None, "text", memoryview(b"abc")):
-        with pytest.raises(TypeError, match=r"numpy\.ndarray"):
-            Quantizer.hash_array(nothing)
-    with pytest.raises(InvalidInputError):
-        Quantizer.hash_array(np.array([object()]))
-
-
 def test_statistics():
     quantizer = Quantizer({"quantization_mode": "STATIC", "enable_cache": False})
     quantizer.quantize(np.float32([1.0]))

@@ -156,3 +156,19 @@ def test_calls_finish_under_the_configuration_with_which_they_began():
         sys.setswitchinterval(before)
     assert not failures
     assert quantizer.get_stats()["quantize_calls"] > 0
+
+
+def test_hash_array_depends_on_dtype_shape_and_all_content():
+    x = np.zeros((300, 300), np.float32)
+    seen = {Quantizer.hash_array(x), Quantizer.hash_array(x.reshape(-1))}
+    seen.add(Quantizer.hash_array(x.view(np.int32)))
+    x[299, 299] = 1
+    seen.add(Quantizer.hash_array(x))
+    assert len(seen) == 4
+    assert Quantizer.hash_array(x) == Quantizer.hash_array(np.asfortranarray(x))
+    Quantizer.hash_array(np.array(1.0))
+    for nothing in ([1.0, 2.0], np.float32(1), None, "text", memoryview(b"abc")):
+        with pytest.raises(TypeError, match=r"numpy\.ndarray"):
+            Quantizer.hash_array(nothing)
+    with pytest.raises(InvalidInputError):
+        Quantizer.hash_array(np.array([object()]))
