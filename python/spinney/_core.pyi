@@ -29,7 +29,12 @@ class Model:
         start_iteration: int | None = None,
         num_iteration: int | None = None,
         copy: bool = True,
-    ) -> Model: ...
+    ) -> Model:
+        """The model in a file. format: json, ubj, text, pickle, joblib or spinney; None tells by
+        the content. copy=False maps a .spinney file instead of copying it: processes share the
+        pages of its leaf values, and nobody may truncate it. The other keywords are
+        spinney.load's.
+        """
     @staticmethod
     def from_bytes(
         data: bytes,
@@ -41,7 +46,10 @@ class Model:
         iteration_range: tuple[int, int] | None = None,
         start_iteration: int | None = None,
         num_iteration: int | None = None,
-    ) -> Model: ...
+    ) -> Model:
+        """The model in the bytes of a file. name stands in error messages; source_format replaces
+        the format that info() reports. The other keywords are spinney.load's.
+        """
     def predict(
         self,
         x: Any,
@@ -54,7 +62,27 @@ class Model:
         num_iteration: int | None = None,
         start_iteration: int | None = None,
         init_score: Any = None,
-    ) -> np.ndarray: ...
+    ) -> np.ndarray:
+        """What the saved object's own predict gives, in its dtype and shape.
+
+        Labels for a classifier object, transformed values for a regressor or Booster: shape
+        (rows,), or (rows, columns) where there are several.
+
+        x: rows of n_features numbers: a 2-D numpy array of any number type and layout, a
+        pandas or polars frame or pyarrow table (matched by feature name), a scipy sparse
+        matrix, or anything that numpy.asarray understands.
+        num_threads: 1 and up; None uses as many as the process may, where they pay.
+        strict: refuse NaN and infinity where the training library itself does.
+        iteration_range, missing, base_margin: of models of XGBoost, for this call: the trees of
+        iterations a to b - 1 as for spinney.load, a value that is missing, and scores to begin
+        with in place of the base score, (rows,) or (rows, n_outputs).
+        num_iteration, start_iteration, init_score: of models of LightGBM, for this call: as for
+        spinney.load, and scores that are added to the raw ones before the link.
+        What is first asked for by iteration_range and the like makes a model of its own, which
+        takes as long as loading; the last 8 are kept.
+
+        Raises InvalidInputError if x does not fit.
+        """
     def predict_raw(
         self,
         x: Any,
@@ -67,7 +95,10 @@ class Model:
         num_iteration: int | None = None,
         start_iteration: int | None = None,
         init_score: Any = None,
-    ) -> np.ndarray: ...
+    ) -> np.ndarray:
+        """The library's raw scores (margins), before any link: shape (rows,) or (rows,
+        n_outputs), in the type the library adds them up in. Arguments as in predict.
+        """
     def predict_proba(
         self,
         x: Any,
@@ -80,7 +111,12 @@ class Model:
         num_iteration: int | None = None,
         start_iteration: int | None = None,
         init_score: Any = None,
-    ) -> np.ndarray | list[np.ndarray]: ...
+    ) -> np.ndarray | list[np.ndarray]:
+        """Class probabilities, shape (rows, classes); for scikit-learn's multi-output
+        classifiers a list with one such array per target. Arguments as in predict.
+
+        Raises UnsupportedModelError if the model is no classifier.
+        """
     def predict_leaf(
         self,
         x: Any,
@@ -93,7 +129,12 @@ class Model:
         num_iteration: int | None = None,
         start_iteration: int | None = None,
         init_score: Any = None,
-    ) -> np.ndarray: ...
+    ) -> np.ndarray:
+        """The leaf that each row reaches in each tree, numbered as the library does: int32,
+        shape (rows, n_trees). Arguments as in predict.
+
+        Raises UnsupportedModelError if the model is not one forest of trees.
+        """
     def decision_function(
         self,
         x: Any,
@@ -106,7 +147,10 @@ class Model:
         num_iteration: int | None = None,
         start_iteration: int | None = None,
         init_score: Any = None,
-    ) -> np.ndarray: ...
+    ) -> np.ndarray:
+        """What the estimator's own decision_function gives, for scikit-learn's classifiers that
+        have one and IsolationForest; elsewhere raises UnsupportedModelError.
+        """
     def score_samples(
         self,
         x: Any,
@@ -119,26 +163,42 @@ class Model:
         num_iteration: int | None = None,
         start_iteration: int | None = None,
         init_score: Any = None,
-    ) -> np.ndarray: ...
+    ) -> np.ndarray:
+        """What an IsolationForest's score_samples gives, shape (rows,); for other models raises
+        UnsupportedModelError.
+        """
     @property
-    def n_features(self) -> int: ...
+    def n_features(self) -> int:
+        """Columns that rows must have."""
     @property
-    def n_outputs(self) -> int: ...
+    def n_outputs(self) -> int:
+        """Raw scores per row."""
     @property
-    def n_trees(self) -> int: ...
+    def n_trees(self) -> int:
+        """Trees, over all members of an ensemble; 0 for linear models."""
     @property
-    def feature_names(self) -> list[str]: ...
+    def feature_names(self) -> list[str]:
+        """Names of the features, in order; empty if the model keeps none."""
     @property
-    def categories(self) -> dict[int, list[Any]]: ...
+    def categories(self) -> dict[int, list[Any]]:
+        """Feature number -> its categories in training, in the order of their codes."""
     @property
-    def classes_(self) -> np.ndarray | list[np.ndarray]: ...
+    def classes_(self) -> np.ndarray | list[np.ndarray]:
+        """The labels as the estimator keeps them: a read-only array, or one per target."""
     @property
-    def objective(self) -> str: ...
+    def objective(self) -> str:
+        """The training library's own name of the objective."""
     @property
-    def source(self) -> dict[str, str]: ...
-    def info(self) -> dict[str, Any]: ...
-    def save(self, path: str | PathLike[str]) -> None: ...
-    def to_bytes(self) -> bytes: ...
+    def source(self) -> dict[str, str]:
+        """Where the model comes from: library, version, kind, format."""
+    def info(self) -> dict[str, Any]:
+        """Everything known of the model, as a dict."""
+    def save(self, path: str | PathLike[str]) -> None:
+        """Writes one .spinney file, by way of a temporary name beside it: a process that has
+        loaded or mapped the file that was there keeps it.
+        """
+    def to_bytes(self) -> bytes:
+        """The bytes of a .spinney file, which from_bytes takes."""
     def __reduce__(self) -> tuple[Any, ...]: ...
     def __copy__(self) -> Model: ...
     def __deepcopy__(self, memo: Any, /) -> Model: ...
@@ -240,12 +300,22 @@ class CacheBase:
         self, max_size: int, ttl: float, cleanup_interval: float, private: bool, clock: Any, /
     ) -> None: ...
     def _counts(self) -> dict[str, int]: ...
-    def get(self, key: Any, /) -> tuple[bool, Any]: ...
-    def set(self, key: Any, value: Any, /) -> None: ...
-    def invalidate(self, key: Any, /) -> bool: ...
-    def clear(self) -> None: ...
-    def cleanup(self) -> int: ...
-    def shrink(self, entries: int, /) -> int: ...
+    def get(self, key: Any, /) -> tuple[bool, Any]:
+        """(True, value), or (False, None) if the key is unknown or its entry has expired."""
+    def set(self, key: Any, value: Any, /) -> None:
+        """Keeps the value for ttl_seconds; the least recently used entry leaves if the cache is
+        full.
+        """
+    def invalidate(self, key: Any, /) -> bool:
+        """Drops the key's entry; True if there was a fresh one."""
+    def clear(self) -> None:
+        """Drops everything."""
+    def cleanup(self) -> int:
+        """Drops what has expired; how many went."""
+    def shrink(self, entries: int, /) -> int:
+        """Drops the least recently used until at most so many remain, for when memory is short;
+        how many went.
+        """
     def __len__(self) -> int: ...
     def __contains__(self, key: Any, /) -> bool: ...
 
@@ -257,11 +327,19 @@ class InferenceWindow:
         batch_size: int,
         preprocessing_time: float = 0.0,
         quantization_time: float = 0.0,
-    ) -> None: ...
-    def record_error(self, times: int = 1) -> None: ...
-    def record_cache_hit(self) -> None: ...
-    def record_cache_miss(self) -> None: ...
-    def record_lookups(self, hits: int, misses: int) -> None: ...
+    ) -> None:
+        """One call: its times in seconds and its rows. A time below 0, or NaN, counts as 0, and
+        one
+        above 10**9 as that.
+        """
+    def record_error(self, times: int = 1) -> None:
+        """One failed call, or several."""
+    def record_cache_hit(self) -> None:
+        """One answer from the cache."""
+    def record_cache_miss(self) -> None:
+        """One look into the cache that found nothing."""
+    def record_lookups(self, hits: int, misses: int) -> None:
+        """Many looks into a cache that counted them itself."""
 
 class LatencyHistogram:
     def __init__(self) -> None: ...

@@ -56,3 +56,15 @@ def test_the_engine_s_methods_have_the_stub_s_parameters():
             doc = getattr(_core.Engine, method.name).__doc__
             positions = [doc.index(f"{a.arg}: ") for a in method.args.args[1:]]
             assert positions == sorted(positions)
+
+
+def test_the_stub_says_what_the_core_s_docstrings_say():
+    told = 0
+    for node in tree().body:
+        for item in node.body if isinstance(node, ast.ClassDef) else ():
+            if isinstance(item, ast.FunctionDef) and ast.get_docstring(item):
+                there = getattr(getattr(_core, node.name), item.name).__doc__
+                words = " ".join(ast.get_docstring(item).split()).lower()
+                assert words in " ".join(there.split()).lower(), (node.name, item.name)
+                told += 1
+    assert told >= 30

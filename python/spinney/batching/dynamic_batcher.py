@@ -94,6 +94,7 @@ class DynamicBatcher:
 
     @property
     def running(self):
+        """True from start() to stop()."""
         return self._core.state == "running"
 
     def start(self):

@@ -45,6 +45,7 @@ class BatchStats:
             self.total_batches += 1
 
     def record_error(self, count=1):
+        """Count requests that failed."""
         with self._lock:
             self.total_errors += count
 

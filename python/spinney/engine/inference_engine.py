@@ -78,6 +78,7 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
 
     @property
     def memory_pool(self):
+        """The MemoryPool whose buffers the engine's rows are copied to."""
         return self._parts.memory_pool
 
     @property

@@ -53,6 +53,7 @@ class PythonModel(Columns):
 
     @property
     def classes_(self):
+        """The labels of a classifier; AttributeError of any other model."""
         if self._classes is None:
             raise AttributeError(f"{self.source['kind']} has no classes_")
         return self._classes
@@ -75,9 +76,11 @@ class PythonModel(Columns):
         return self._answer("predict_proba", x)
 
     def decision_function(self, x):
+        """What the object's own decision_function gives, where it has one."""
         return self._answer("decision_function", x)
 
     def score_samples(self, x):
+        """What the object's own score_samples gives, where it has one."""
         return self._answer("score_samples", x)
 
     def predict_raw(self, x):
