@@ -1,7 +1,8 @@
 """Pages of the Python API in Markdown, from the sources' own signatures and docstrings.
 
 Nothing is imported, so the pages need no build. A public module's page documents what its __all__
-names; a name that another page documents already is linked to there.
+names; a name that another page documents already is linked to there. A class shows the methods that
+it inherits: those of a base with an entry of its own as links, those of any other base in full.
 """
 
 from __future__ import annotations
@@ -9,23 +10,26 @@ from __future__ import annotations
 import ast
 import re
 from inspect import cleandoc
-from pathlib import Path
 
-PYTHON = Path(__file__).resolve().parent.parent / "python"
+from api_sources import Sources
 
-# Public modules, in the order of the pages; one that this version lacks is left out.
-MODULES = (
-    "spinney",
-    "spinney.engine",
-    "spinney.batching",
-    "spinney.memory_pool",
-    "spinney.lru_ttl_cache",
-    "spinney.metrics",
-    "spinney.preprocessing",
-    "spinney.quantization",
-    "spinney.workers",
-    "spinney.configs",
-    "spinney.exceptions",
+# Public modules and what their pages are called, in the order of the pages; a module that this
+# version lacks is left out.
+MODULES = {
+    "spinney": "Load, predict, errors",
+    "spinney.engine": "InferenceEngine",
+    "spinney.batching": "Batchers",
+    "spinney.preprocessing": "DataPreprocessor",
+    "spinney.quantization": "Quantizer",
+    "spinney.metrics": "Metrics",
+    "spinney.lru_ttl_cache": "LRUTTLCache",
+    "spinney.memory_pool": "MemoryPool",
+    "spinney.workers": "Worker models",
+    "spinney.configs": "Configurations",
+    "spinney.exceptions": "Exceptions",
+}
+# What programs written against an earlier package import; their page only says where a name is.
+OLD_PATHS = (
     "modules.configs",
     "modules.engine.inference_engine",
     "modules.engine.batch_processor",
@@ -33,51 +37,9 @@ MODULES = (
     "modules.engine.quantizer",
     "modules.engine.lru_ttl_cache",
 )
+OLD_PAGE = "modules.md"
 _PARAMETER = re.compile(r"^([A-Za-z_][\w.]*(?:, [A-Za-z_][\w.]*)*): (?=\S)")
-
-
-def module_file(name):
-    """The file of a module below python/, a stub where it is compiled; None where it is absent."""
-    path = PYTHON.joinpath(*name.split("."))
-    for candidate in (path / "__init__.py", path.with_suffix(".py"), path.with_suffix(".pyi")):
-        if candidate.is_file():
-            return candidate
-    return None
-
-
-class Sources:
-    """Parsed modules, and where a name that they pass on is really defined."""
-
-    def __init__(self):
-        self._trees = {}
-
-    def tree(self, module):
-        if module not in self._trees:
-            path = module_file(module)
-            self._trees[module] = path and ast.parse(path.read_text(encoding="utf-8"))
-        return self._trees[module]
-
-    def names(self, module):
-        """What __all__ lists, or else the public classes and functions."""
-        found = []
-        for node in self.tree(module).body:
-            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
-                return [name for name in ast.literal_eval(node.value) if name[0] != "_"]
-            if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name[0] != "_":
-                found.append(node.name)
-        return found
-
-    def find(self, module, name):
-        """(module, node) of a definition, through re-exports; (module, None) for a plain value."""
-        tree = self.tree(module)
-        for node in ast.walk(tree) if tree else ():
-            if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == name:
-                return module, node
-            if isinstance(node, ast.ImportFrom) and node.module:
-                for alias in node.names:
-                    if (alias.asname or alias.name) == name and self.tree(node.module):
-                        return self.find(node.module, alias.name)
-        return module, None
+_WIDE = 84  # columns of a signature that is written on one line
 
 
 def as_markdown(docstring):
@@ -118,12 +80,34 @@ def _escaped(text):
 
 
 def _signature(name, node, of_method):
-    arguments = node.args
-    if of_method and (arguments.posonlyargs or arguments.args):
-        (arguments.posonlyargs or arguments.args).pop(0)
-    text = ast.unparse(arguments)
+    """A call on one line, or with a line for each parameter where that is too wide."""
+    given = node.args
+    positional = [*given.posonlyargs, *given.args]
+    text = ast.unparse(given)
+    if of_method and positional:
+        text = text[len(ast.unparse(positional[0])) :].lstrip(", ").removeprefix("/, ")
     gives = f" -> {ast.unparse(node.returns)}" if node.returns else ""
-    return f"{name}({text}){gives}"
+    line = f"{name}({text}){gives}"
+    if len(line) <= _WIDE:
+        return line
+    parameters = _divided(text)
+    return "\n".join([f"{name}(", *(f"    {one}," for one in parameters), f"){gives}"])
+
+
+def _divided(text):
+    """Parameters of a signature: divided at the commas that stand in no bracket or text."""
+    found, depth, quote, start = [], 0, "", 0
+    for i, char in enumerate(text):
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "'\"":
+            quote = char
+        else:
+            depth += (char in "([{") - (char in ")]}")
+            if char == "," and not depth:
+                found.append(text[start:i].strip())
+                start = i + 1
+    return [*found, text[start:].strip()]
 
 
 def _decorators(node):
@@ -131,71 +115,147 @@ def _decorators(node):
 
 
 def _methods(node):
+    """Public methods and properties. Those without a word about them are the package's own affair,
+    and setters are told of by their properties.
+    """
     for item in node.body:
         if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef)) and item.name[0] != "_":
-            yield item
+            marks = _decorators(item)
+            told = ast.get_docstring(item) or any("wraps(" in mark for mark in marks)
+            if told and not any(mark.endswith(".setter") for mark in marks):
+                yield item
 
 
-def class_text(name, node):
-    bases = ", ".join(ast.unparse(base) for base in node.bases)
-    lines = [f"## `{name}` {{ #{name} }}", ""]
-    made = next((item for item in node.body if getattr(item, "name", "") == "__init__"), None)
-    call = _signature(name, made, True) if made else name
-    lines += ["```python", f"class {call}" + (f"  # {bases}" if bases else ""), "```", ""]
-    lines.append(as_markdown(ast.get_docstring(node)))
-    if made is not None and ast.get_docstring(made):
-        lines.append(as_markdown(ast.get_docstring(made)))
-    fields = [item for item in node.body if isinstance(item, ast.AnnAssign)]
-    if fields and "option(" in ast.unparse(fields[0]):
-        lines.append(f"Every option is in [the tables](../configuration.md#{name.lower()}).\n")
-    elif fields:
-        lines += ["```python", *(ast.unparse(item) for item in fields), "```", ""]
-    members = [item for item in node.body if isinstance(item, ast.Assign)]
-    if "Enum" in bases and members:
-        lines.append(", ".join(f"`{ast.unparse(item.targets[0])}`" for item in members) + "\n")
-    for method in _methods(node):
-        marks = _decorators(method)
-        if any(mark.endswith(".setter") for mark in marks):
-            continue
-        kind = "property" if "property" in marks else ""
-        shown = (
-            method.name if kind else _signature(method.name, method, "staticmethod" not in marks)
-        )
-        lines += [f"### `{name}.{method.name}` {{ #{name}.{method.name} }}", ""]
-        lines += ["```python", f"{shown}" + (f"  # {kind}" if kind else ""), "```", ""]
-        lines.append(as_markdown(ast.get_docstring(method)))
-    return "\n".join(lines)
+class Pages:
+    """Renders the modules' pages; knows which page documents which name."""
 
+    def __init__(self):
+        self.sources = Sources()
+        self.homes = {}
+        for module in MODULES:
+            if self.sources.tree(module) is None:
+                continue
+            for name in self.sources.names(module):
+                home, node = self.sources.find(module, name)
+                if node is not None:
+                    nearer = f"{home}.".startswith(f"{module}.")
+                    if (nearer and module != "spinney") or (home, node.name) not in self.homes:
+                        self.homes[home, node.name] = f"{module}.md"
 
-def function_text(name, node):
-    lines = [
-        f"## `{name}` {{ #{name} }}",
-        "",
-        "```python",
-        _signature(name, node, False),
-        "```",
-        "",
-    ]
-    return "\n".join([*lines, as_markdown(ast.get_docstring(node))])
+    def method(self, owner, module, item):
+        """A method or property under the name of the class that has it, maybe by inheritance."""
+        marks, shown, documented = _decorators(item), item, ast.get_docstring(item)
+        for mark in item.decorator_list:
+            if isinstance(mark, ast.Call) and ast.unparse(mark.func).endswith("wraps"):
+                shown = self.sources.resolve(module, mark.args[0])[1] or item
+                documented = documented or ast.get_docstring(shown)
+        if "property" in marks:
+            call = f"{item.name}  # property"
+        else:
+            call = _signature(item.name, shown, "staticmethod" not in marks)
+            call = f"await {call}" if isinstance(item, ast.AsyncFunctionDef) else call
+        heading = f"### `{owner}.{item.name}` {{ #{owner}.{item.name} }}"
+        return "\n".join([heading, "", "```python", call, "```", "", as_markdown(documented)])
+
+    def class_text(self, name, module, node):
+        bases = ", ".join(ast.unparse(base) for base in node.bases)
+        made = self._constructor(module, node)
+        call = _signature(name, made, True) if made else name
+        lines = [f"## `{name}` {{ #{name} }}", "", "```python"]
+        lines += [f"class {call}" + (f"  # {bases}" if bases else ""), "```", ""]
+        lines.append(as_markdown(ast.get_docstring(node)))
+        if made is not None and ast.get_docstring(made):
+            lines.append(as_markdown(ast.get_docstring(made)))
+        lines += self._fields(name, node, bases)
+        lines += [self.method(name, module, item) for item in _methods(node)]
+        lines += self._inherited(name, module, node)
+        return "\n".join(lines)
+
+    def _constructor(self, module, node):
+        for _, each in [(module, node), *self.sources.ancestors(module, node)]:
+            for item in each.body:
+                if getattr(item, "name", "") == "__init__":
+                    return item
+        return None
+
+    @staticmethod
+    def _fields(name, node, bases):
+        fields = [item for item in node.body if isinstance(item, ast.AnnAssign)]
+        if fields and "option(" in ast.unparse(fields[0]):
+            return [f"Every option is in [the tables](../configuration.md#{name.lower()}).\n"]
+        if fields:
+            return ["```python", *(ast.unparse(item) for item in fields), "```", ""]
+        members = [item for item in node.body if isinstance(item, ast.Assign)]
+        if "Enum" in bases and members:
+            return [", ".join(f"`{ast.unparse(item.targets[0])}`" for item in members) + "\n"]
+        return []
+
+    def _inherited(self, name, module, node):
+        """Methods of base classes that the class does not define anew."""
+        lines, seen = [], {getattr(item, "name", "") for item in node.body}
+        for home, base in self.sources.ancestors(module, node):
+            page = self.homes.get((home, base.name))
+            shown = _methods(base) if page is None else self._shown(home, base)
+            found = [item for item in shown if item.name not in seen]
+            if page is None:
+                lines += [self.method(name, home, item) for item in found]
+            elif found:
+                links = [f"[`{x.name}`]({page}#{base.name}.{x.name})" for x in found]
+                lines.append(f"Inherited from [`{base.name}`]({page}#{base.name}): ")
+                lines[-1] += ", ".join(links) + ".\n"
+            seen |= {item.name for item in found}
+        for path, base in self.sources.foreign_bases(module, node):
+            names = sorted(each for each in dir(base) if each[0] != "_" and each not in seen)
+            if names:
+                lines.append(f"As in `{path}`: " + ", ".join(f"`{x}`" for x in names) + ".\n")
+        return lines
+
+    def _shown(self, home, base):
+        """Methods that have an entry under a class of the pages: its own, and unlisted bases'."""
+        yield from _methods(base)
+        for place, each in self.sources.ancestors(home, base):
+            if (place, each.name) not in self.homes:
+                yield from _methods(each)
+
+    def module_text(self, module, title):
+        lines = [f"# {title}", "", f"`import {module}`", ""]
+        lines.append(as_markdown(ast.get_docstring(self.sources.tree(module))))
+        page, links = f"{module}.md", []
+        for name in self.sources.names(module):
+            home, node = self.sources.find(module, name)
+            if node is None:
+                lines += [f"## `{name}` {{ #{name} }}", "", f"A value of `{home}`.", ""]
+            elif self.homes[home, node.name] != page:
+                links.append(f"[`{name}`]({self.homes[home, node.name]}#{name})")
+            elif isinstance(node, ast.ClassDef):
+                lines += ["", self.class_text(name, home, node)]
+            else:
+                head = [f"## `{name}` {{ #{name} }}", "", "```python"]
+                lines += [*head, _signature(name, node, False), "```", ""]
+                lines.append(as_markdown(ast.get_docstring(node)))
+        if links:
+            lines += ["## On other pages", "", ", ".join(links) + ".", ""]
+        return "\n".join(lines) + "\n"
+
+    def old_paths_text(self):
+        lines = ["# Import paths of existing programs", ""]
+        lines += ["Programs written against `modules.…` find the same classes there.", ""]
+        for module in OLD_PATHS:
+            if self.sources.tree(module) is None:
+                continue
+            links = []
+            for name in self.sources.names(module):
+                home, node = self.sources.find(module, name)
+                page = self.homes.get((home, getattr(node, "name", name)))
+                links.append(f"[`{name}`]({page}#{name})" if page else f"`{name}`")
+            lines += [f"## `{module}`", "", ", ".join(links) + ".", ""]
+        return "\n".join(lines)
 
 
 def render_pages():
-    """file name -> Markdown, for every public module that is there."""
-    sources, homes, pages = Sources(), {}, {}
-    for module in MODULES:
-        if sources.tree(module) is None:
-            continue
-        page = f"{module}.md"
-        lines = [f"# {module}", "", as_markdown(ast.get_docstring(sources.tree(module)))]
-        for name in sources.names(module):
-            home, node = sources.find(module, name)
-            if node is None:
-                lines += [f"## `{name}` {{ #{name} }}", "", f"A value of `{home}`.", ""]
-            elif (home, name) in homes:
-                lines.append(f"- [`{name}`]({homes[home, name]}#{name})")
-            else:
-                homes[home, name] = page
-                render = class_text if isinstance(node, ast.ClassDef) else function_text
-                lines += ["", render(name, node)]
-        pages[page] = "\n".join(lines) + "\n"
-    return pages
+    """file name -> Markdown, for every public module that is there, and for the old paths."""
+    pages = Pages()
+    there = {module: title for module, title in MODULES.items() if pages.sources.tree(module)}
+    texts = {f"{module}.md": pages.module_text(module, title) for module, title in there.items()}
+    texts[OLD_PAGE] = pages.old_paths_text()
+    return {name: re.sub(r"\n{3,}", "\n\n", text) for name, text in texts.items()}

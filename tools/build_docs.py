@@ -1,7 +1,8 @@
 """The documentation as a site: python tools/build_docs.py [--no-site]
 
 Gathers docs/, the pages beside README.md and the API pages in build/docs, and has MkDocs build them
-in build/site; any warning fails. --no-site stops after gathering, which needs no MkDocs.
+in build/site; any warning fails. --no-site stops after gathering, which needs no MkDocs. The site's
+navigation is the list "All pages" of docs/README.md, heading by heading.
 """
 
 from __future__ import annotations
@@ -14,16 +15,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import site_markdown
 from api_pages import render_pages
+from site_markdown import LINK
 
 ROOT = Path(__file__).resolve().parent.parent
 GATHERED = ROOT / "build" / "docs"
-BESIDE = ("ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")
-_LINK = re.compile(r"(?<!!)\[([^\]\n]*)\]\(([^)#\s:]+)(#[^)\s]*)?\)")
+BESIDE = ("ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
+CONTENTS = "## All pages\n"
+WITHIN = ("compare", "load", "threads")  # tables that docs/benchmarks.md holds already
+ALONE = "---\nhide: [navigation]\n---\n\n"  # a page without the navigation at its side
+# Folders of pages that are listed by their names: heading of the navigation -> folder.
+FOLDERS = {"Reference": ("The Python API", "api"), "Project": ("Decisions", "decisions")}
 
 
 def gather():
-    """Fill build/docs anew. The pages in the order of docs/README.md, the rest behind."""
+    """Fill build/docs anew."""
     shutil.rmtree(GATHERED, ignore_errors=True)
     shutil.copytree(ROOT / "docs", GATHERED)
     for name in BESIDE:
@@ -32,35 +39,31 @@ def gather():
     lines = [f"- [{title(path)}]({path.name})" for path in decisions]
     index = GATHERED / "decisions" / "README.md"
     index.write_text("# Decisions\n\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    for path in (GATHERED / "benchmarks").glob("*.md"):
+        if path.stem in WITHIN:
+            path.unlink()
+        else:
+            path.write_text(with_title(path), encoding="utf-8")
     for name, text in render_pages().items():
         (GATHERED / "api").mkdir(exist_ok=True)
         (GATHERED / "api" / name).write_text(text, encoding="utf-8")
     for path in GATHERED.rglob("*.md"):
         origin = ROOT if path.name in BESIDE else ROOT / "docs" / path.relative_to(GATHERED).parent
-        path.write_text(with_links(path.read_text(encoding="utf-8"), path, origin), "utf-8")
+        text = with_links(path.read_text(encoding="utf-8"), path, origin)
+        path.write_text(site_markdown.with_plain_examples(text), "utf-8")
+    home = GATHERED / "README.md"
+    home.write_text(ALONE + home.read_text(encoding="utf-8"), encoding="utf-8")
 
 
 def with_links(text, path, origin):
-    """Links of a page, from where it was in the repository to where things are in build/docs.
+    """Links of a page that stood in the folder `origin`, for where it is now."""
+    return site_markdown.with_links(text, path, origin, ROOT, GATHERED)
 
-    What the site does not hold (the licence, an example's folder) is named instead of linked.
-    """
 
-    def moved(found):
-        words, target, anchor = found[1], found[2], found[3] or ""
-        place = (origin / target).resolve()
-        if (path.parent / target).is_file() or not place.exists():
-            return found[0]  # in place, or broken, which MkDocs reports
-        inside = place.relative_to(ROOT)
-        if inside.parts[0] == "docs":
-            inside = inside.relative_to("docs")
-        if (GATHERED / inside).is_dir():
-            inside = inside / "README.md"
-        if not (GATHERED / inside).is_file():
-            return f"{words} (`{place.relative_to(ROOT)}`)"
-        return f"[{words}]({os.path.relpath(GATHERED / inside, path.parent)}{anchor})"
-
-    return _LINK.sub(moved, text)
+def with_title(path):
+    """A benchmark's table, which has no heading of its own."""
+    text = path.read_text(encoding="utf-8")
+    return text if text.startswith("# ") else f"# Table: {path.stem}\n\n{text}"
 
 
 def title(path):
@@ -70,29 +73,31 @@ def title(path):
 
 
 def nav():
-    """The contents: guides, the API, benchmarks' tables, decisions, the repository's pages."""
+    """The site's navigation: the contents of docs/README.md, with the folders' pages in place."""
     readme = (GATHERED / "README.md").read_text(encoding="utf-8")
-    ordered = [link[1] for link in _LINK.findall(readme) if "/" not in link[1]]
-    guides = [name for name in ordered if (GATHERED / name).is_file() and name not in BESIDE]
-    guides += sorted(p.name for p in GATHERED.glob("*.md") if p.name not in {*guides, *BESIDE})
-    guides.remove("README.md")
+    groups = [{"Home": "README.md"}]
+    for part in readme.split(CONTENTS, 1)[1].split("\n### ")[1:]:
+        heading, links = part.split("\n", 1)
+        folder_title, folder = FOLDERS.get(heading, ("", ""))
+        items = [
+            {" ".join(words.split()): target}
+            for words, target, _ in LINK.findall(links)
+            if not folder or not target.startswith(f"{folder}/")
+        ]
+        if folder:
+            items.append({folder_title: entries(folder)})
+        groups.append({heading: items})
+    return groups
 
-    def entries(folder):
-        names = sorted(path.name for path in (GATHERED / folder).glob("*.md"))
-        names.sort(key=lambda name: name != "README.md")
-        return [entry(f"{folder}/{name}") for name in names]
 
-    def entry(name):
-        return {title(GATHERED / name): name}
-
-    api = [entry(f"api/{name}") for name in render_pages()]
+def entries(folder):
+    """Pages of a folder: the API's in their order, others by name, an overview first."""
+    names = [path.name for path in (GATHERED / folder).glob("*.md")]
+    order = ["README.md", *render_pages()] if folder == "api" else ["README.md", *sorted(names)]
     return [
-        {"Documentation": "README.md"},
-        *[entry(name) for name in guides],
-        {"API": api},
-        {"Tables": entries("benchmarks")},
-        {"Decisions": entries("decisions")},
-        {"The repository": [entry(name) for name in BESIDE]},
+        {title(GATHERED / folder / name): f"{folder}/{name}"}
+        for name in dict.fromkeys(order)
+        if name in names
     ]
 
 

@@ -14,6 +14,8 @@ DOCS = Path(__file__).parents[2] / "docs"
 @pytest.mark.parametrize(
     ("name", "examples_min"),
     [
+        ("README", 4),
+        ("quick-start", 18),
         ("python-api", 15),
         ("engine", 25),
         ("configuration", 12),
