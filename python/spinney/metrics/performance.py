@@ -41,10 +41,12 @@ class PerformanceMetrics(InferenceWindow):
 
     @property
     def total_requests(self):
+        """Rows of all calls since the beginning."""
         return self._counts()["rows"]
 
     @property
     def total_errors(self):
+        """Failed calls since the beginning."""
         return self._counts()["errors"]
 
     def get_metrics(self):
