@@ -38,7 +38,7 @@ OLD_PATHS = (
     "modules.engine.lru_ttl_cache",
 )
 OLD_PAGE = "modules.md"
-_PARAMETER = re.compile(r"^([A-Za-z_][\w.]*(?:, [A-Za-z_][\w.]*)*): (?=\S)")
+_PARAMETER = re.compile(r"^((?:[a-z_][\w.]*|X)(?:, [A-Za-z_][\w.]*)*): (?=\S)")
 _WIDE = 84  # columns of a signature that is written on one line
 
 
@@ -62,11 +62,9 @@ def as_markdown(docstring):
             shown = ", ".join(f"`{name}`" for name in names.split(", "))
             lines.append(f"- {shown}: {_escaped(text)}")
             block = "list"
-        elif line.startswith("    ") and block == "list":
+        elif block == "list" and line.strip():  # an item goes on until a line is empty
             lines.append(f"  {_escaped(line.strip())}")
         else:
-            if block == "list" and line.strip():
-                lines.append("")
             block = None
             lines.append(_escaped(line))
     return "\n".join([*lines, "```"] if block == "code" else lines).strip() + "\n"
@@ -221,8 +219,9 @@ class Pages:
         lines = [f"# {title}", "", f"`import {module}`", ""]
         lines.append(as_markdown(ast.get_docstring(self.sources.tree(module))))
         page, links = f"{module}.md", []
-        for name in self.sources.names(module):
-            home, node = self.sources.find(module, name)
+        found = [(name, *self.sources.find(module, name)) for name in self.sources.names(module)]
+        found.sort(key=lambda each: isinstance(each[2], ast.ClassDef))  # functions first
+        for name, home, node in found:
             if node is None:
                 lines += [f"## `{name}` {{ #{name} }}", "", f"A value of `{home}`.", ""]
             elif self.homes[home, node.name] != page:

@@ -8,8 +8,11 @@ from __future__ import annotations
 import ast
 import importlib
 import sys
+from enum import Enum
 from pathlib import Path
 
+# Bases from Python's library whose methods everybody knows.
+PLAIN = (BaseException, Enum, int, str, tuple, dict)
 PYTHON = Path(__file__).resolve().parent.parent / "python"
 
 
@@ -94,7 +97,7 @@ class Sources:
         return found
 
     def foreign_bases(self, module, node):
-        """(name, class) of bases from Python's standard library, exceptions left out."""
+        """(name, class) of bases from Python's standard library, plain ones left out."""
         found = []
         for base in node.bases:
             name = self._imported(module).get(ast.unparse(base), "")
@@ -102,6 +105,6 @@ class Sources:
             if library.split(".")[0] not in sys.stdlib_module_names:
                 continue
             defined = getattr(importlib.import_module(library), attribute, None)
-            if isinstance(defined, type) and not issubclass(defined, BaseException):
+            if isinstance(defined, type) and not issubclass(defined, PLAIN):
                 found.append((name, defined))
         return found

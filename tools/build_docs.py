@@ -23,6 +23,13 @@ ROOT = Path(__file__).resolve().parent.parent
 GATHERED = ROOT / "build" / "docs"
 BESIDE = ("ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 CONTENTS = "## All pages\n"
+TITLES = {  # of tables that have no heading of their own
+    "overload": "Table: the engine under load",
+    "arrivals": "Table: requests that arrive in asyncio",
+    "batching": "Table: batchers of a Python function",
+    "preprocessing": "Table: preprocessing",
+    "quantization": "Table: quantization",
+}
 WITHIN = ("compare", "load", "threads")  # tables that docs/benchmarks.md holds already
 ALONE = "---\nhide: [navigation]\n---\n\n"  # a page without the navigation at its side
 # Folders of pages that are listed by their names: heading of the navigation -> folder.
@@ -50,7 +57,8 @@ def gather():
     for path in GATHERED.rglob("*.md"):
         origin = ROOT if path.name in BESIDE else ROOT / "docs" / path.relative_to(GATHERED).parent
         text = with_links(path.read_text(encoding="utf-8"), path, origin)
-        path.write_text(site_markdown.with_plain_examples(text), "utf-8")
+        text = site_markdown.with_narrow_options(site_markdown.with_plain_examples(text))
+        path.write_text(text, encoding="utf-8")
     home = GATHERED / "README.md"
     home.write_text(ALONE + home.read_text(encoding="utf-8"), encoding="utf-8")
 
@@ -63,7 +71,7 @@ def with_links(text, path, origin):
 def with_title(path):
     """A benchmark's table, which has no heading of its own."""
     text = path.read_text(encoding="utf-8")
-    return text if text.startswith("# ") else f"# Table: {path.stem}\n\n{text}"
+    return text if text.startswith("# ") else f"# {TITLES[path.stem]}\n\n{text}"
 
 
 def title(path):

@@ -13,6 +13,8 @@ import re
 # A link or a picture: what it says, maybe over two lines, the file and the anchor.
 LINK = re.compile(r"\[([^\]\n]*\n?[^\]\n]*)\]\(([^)#\s:]+)(#[^)\s]*)?\)")
 _BLOCK = re.compile(r"^```py(?:thon|con)\n(>>> .*?)^```$", re.MULTILINE | re.DOTALL)
+_OPTIONS = "| option | default | environment | what it does |\n|---|---|---|---|"
+_OPTION = re.compile(r"^\| (`\w+`) \| (`[^|]*`) \| (`SPINNEY_\w+`) \| ", re.MULTILINE)
 _DIRECTIVE = re.compile(r"\s*# doctest:.*")
 _RAISED = re.compile(r"^(?:[a-z_]\w*\.)*([A-Z]\w*): ")
 
@@ -40,6 +42,12 @@ def _shown(example):
     if example.exc_msg is not None:
         return [_RAISED.sub(r"\1: ", example.exc_msg.strip().split("\n")[0])]
     return example.want.rstrip("\n").split("\n") if example.want else []
+
+
+def with_narrow_options(text):
+    """Tables of options whose variables stand below the options' names, not in a column."""
+    text = text.replace(_OPTIONS, "| option, variable | default | what it does |\n|---|---|---|")
+    return _OPTION.sub(r"| \1<br>\3 | \2 | ", text)
 
 
 def with_links(text, path, origin, root, gathered):
