@@ -119,7 +119,7 @@ def _methods(node):
     for item in node.body:
         if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef)) and item.name[0] != "_":
             marks = _decorators(item)
-            told = ast.get_docstring(item) or any("wraps(" in mark for mark in marks)
+            told = ast.get_docstring(item) or any("documented_by(" in mark for mark in marks)
             if told and not any(mark.endswith(".setter") for mark in marks):
                 yield item
 
@@ -144,9 +144,9 @@ class Pages:
         """A method or property under the name of the class that has it, maybe by inheritance."""
         marks, shown, documented = _decorators(item), item, ast.get_docstring(item)
         for mark in item.decorator_list:
-            if isinstance(mark, ast.Call) and ast.unparse(mark.func).endswith("wraps"):
-                shown = self.sources.resolve(module, mark.args[0])[1] or item
-                documented = documented or ast.get_docstring(shown)
+            if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "documented_by":
+                source = self.sources.resolve(module, mark.args[0])[1]
+                documented = documented or (source and ast.get_docstring(source))
         if "property" in marks:
             call = f"{item.name}  # property"
         else:

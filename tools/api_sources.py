@@ -68,7 +68,7 @@ class Sources:
             if home and self.tree(home):
                 return self.find(home, expression.attr)
             owner = self.find(module, expression.value.id)
-            if isinstance(owner[1], ast.ClassDef):  # a method, as @wraps(Base.method) names it
+            if isinstance(owner[1], ast.ClassDef):  # a method, as @documented_by(Base.method) does
                 for item in owner[1].body:
                     if getattr(item, "name", None) == expression.attr:
                         return owner[0], item
@@ -100,7 +100,8 @@ class Sources:
         """(name, class) of bases from Python's standard library, plain ones left out."""
         found = []
         for base in node.bases:
-            name = self._imported(module).get(ast.unparse(base), "")
+            # _Future stands for Future where its type has arguments.
+            name = self._imported(module).get(ast.unparse(base).lstrip("_"), "")
             library, _, attribute = name.rpartition(".")
             if library.split(".")[0] not in sys.stdlib_module_names:
                 continue

@@ -21,7 +21,7 @@ def trim_pool(idle_bytes: int, /) -> int: ...
 class Model:
     @staticmethod
     def load(
-        path: str | bytes | PathLike,
+        path: str | bytes | PathLike[str],
         format: str | None = None,
         *,
         as_booster: bool = False,

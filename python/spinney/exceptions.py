@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from spinney.quantization.models import QuantizationReport
 
 
 class SpinneyError(Exception):
@@ -29,9 +33,9 @@ class UnsupportedModelError(SpinneyError, NotImplementedError):
 class QuantizationRefusedError(SpinneyError, ValueError):
     """A quantized model's error is more than was allowed. report: its QuantizationReport."""
 
-    def __init__(self, message, report=None):
+    def __init__(self, message: str, report: QuantizationReport | None = None) -> None:
         super().__init__(message)
-        self.report = report
+        self.report: QuantizationReport | None = report
 
 
 class ModelNotFoundError(SpinneyError, FileNotFoundError):
@@ -115,9 +119,9 @@ class PythonModelError(ModelFailedError):
     error_type: the class name of what the model itself raised, or None.
     """
 
-    def __init__(self, message, error_type=None):
+    def __init__(self, message: str, error_type: str | None = None) -> None:
         super().__init__(message)
-        self.error_type = error_type
+        self.error_type: str | None = error_type
 
 
 class WorkerError(ModelFailedError):
@@ -150,9 +154,9 @@ class WorkerBackoffError(WorkerError):
     retry_after: seconds until a request will try again.
     """
 
-    def __init__(self, message, retry_after):
+    def __init__(self, message: str, retry_after: float) -> None:
         super().__init__(message)
-        self.retry_after = retry_after
+        self.retry_after: float | None = retry_after
 
 
 class WorkerClosedError(WorkerError):

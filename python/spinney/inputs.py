@@ -7,6 +7,7 @@ number types afterwards, so that every form is refused in the same words.
 from __future__ import annotations
 
 import sys
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,7 +23,7 @@ class Columns:
     and was trained on plain numbers. Models that are not the compiled core's derive from it.
     """
 
-    categories: dict = {}  # noqa: RUF012
+    categories: ClassVar[dict[int, list[Any]]] = {}
     _cast_type = "float64"
     _small_cast_type = "float64"
     _number_coded = frozenset()

@@ -8,6 +8,7 @@ import os
 import pickle
 import sys
 import types
+from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 from spinney._core import Model
 from spinney.exceptions import (
@@ -21,22 +22,64 @@ from spinney.exceptions import (
 from spinney.sources import content, is_path, may_be_pickled
 from spinney.subclasses import base_that_predicts, reduce_as
 
+if TYPE_CHECKING:
+    from typing import overload
+
+    from typing_extensions import Literal
+
+    from spinney.workers.local_model import LocalModel
+    from spinney.workers.worker_model import WorkerModel
+
+    @overload
+    def load(
+        source: Any,
+        *,
+        format: str | None = ...,
+        trusted: Literal[False] = ...,
+        allowed_classes: None = ...,
+        in_process: Literal[False] = ...,
+        worker_options: None = ...,
+        as_booster: bool = ...,
+        iteration_range: tuple[int, int] | None = ...,
+        start_iteration: int | None = ...,
+        num_iteration: int | None = ...,
+        missing: float | None = ...,
+        copy: bool = ...,
+    ) -> Model: ...
+
+    @overload
+    def load(
+        source: Any,
+        *,
+        format: str | None = ...,
+        trusted: bool = ...,
+        allowed_classes: Sequence[str] | None = ...,
+        in_process: bool = ...,
+        worker_options: Mapping[str, Any] | None = ...,
+        as_booster: bool = ...,
+        iteration_range: tuple[int, int] | None = ...,
+        start_iteration: int | None = ...,
+        num_iteration: int | None = ...,
+        missing: float | None = ...,
+        copy: bool = ...,
+    ) -> Model | WorkerModel | LocalModel: ...
+
 
 def load(
-    source,
+    source: Any,
     *,
-    format=None,
-    trusted=False,
-    allowed_classes=None,
-    in_process=False,
-    worker_options=None,
-    as_booster=False,
-    iteration_range=None,
-    start_iteration=None,
-    num_iteration=None,
-    missing=None,
-    copy=True,
-):
+    format: str | None = None,
+    trusted: bool = False,
+    allowed_classes: Sequence[str] | None = None,
+    in_process: bool = False,
+    worker_options: Mapping[str, Any] | None = None,
+    as_booster: bool = False,
+    iteration_range: tuple[int, int] | None = None,
+    start_iteration: int | None = None,
+    num_iteration: int | None = None,
+    missing: float | None = None,
+    copy: bool = True,
+) -> Model | WorkerModel | LocalModel:
     """Load a model from a file, or take a fitted object as it is.
 
     source: a path (str or os.PathLike) to a model file: XGBoost JSON or UBJSON, LightGBM text, a

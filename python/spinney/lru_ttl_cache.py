@@ -7,10 +7,12 @@ import operator
 import os
 import threading
 import weakref
+from typing import Any, Callable, Hashable, TypeVar
 
 from spinney._core import CacheBase
 from spinney.exceptions import InvalidInputError
 
+T = TypeVar("T")
 _caches = weakref.WeakSet()
 
 
@@ -53,8 +55,14 @@ class LRUTTLCache(CacheBase):
     """
 
     def __init__(
-        self, max_size=1000, ttl_seconds=300, cleanup_interval=60, *, private=False, clock=None
-    ):
+        self,
+        max_size: int = 1000,
+        ttl_seconds: float | None = 300,
+        cleanup_interval: float = 60,
+        *,
+        private: bool = False,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
         size = _whole_number("max_size", max_size)
         ttl = math.inf if ttl_seconds is None else _number("ttl_seconds", ttl_seconds)
         interval = _number("cleanup_interval", cleanup_interval)
@@ -64,10 +72,10 @@ class LRUTTLCache(CacheBase):
             raise InvalidInputError(f"cleanup_interval is {cleanup_interval}; give at least 0")
         if clock is not None and not callable(clock):
             raise InvalidInputError(f"clock is {clock!r}; give a callable that gives seconds")
-        self.max_size = size
-        self.ttl_seconds = ttl_seconds
-        self.cleanup_interval = cleanup_interval
-        self.private = bool(private)
+        self.max_size: int = size
+        self.ttl_seconds: float | None = ttl_seconds
+        self.cleanup_interval: float = cleanup_interval
+        self.private: bool = bool(private)
         self._forget_flights()
         self._shared = 0
         self._configure(size, ttl, interval, self.private, clock)
@@ -77,7 +85,7 @@ class LRUTTLCache(CacheBase):
         self._flights = {}
         self._waiting = {}  # thread -> the flight that it waits for
 
-    def get_or_set(self, key, function):
+    def get_or_set(self, key: Hashable, function: Callable[[], T]) -> T:
         """The key's value, or what function() gives, which is then kept.
 
         However many threads ask for a key at once, function runs once, on one of their threads, and
@@ -143,14 +151,14 @@ class LRUTTLCache(CacheBase):
             finally:
                 flight.done.set()
 
-    def invalidate(self, key):
+    def invalidate(self, key: Hashable) -> bool:
         """Drops the key's entry; True if there was a fresh one."""
         flight = self._flights.pop(key, None)
         if flight is not None:
             flight.stale = True
         return super().invalidate(key)
 
-    def clear(self):
+    def clear(self) -> None:
         """Drops everything."""
         for key in list(self._flights):
             flight = self._flights.pop(key, None)
@@ -158,7 +166,7 @@ class LRUTTLCache(CacheBase):
                 flight.stale = True
         super().clear()
 
-    def get_stats(self):
+    def get_stats(self) -> dict[str, Any]:
         """Counts since the cache was made, as a dict.
 
         size, max_size; hits, misses, hit_rate (hits over lookups, 0 before the first); insertions,
@@ -175,7 +183,7 @@ class LRUTTLCache(CacheBase):
         stats["cleanup_interval"] = self.cleanup_interval
         return stats
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             f"LRUTTLCache(max_size={self.max_size}, ttl_seconds={self.ttl_seconds}, "
             f"cleanup_interval={self.cleanup_interval}): {len(self)} entries"

@@ -8,11 +8,15 @@ import sys
 import threading
 import weakref
 from collections import deque
+from typing import TYPE_CHECKING, Any, Sequence
 
 import numpy as np
 
 from spinney._core import lend_buffer, wipe_buffer
 from spinney.exceptions import InvalidInputError
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike, NDArray
 
 _pools = weakref.WeakSet()
 
@@ -38,9 +42,9 @@ class MemoryPool:
     False
     """
 
-    def __init__(self, max_buffers=32):
+    def __init__(self, max_buffers: int = 32) -> None:
         try:
-            self.max_buffers = operator.index(max_buffers)
+            self.max_buffers: int = operator.index(max_buffers)
         except TypeError:
             raise InvalidInputError(
                 f"max_buffers is {max_buffers!r}; give a whole number"
@@ -56,7 +60,7 @@ class MemoryPool:
         self._lock = threading.RLock()
         self._kept = deque()  # (key, array), the one returned last at the end
 
-    def get_buffer(self, shape, dtype=np.float32):
+    def get_buffer(self, shape: int | Sequence[int], dtype: DTypeLike = np.float32) -> NDArray[Any]:
         """An array of zeros, C-contiguous, that nobody else has.
 
         shape: a number or a sequence of numbers, all at least 0. dtype: any without Python objects.
@@ -84,7 +88,7 @@ class MemoryPool:
                     return array
         return None
 
-    def return_buffer(self, buffer):
+    def return_buffer(self, buffer: NDArray[Any]) -> bool:
         """Takes back an array that get_buffer of any pool gave, wiped; True if it was taken.
 
         False, and nothing is touched: an array that no pool lent, a view of one that was lent, or
@@ -104,11 +108,11 @@ class MemoryPool:
                     self._kept.popleft()
         return True
 
-    def clear(self):
+    def clear(self) -> None:
         """Frees all buffers that are kept."""
         self.trim(0)
 
-    def trim(self, max_buffers):
+    def trim(self, max_buffers: int) -> int:
         """Frees the oldest until at most so many are kept; how many went."""
         went = []
         with self._lock:
@@ -116,7 +120,7 @@ class MemoryPool:
                 went.append(self._kept.popleft())
         return len(went)
 
-    def get_stats(self):
+    def get_stats(self) -> dict[str, Any]:
         """What the pool keeps, as a dict.
 
         total_buffers: buffers kept for the next user. memory_usage_bytes, memory_usage_mb (2**20

@@ -7,6 +7,7 @@ import math
 import sys
 import weakref
 from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Callable, Mapping
 
 import numpy as np
 
@@ -25,6 +26,11 @@ from spinney.configs import BatchPriority, BatchProcessorConfig
 from spinney.configs.kinds import Int
 from spinney.exceptions import EngineShutDownError, InvalidInputError
 from spinney.metrics.cpu import CpuMeter
+
+if TYPE_CHECKING:
+    from threading import Event
+
+    from typing_extensions import Self
 
 _log = logging.getLogger("spinney.batching")
 
@@ -47,14 +53,20 @@ class BatchProcessor:
     array([[2., 4.]])
     """
 
-    def __init__(self, config=None, metrics_collector=None, *, clock=None):
+    def __init__(
+        self,
+        config: BatchProcessorConfig | Mapping[str, Any] | None = None,
+        metrics_collector: Any = None,
+        *,
+        clock: Any = None,
+    ) -> None:
         if config is None:
             config = BatchProcessorConfig()
         elif not isinstance(config, BatchProcessorConfig):
             config = BatchProcessorConfig.from_dict(config)
-        self.config = config
-        self.metrics = metrics_collector
-        self.stats = BatchStats(config.monitoring_window)
+        self.config: BatchProcessorConfig = config
+        self.metrics: Any = metrics_collector
+        self.stats: BatchStats = BatchStats(config.monitoring_window)
         record = _Recorder(self.stats, metrics_collector, config)
         self._core = Core(Policy.of(config), clock, record, "batch processor")
         self._health = HealthWatch(self._core, config)
@@ -72,16 +84,16 @@ class BatchProcessor:
         self._finalizer.atexit = False
 
     @property
-    def paused_event(self):
+    def paused_event(self) -> Event:
         """A threading.Event that is set while paused; set() and clear() pause and resume, too."""
         return self._core.paused_event
 
     @property
-    def current_batch_size(self):
+    def current_batch_size(self) -> int:
         """Rows that a batch may have now; ADAPTIVE moves it."""
         return self._core.policy.limit
 
-    def start(self, process_func):
+    def start(self, process_func: Callable[[Any], Any]) -> None:
         """Start the worker threads. Does nothing where they run it; starts anew after stop().
 
         Raises InvalidInputError where they run another function, which takes a stop() before.
@@ -91,7 +103,7 @@ class BatchProcessor:
         if self._core.start(process_func) and self.config.enable_health_monitoring:
             self._health.start()
 
-    def stop(self, timeout=5.0):
+    def stop(self, timeout: float | None = 5.0) -> bool:
         """Take no more items, run those queued, and after timeout seconds fail what is left.
 
         Those fail with EngineShutDownError; nothing hangs. None waits as long as it takes.
@@ -102,15 +114,20 @@ class BatchProcessor:
         self._health.stop()
         return self._core.stop(checked_seconds("timeout", timeout))
 
-    def pause(self):
+    def pause(self) -> None:
         """Start no more batches. Those that run go on, items may be queued, and still expire."""
         self._core.set_paused(True)
 
-    def resume(self):
+    def resume(self) -> None:
         """Go on after pause()."""
         self._core.set_paused(False)
 
-    def enqueue(self, item, timeout=None, priority=BatchPriority.NORMAL):
+    def enqueue(
+        self,
+        item: Any,
+        timeout: float | None = None,
+        priority: BatchPriority | int = BatchPriority.NORMAL,
+    ) -> None:
         """Queue an item whose answer nobody needs; a failure is counted and logged.
 
         timeout: seconds to wait for a place in a full queue; None does not wait.
@@ -120,7 +137,12 @@ class BatchProcessor:
         """
         self._submit(item, timeout, priority, Future())
 
-    def enqueue_predict(self, item, timeout=None, priority=BatchPriority.NORMAL):
+    def enqueue_predict(
+        self,
+        item: Any,
+        timeout: float | None = None,
+        priority: BatchPriority | int = BatchPriority.NORMAL,
+    ) -> Future[Any]:
         """Queue an item; a Future of its answer.
 
         The future fails with BatchQueueFullError where the queue has no place within timeout
@@ -129,7 +151,7 @@ class BatchProcessor:
         of rows, or with what the function raised. Raises InvalidInputError for a wrong priority or
         timeout.
         """
-        future = Future()
+        future: Future[Any] = Future()
         try:
             self._submit(item, timeout, priority, future)
         except (BatchQueueFullError, EngineShutDownError) as error:
@@ -149,11 +171,11 @@ class BatchProcessor:
                 f"the queue of the batch processor is full: {self.config.max_queue_size} wait"
             )
 
-    def update_batch_size(self, n):
+    def update_batch_size(self, n: int) -> None:
         """Rows that a batch may have from now on, kept within min_ and max_batch_size."""
         self._core.set_limit(Int(1, sys.maxsize).accept("n", n))
 
-    def get_stats(self):
+    def get_stats(self) -> dict[str, Any]:
         """BatchStats.get_stats() of the batches, and the state of the queue.
 
         system_load: the CPU time of this process and its workers over that of the CPUs that it may
@@ -183,10 +205,10 @@ class BatchProcessor:
             "health": {**self._health.levels, **self._health.readings},
         }
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import weakref
 from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Callable, Sequence
 
 from spinney.batching.core import Core
 from spinney.batching.policy import Policy
@@ -18,6 +19,11 @@ from spinney.batching.request import (
 from spinney.configs.batching import BATCH_ROWS_MAX, QUEUE_MAX
 from spinney.configs.kinds import Bool, Int, Real
 from spinney.exceptions import InvalidInputError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from spinney.batching.request import PredictionRequest
 
 
 class DynamicBatcher:
@@ -53,31 +59,31 @@ class DynamicBatcher:
 
     def __init__(
         self,
-        batch_processor,
-        max_batch_size=64,
-        max_wait_time_ms=10.0,
-        max_queue_size=1000,
+        batch_processor: Callable[[Any], Any],
+        max_batch_size: int = 64,
+        max_wait_time_ms: float = 10.0,
+        max_queue_size: int = 1000,
         *,
-        min_batch_size=1,
-        idempotent=False,
-        max_workers=1,
-        row_shape=None,
-        priority_aging_s=1.0,
-        clock=None,
-    ):
+        min_batch_size: int = 1,
+        idempotent: bool = False,
+        max_workers: int = 1,
+        row_shape: Sequence[int] | None = None,
+        priority_aging_s: float = 1.0,
+        clock: Any = None,
+    ) -> None:
         if not callable(batch_processor):
             raise InvalidInputError(f"batch_processor is {batch_processor!r}; give a callable")
         rows = Int(1, BATCH_ROWS_MAX)
-        self.batch_processor = batch_processor
-        self.max_batch_size = rows.accept("max_batch_size", max_batch_size)
-        self.max_wait_time_ms = Real(0.0, 3.6e6).accept("max_wait_time_ms", max_wait_time_ms)
-        self.max_queue_size = Int(1, QUEUE_MAX).accept("max_queue_size", max_queue_size)
-        self.min_batch_size = rows.accept("min_batch_size", min_batch_size)
+        self.batch_processor: Callable[[Any], Any] = batch_processor
+        self.max_batch_size: int = rows.accept("max_batch_size", max_batch_size)
+        self.max_wait_time_ms: float = Real(0.0, 3.6e6).accept("max_wait_time_ms", max_wait_time_ms)
+        self.max_queue_size: int = Int(1, QUEUE_MAX).accept("max_queue_size", max_queue_size)
+        self.min_batch_size: int = rows.accept("min_batch_size", min_batch_size)
         if self.min_batch_size > self.max_batch_size:
             raise InvalidInputError(
                 f"min_batch_size ({min_batch_size}) is above max_batch_size ({max_batch_size})"
             )
-        self.row_shape = None if row_shape is None else tuple(row_shape)
+        self.row_shape: tuple[int, ...] | None = None if row_shape is None else tuple(row_shape)
         policy = Policy(
             max_rows=self.max_batch_size,
             min_rows=self.min_batch_size,
@@ -93,15 +99,15 @@ class DynamicBatcher:
         self._finalizer.atexit = False
 
     @property
-    def running(self):
+    def running(self) -> bool:
         """True from start() to stop()."""
         return self._core.state == "running"
 
-    def start(self):
+    def start(self) -> None:
         """Start the worker threads; does nothing where they run."""
         self._core.start(self.batch_processor)
 
-    def stop(self, timeout=2.0):
+    def stop(self, timeout: float | None = 2.0) -> bool:
         """Take no more requests, run those queued, and after timeout seconds fail what is left.
 
         Those fail with EngineShutDownError, also the ones whose call goes on; nothing hangs. None
@@ -112,7 +118,7 @@ class DynamicBatcher:
         """
         return self._core.stop(checked_seconds("timeout", timeout))
 
-    def enqueue(self, request):
+    def enqueue(self, request: PredictionRequest) -> bool:
         """Queue a PredictionRequest. True, or at once False where the queue is full.
 
         request.future (made here where it is None) receives the rows of the result that belong to
@@ -146,7 +152,7 @@ class DynamicBatcher:
             request.timestamp = entry.arrival
         return True
 
-    def get_stats(self):
+    def get_stats(self) -> dict[str, Any]:
         """Counts since the start; times in milliseconds, sizes of batches in rows.
 
         processed_requests are those answered or failed by batch_processor; expired, cancelled and
@@ -172,9 +178,9 @@ class DynamicBatcher:
             "max_batch_wait_time_ms": core.wait_max * 1e3,
         }
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self.start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.stop()

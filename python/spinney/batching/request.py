@@ -53,10 +53,10 @@ class PredictionRequest:
     features: Any
     priority: int = 0
     timestamp: float = 0.0
-    future: Future | None = None
+    future: Future[Any] | None = None
     timeout_ms: float | None = None
 
-    def __lt__(self, other):
+    def __lt__(self, other: PredictionRequest) -> bool:
         return (self.priority, self.timestamp) < (other.priority, other.timestamp)
 
 

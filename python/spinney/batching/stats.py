@@ -18,38 +18,45 @@ class BatchStats:
     (10.0, 0.25)
     """
 
-    def __init__(self, window_size=100):
+    def __init__(self, window_size: int = 100) -> None:
         if isinstance(window_size, bool) or not isinstance(window_size, int) or window_size < 1:
             raise InvalidInputError(f"window_size is {window_size!r}; give an integer from 1")
-        self.window_size = window_size
+        self.window_size: int = window_size
         self._batches = deque(maxlen=window_size)
         self._lock = Lock()
-        self.total_processed = 0
-        self.total_batches = 0
-        self.total_errors = 0
+        self.total_processed: int = 0
+        self.total_batches: int = 0
+        self.total_errors: int = 0
 
-    def after_fork(self):
+    def after_fork(self) -> None:
         self._lock = Lock()  # a thread of the parent may have held it
 
-    def update(self, processing_time, batch_size, queue_time, latency=0.0, queue_length=0):
+    def update(
+        self,
+        processing_time: float,
+        batch_size: int,
+        queue_time: float,
+        latency: float = 0.0,
+        queue_length: int = 0,
+    ) -> None:
         """One batch. Times in seconds; batch_size in rows; queue_length in items."""
         with self._lock:
             self._batches.append((processing_time, batch_size, queue_time, latency, queue_length))
             self.total_processed += batch_size
             self.total_batches += 1
 
-    def count(self, batch_size):
+    def count(self, batch_size: int) -> None:
         """One batch of which no times are kept."""
         with self._lock:
             self.total_processed += batch_size
             self.total_batches += 1
 
-    def record_error(self, count=1):
+    def record_error(self, count: int = 1) -> None:
         """Count requests that failed."""
         with self._lock:
             self.total_errors += count
 
-    def get_stats(self):
+    def get_stats(self) -> dict[str, float]:
         """Averages of the window (0.0 while it is empty), totals and error_rate.
 
         error_rate: errors over max(1, processed).

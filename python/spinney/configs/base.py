@@ -8,17 +8,25 @@ one. `settle` of a class looks at options together.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import MISSING, field, fields
 from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, ClassVar, Mapping, TypeVar
 
 from spinney.configs.sources import config_path, read_config_file, read_environment
 from spinney.exceptions import ConfigError, ConfigTypeError
 
+if TYPE_CHECKING:
+    from os import PathLike
 
-def option(default, kind, text):
+    from typing_extensions import Self
+
+T = TypeVar("T")
+
+
+def option(default: T, kind: Any, text: str) -> T:
     """A field of a configuration: its default, its Kind and a sentence for the documentation."""
-    return field(default=default, metadata={"kind": kind, "text": text})
+    made: Any = field(default=default, metadata={"kind": kind, "text": text})
+    return made  # type checkers see the default, whose type is the option's
 
 
 def nearest(name, known):
@@ -30,9 +38,9 @@ def nearest(name, known):
 class Config:
     """Base of the configuration classes."""
 
-    env_prefix = "SPINNEY_"
+    env_prefix: ClassVar[str] = "SPINNEY_"
 
-    def __new__(cls, *args, **options):
+    def __new__(cls, *args: Any, **options: Any) -> Self:
         known = cls.option_names()
         for name in options:
             if name not in known:
@@ -44,11 +52,11 @@ class Config:
         object.__setattr__(self, "_settled", False)
         return self
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.settle()
         object.__setattr__(self, "_settled", True)
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: Any) -> None:
         kind = self.option_kinds().get(name)
         if kind is None:
             raise ConfigTypeError(
@@ -70,7 +78,7 @@ class Config:
             self.settle()
             raise
 
-    def settle(self):
+    def settle(self) -> None:
         """Check options together, and fit defaults to what was given. Raises ConfigError."""
 
     def _fit(self, name, value):
@@ -83,11 +91,11 @@ class Config:
             raise ConfigError(f"{type(self).__name__}: {message}")
 
     @classmethod
-    def option_names(cls):
+    def option_names(cls) -> list[str]:
         return [item.name for item in fields(cls)]
 
     @classmethod
-    def option_kinds(cls):
+    def option_kinds(cls) -> dict[str, Any]:
         kinds = cls.__dict__.get("_kinds")
         if kinds is None:
             kinds = {item.name: item.metadata["kind"] for item in fields(cls)}
@@ -95,12 +103,12 @@ class Config:
         return kinds
 
     @classmethod
-    def defaults(cls):
+    def defaults(cls) -> dict[str, Any]:
         """The documented default of each option."""
         return {item.name: item.default for item in fields(cls) if item.default is not MISSING}
 
     @classmethod
-    def from_dict(cls, options):
+    def from_dict(cls, options: Mapping[str, Any]) -> Self:
         """A mapping from option to value; nested configurations may be mappings too."""
         if not isinstance(options, Mapping):
             raise ConfigTypeError(
@@ -112,17 +120,17 @@ class Config:
         return cls(**options)
 
     @classmethod
-    def from_file(cls, path):
+    def from_file(cls, path: str | PathLike[str]) -> Self:
         """A .json or .toml file whose top level holds the options."""
         return cls._from_source(read_config_file(path), path)
 
     @classmethod
-    def from_json(cls, path):
+    def from_json(cls, path: str | PathLike[str]) -> Self:
         """A JSON file, whatever its name."""
         return cls._from_source(read_config_file(path, "json"), path)
 
     @classmethod
-    def from_toml(cls, path):
+    def from_toml(cls, path: str | PathLike[str]) -> Self:
         """A TOML file, whatever its name. Python before 3.11 needs the package tomli."""
         return cls._from_source(read_config_file(path, "toml"), path)
 
@@ -134,12 +142,18 @@ class Config:
             raise type(error)(f"{path}: {error}") from None
 
     @classmethod
-    def from_env(cls, environ=None, prefix=None):
+    def from_env(cls, environ: Mapping[str, str] | None = None, prefix: str | None = None) -> Self:
         """The environment's options over the defaults. environ: a mapping; None: os.environ."""
         return cls.from_dict(read_environment(cls, environ, prefix))
 
     @classmethod
-    def load(cls, path=None, *, environ=None, **options):
+    def load(
+        cls,
+        path: str | PathLike[str] | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> Self:
         """Keyword options over the environment over a file over the defaults.
 
         path: a .json or .toml file; None takes the one that SPINNEY_CONFIG names, if any.
@@ -152,12 +166,12 @@ class Config:
         _merge(merged, options)
         return cls.from_dict(merged)
 
-    def replace(self, **changes):
+    def replace(self, **changes: Any) -> Self:
         """A copy with other values; what was left at its default fits itself anew."""
         kept = {name: getattr(self, name) for name in self._given}
         return type(self)(**{**kept, **changes})
 
-    def changed(self):
+    def changed(self) -> dict[str, Any]:
         """The options whose value is not the documented default, with their values."""
         defaults = self.defaults()
         found = {}
@@ -167,15 +181,15 @@ class Config:
                 found[name] = value
         return found
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Every option with its value as JSON and TOML hold them: enumerations by name."""
         return {name: kind.plain(getattr(self, name)) for name, kind in self.option_kinds().items()}
 
-    def to_json(self):
+    def to_json(self) -> str:
         """The text of a JSON file that from_json reads back."""
         return json.dumps(self.to_dict(), indent=2) + "\n"
 
-    def describe(self):
+    def describe(self) -> str:
         """A table of every option: name, value, and a mark where it is not the default."""
         changed = self.changed()
         width = max(map(len, self.option_names()))
@@ -190,15 +204,16 @@ class Config:
                 lines.append(f"{mark} {name:<{width}}  {value!r}")
         return "\n".join(lines)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         shown = ", ".join(f"{name}={value!r}" for name, value in self.changed().items())
         return f"{type(self).__name__}({shown})"
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
         return all(getattr(self, name) == getattr(other, name) for name in self.option_names())
 
+    __hash__: ClassVar[None]  # type: ignore[assignment]
     __hash__ = None
 
 

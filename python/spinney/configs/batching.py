@@ -136,7 +136,7 @@ class BatchProcessorConfig(Config):
     )
     debug_mode: bool = option(False, Bool(), "log every batch")
 
-    def settle(self):
+    def settle(self) -> None:
         fit_batch_sizes(self)
         given = self._given
         self._fit("idempotent", "max_retries" in given and self.max_retries > 0)

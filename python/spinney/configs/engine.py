@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 from spinney.configs.base import Config, option
 from spinney.configs.batching import BATCH_ROWS_MAX, BatchProcessorConfig, fit_batch_sizes
@@ -11,6 +12,9 @@ from spinney.configs.kinds import Bool, Choice, Int, Named, Names, Nested, Optio
 from spinney.configs.preprocessor import PreprocessorConfig
 from spinney.configs.quantization import QuantizationConfig
 from spinney.exceptions import ConfigError, ConfigTypeError
+
+if TYPE_CHECKING:
+    from os import PathLike
 
 _FAST = {"enable_memory_optimization": False, "max_cache_entries": 10_000, "warmup_iterations": 50}
 # What each mode sets, of options that are not given themselves.
@@ -65,7 +69,9 @@ class InferenceEngineConfig(Config):
         "milliseconds that a queued request may take unless it says otherwise; None for ever",
     )
     trusted: bool = option(False, Bool(), "handed to spinney.load")
-    allowed_classes: tuple | None = option(None, Optional(Names()), "handed to spinney.load")
+    allowed_classes: Sequence[str] | None = option(
+        None, Optional(Names()), "handed to spinney.load"
+    )
     in_process: bool = option(False, Bool(), "handed to spinney.load")
 
     enable_batching: bool = option(
@@ -184,7 +190,7 @@ class InferenceEngineConfig(Config):
     )
     debug_mode: bool = option(False, Bool(), "log every request")
 
-    def settle(self):
+    def settle(self) -> None:
         chosen = PRESETS[self.optimization_mode]
         defaults = self.defaults()
         for name in _PRESET_OPTIONS:
@@ -218,7 +224,7 @@ class InferenceEngineConfig(Config):
         default = self.defaults()["quantization_dtype"]
         self._fit("quantization_dtype", wanted.value if known else default)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Every option with its value as JSON and TOML hold them: enumerations by name.
 
         Of batch_processor_config only what was given, as no more of it holds over the engine's own.
@@ -232,7 +238,7 @@ class InferenceEngineConfig(Config):
         return found
 
 
-def chooses_what_to_quantize(config):
+def chooses_what_to_quantize(config: InferenceEngineConfig) -> bool:
     """Whether each model is quantized where that can be, and else its rows."""
     either = config.enable_model_quantization or config.enable_input_quantization
     return config.enable_quantization and not either
@@ -249,7 +255,9 @@ def queue_config(config):
     return BatchProcessorConfig(**options)
 
 
-def engine_config(config) -> InferenceEngineConfig:
+def engine_config(
+    config: InferenceEngineConfig | Mapping[str, Any] | str | PathLike[str] | None,
+) -> InferenceEngineConfig:
     """What an engine is given, as an InferenceEngineConfig.
 
     None: InferenceEngineConfig.load(), that is the environment over the file that SPINNEY_CONFIG

@@ -107,14 +107,14 @@ class PrioritizedItem(NamedTuple):
     timestamp: float
     item: Any
 
-    def __lt__(self, other):
+    def __lt__(self, other: tuple[Any, ...]) -> bool:
         return self[:2] < other[:2]
 
-    def __gt__(self, other):
+    def __gt__(self, other: tuple[Any, ...]) -> bool:
         return self[:2] > other[:2]
 
-    def __le__(self, other):
+    def __le__(self, other: tuple[Any, ...]) -> bool:
         return self[:2] <= other[:2]
 
-    def __ge__(self, other):
+    def __ge__(self, other: tuple[Any, ...]) -> bool:
         return self[:2] >= other[:2]

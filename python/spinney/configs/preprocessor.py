@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from spinney.configs.kinds import (
     Span,
 )
 
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
 
 @dataclass(eq=False, repr=False)
 class PreprocessorConfig(Config):
@@ -31,10 +34,10 @@ class PreprocessorConfig(Config):
     normalization: NormalizationType = option(
         NormalizationType.STANDARD, Named(NormalizationType), "how columns are brought to one scale"
     )
-    robust_percentiles: tuple = option(
+    robust_percentiles: tuple[float, float] = option(
         (25.0, 75.0), Span(0.0, 100.0), "percentiles whose distance is ROBUST's scale"
     )
-    feature_range: tuple = option(
+    feature_range: tuple[float, float] = option(
         (0.0, 1.0), Span(-np.inf, np.inf), "MINMAX: what the training values are brought to"
     )
     n_quantiles: int = option(
@@ -81,7 +84,7 @@ class PreprocessorConfig(Config):
     outlier_zscore_threshold: float = option(
         3.0, Real(0.0, above=True), "zscore: distance from the mean, in standard deviations"
     )
-    outlier_percentiles: tuple = option(
+    outlier_percentiles: tuple[float, float] = option(
         (1.0, 99.0), Span(0.0, 100.0), "percentile: what lies outside is an outlier"
     )
     isolation_contamination: float | None = option(
@@ -102,7 +105,7 @@ class PreprocessorConfig(Config):
     )
     cache_enabled: bool = option(True, Bool(), "keep answers for inputs that come again")
     cache_size: int = option(128, Int(1, 10**7), "answers that the cache holds")
-    dtype: np.dtype | None = option(
+    dtype: DTypeLike | None = option(
         None, Optional(Floating()), "the type of the answers; None for the input's"
     )
     epsilon: float = option(0.0, Real(0.0), "a column whose scale is not above this is constant")
@@ -113,21 +116,21 @@ class PreprocessorConfig(Config):
     input_size_limit: int | None = option(
         None, Optional(Int(1, 1 << 40)), "rows that one input may have; None for any number"
     )
-    custom_center_func: Callable | None = option(
+    custom_center_func: Callable[[Any], Any] | None = option(
         None, Optional(Function()), "column -> its centre, in place of the normalization's"
     )
-    custom_scale_func: Callable | None = option(
+    custom_scale_func: Callable[[Any], Any] | None = option(
         None, Optional(Function()), "column -> its scale, in place of the normalization's"
     )
-    custom_transform_func: Callable | None = option(
+    custom_transform_func: Callable[[Any], Any] | None = option(
         None, Optional(Function()), "array -> array of the same shape, applied last"
     )
-    custom_inverse_func: Callable | None = option(
+    custom_inverse_func: Callable[[Any], Any] | None = option(
         None, Optional(Function()), "undoes custom_transform_func, for reverse_transform"
     )
     debug_mode: bool = option(False, Bool(), "log every step with its time")
 
-    def settle(self):
+    def settle(self) -> None:
         self._check(
             self.clip_min < self.clip_max,
             f"clip_min ({self.clip_min}) is not below clip_max ({self.clip_max})",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Sequence
 
 from spinney.configs.base import Config, option
 from spinney.configs.enums import QuantizationMode, QuantizationType
@@ -45,11 +46,11 @@ class QuantizationConfig(Config):
     )
     min_percentile: float = option(0.1, Real(0.0, 100.0), "lower end of that range, in percent")
     max_percentile: float = option(99.9, Real(0.0, 100.0), "upper end of that range, in percent")
-    skip_layers: tuple = option((), Names(), "layers that are left as they are")
+    skip_layers: Sequence[str] = option((), Names(), "layers that are left as they are")
     enable_mixed_precision: bool = option(
         False, Bool(), "float16 for mixed_precision_layers, the quantization type for the others"
     )
-    mixed_precision_layers: tuple = option((), Names(), "layers kept in float16")
+    mixed_precision_layers: Sequence[str] = option((), Names(), "layers kept in float16")
     enable_cache: bool = option(True, Bool(), "keep quantized arrays for inputs that come again")
     cache_size: int = option(256, Int(1, 10**7), "arrays that the cache holds")
     buffer_size: int = option(
@@ -75,7 +76,7 @@ class QuantizationConfig(Config):
         "a model whose raw scores quantizing changes by more is refused",
     )
 
-    def settle(self):
+    def settle(self) -> None:
         kind = self.quantization_type
         self._fit("num_bits", 16 if kind is QuantizationType.INT16 else 8)
         bits_max = 16 if kind in _WIDE else 8

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from spinney.configs.enums import QuantizationType
 
+if TYPE_CHECKING:
+    from spinney.configs.engine import InferenceEngineConfig
 
-def startup_messages(config):
+
+def startup_messages(config: InferenceEngineConfig) -> list[str]:
     """What will not be done of what config asks for, and why, a sentence each.
 
     An option whose neglect would change answers, or let through what it was set to stop, is no

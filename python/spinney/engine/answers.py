@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from time import perf_counter
+
 import numpy as np
 
+from spinney import _core
 from spinney.engine.collaborators import collaborator
 from spinney.rows import has_labels
 
@@ -28,6 +31,26 @@ def keyed(features):
         return features, None
     rows = rows.copy()
     return rows, repr((rows.dtype.str, rows.shape)).encode() + b" " + rows.tobytes()
+
+
+def kept(served, parts, features):
+    """(rows, key, what keeps an answer under it, a future of one that was kept) where the core does
+    not look by itself: what a Python model answered, and a cache of the program's own.
+    """
+    key, began = None, perf_counter()
+    if parts.stand_in is not None:
+        features, key = parts.stand_in.key(served, features)
+        keep, look_up = parts.stand_in.put, parts.stand_in.get
+    elif parts.answers is not None and served.idempotent:
+        features, key = keyed(features)
+        keep, look_up = served.handle.keep, served.kept
+    if key is None:
+        return features, None, None, None
+    found, result = look_up(key)
+    if parts.stand_in is not None:
+        took = perf_counter() - began
+        (served.outcomes.hit if found else served.outcomes.looked_up)(took)
+    return features, key, keep, _core.settled_future(result) if found else None
 
 
 class Answers:

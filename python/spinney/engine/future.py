@@ -7,6 +7,7 @@ import os
 from concurrent.futures import Future, InvalidStateError
 from copy import copy
 from threading import Condition, Thread
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from spinney._core import FutureBase, _adopt_future_type, _forked
 from spinney.engine import upkeep
@@ -28,7 +29,13 @@ _log = logging.getLogger("concurrent.futures")
 _LANES = ("spinney-waiters", "spinney-callbacks")
 
 
-class PredictionFuture(FutureBase, Future):
+if TYPE_CHECKING:
+    _Future = Future[Any]
+else:  # which Python 3.8 cannot write
+    _Future = Future
+
+
+class PredictionFuture(FutureBase, _Future):
     """The answer to come of InferenceEngine.enqueue_prediction.
 
     A concurrent.futures.Future in every respect, except that only its engine completes it, and that
@@ -45,7 +52,7 @@ class PredictionFuture(FutureBase, Future):
     _told = None  # the whole metadata, of what was answered by the call
 
     @property
-    def metadata(self):
+    def metadata(self) -> dict[str, Any] | None:
         """What predict's metadata would be, as a new dict; None until done.
 
         total_time_ms is from the queue's beginning to the batch's end. A failed or cancelled
@@ -55,16 +62,16 @@ class PredictionFuture(FutureBase, Future):
 
         return metadata_of(self)
 
-    def set_running_or_notify_cancel(self):
+    def set_running_or_notify_cancel(self) -> NoReturn:
         raise InvalidStateError("only its engine completes a PredictionFuture")
 
-    def set_result(self, result):
+    def set_result(self, result: Any) -> NoReturn:
         raise InvalidStateError("only its engine completes a PredictionFuture")
 
-    def set_exception(self, exception):
+    def set_exception(self, exception: BaseException | None) -> NoReturn:
         raise InvalidStateError("only its engine completes a PredictionFuture")
 
-    def __reduce_ex__(self, protocol):
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise TypeError(
             "a PredictionFuture belongs to the engine of this process and cannot be pickled or "
             "copied; take its result()"

@@ -5,32 +5,39 @@ from __future__ import annotations
 import logging
 from threading import RLock
 from time import monotonic, perf_counter
+from typing import TYPE_CHECKING, Any, Iterable, Mapping, NoReturn
 
 from numpy import ndarray
 
 from spinney import _core
 from spinney.configs import BatchPriority, EngineState, engine_config, startup_messages
 from spinney.engine import lifecycle
-from spinney.engine.answers import keyed
+from spinney.engine.answers import kept, keyed
 from spinney.engine.awaiting import answer_of
 from spinney.engine.future import PredictionFuture
 from spinney.engine.loads import NO_MODEL, Loads
-from spinney.engine.outcomes import failure, level_of, outcome_of, rows_in
+from spinney.engine.outcomes import failure, level_of, outcome_of, refusal, rows_in
 from spinney.engine.parts import Parts, unused_details
 from spinney.engine.report import prometheus, report
 from spinney.exceptions import (
     EngineShutDownError,
     InvalidInputError,
-    QueueFullError,
     SpinneyError,
-    ThrottledError,
 )
 from spinney.faults import contained, is_the_users
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from spinney.batching import DynamicBatcher
+    from spinney.configs import InferenceEngineConfig
+    from spinney.memory_pool import MemoryPool
+    from spinney.preprocessing import DataPreprocessor
+    from spinney.quantization import Quantizer
 
 _log = logging.getLogger("spinney.engine")
 _NORMAL = BatchPriority.NORMAL
 _LEVELS = {level: int(level.value) for level in BatchPriority}
-_FULL = 1  # what spinney._core.Served answers; 2 is throttled
 
 
 class InferenceEngine(Loads, lifecycle.Lifetime):
@@ -48,19 +55,21 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
     inference_lock (for callers; the engine does not take it).
     """
 
-    def __init__(self, config=None):
+    def __init__(
+        self, config: InferenceEngineConfig | Mapping[str, Any] | str | PathLike[str] | None = None
+    ) -> None:
         """config: an InferenceEngineConfig, a mapping of its options, a .json or .toml file, or
         None for the environment and the defaults. Options that cannot be followed are logged, or
         raise UnsupportedOptionError where answers or limits would differ.
         """
-        self.config = engine_config(config)
+        self.config: InferenceEngineConfig = engine_config(config)
         for message in startup_messages(self.config) + unused_details(self.config):
             _log.warning("%s", message)
-        self.state = EngineState.INITIALIZING
-        self.state_lock = RLock()
-        self.inference_lock = RLock()
-        self.last_error = None
-        self.compiled_model = None
+        self.state: EngineState = EngineState.INITIALIZING
+        self.state_lock: Any = RLock()
+        self.inference_lock: Any = RLock()
+        self.last_error: str | None = None
+        self.compiled_model: None = None
         self._named = {}
         self._served = None
         self._why_not = NO_MODEL
@@ -72,17 +81,17 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
         self.state = EngineState.READY
 
     @property
-    def active_requests(self):
+    def active_requests(self) -> int:
         """Requests in the engine at this moment, queued or being predicted."""
         return self._parts.core.active
 
     @property
-    def memory_pool(self):
+    def memory_pool(self) -> MemoryPool:
         """The MemoryPool whose buffers the engine's rows are copied to."""
         return self._parts.memory_pool
 
     @property
-    def preprocessor(self):
+    def preprocessor(self) -> DataPreprocessor | None:
         """The DataPreprocessor that rows go through, with enable_feature_scaling; else None.
 
         Fit it before the first prediction, or put a fitted one in its place.
@@ -90,24 +99,26 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
         return self._parts.preparation.preprocessor
 
     @preprocessor.setter
-    def preprocessor(self, preprocessor):
+    def preprocessor(self, preprocessor: DataPreprocessor | None) -> None:
         parts = self._parts
         parts.preparation.preprocessor = preprocessor
         parts.settle()
 
     @property
-    def quantizer(self):
+    def quantizer(self) -> Quantizer | None:
         """The Quantizer of rows: of all, with enable_input_quantization; or of those whose model
         cannot be quantized, with enable_quantization alone; else None.
         """
         return self._parts.preparation.quantizer
 
     @property
-    def dynamic_batcher(self):
+    def dynamic_batcher(self) -> DynamicBatcher | None:
         """The DynamicBatcher that a program put in place of Spinney's own, or None."""
         return self._parts.batcher
 
-    def predict(self, features, model=None, *, version=None):
+    def predict(
+        self, features: Any, model: str | None = None, *, version: str | None = None
+    ) -> tuple[bool, Any, dict[str, Any]]:
         """(True, result, metadata), or (False, None, {"error": message}): bad input never raises.
 
         features: rows as Model.predict takes them; one flat row of n_features numbers counts as one
@@ -190,7 +201,7 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
     def _failed(self, outcome):
         """What a request that the core answered otherwise failed with."""
         if type(outcome) is int:
-            return self._refusal(outcome)
+            return refusal(outcome, self.config, self._parts.watch)
         self._parts.note_failure(outcome)
         return outcome
 
@@ -198,31 +209,15 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
         if self.state not in (EngineState.STOPPING, EngineState.STOPPED):
             self._parts.core.refuse_unknown()
 
-    def _refusal(self, entry):
-        watch = self._parts.watch
-        if entry == _FULL:
-            error = QueueFullError(
-                f"{self.config.max_concurrent_requests} requests are in the engine, as many as "
-                "max_concurrent_requests allows"
-            )
-            error.retry_after = 0.001
-            return error
-        if watch.throttle is None or watch.over_memory:
-            error = ThrottledError(
-                f"the process uses more than memory_limit_gb ({self.config.memory_limit_gb:g})"
-            )
-            error.retry_after = 1.0
-            return error
-        error = ThrottledError(
-            f"the CPU is at {watch.cpu_percent:.0f} %, above cpu_threshold_percent "
-            f"({self.config.cpu_threshold_percent:g}), so fewer requests run at once"
-        )
-        error.retry_after = watch.throttle.retry_after
-        return error
-
     def enqueue_prediction(
-        self, features, priority=_NORMAL, timeout_ms=None, model=None, *, version=None
-    ):
+        self,
+        features: Any,
+        priority: BatchPriority | int = _NORMAL,
+        timeout_ms: float | None = None,
+        model: str | None = None,
+        *,
+        version: str | None = None,
+    ) -> PredictionFuture:
         """Queue a prediction; a PredictionFuture, which is a concurrent.futures.Future.
 
         features, model, version: as in predict. The rows are copied before this returns.
@@ -258,7 +253,7 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
             if parts.batcher is not None and served is self._served:
                 return parts.batch(served, features, level, timeout_ms)
             if parts.stand_in is not None or not served.native:
-                features, key, keep, found = _kept(served, parts, features)
+                features, key, keep, found = kept(served, parts, features)
                 if found is not None:
                     return parts.note(found, served, loss) if parts.notes else found
             try:
@@ -281,7 +276,7 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
             _log.debug("queued for %s: priority %s, timeout_ms %s", served, level, timeout_ms)
         if type(future) is PredictionFuture:
             return parts.note(future, served, loss) if parts.notes else future
-        return _core.settled_future(None, self._refusal(future))
+        return _core.settled_future(None, refusal(future, self.config, parts.watch))
 
     def _answer_now(self, served, parts, features, loss):
         """A done future of what the queue does not carry: no rows, and sparse rows."""
@@ -304,8 +299,14 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
         return EngineShutDownError(why) if stopped else InvalidInputError(why)
 
     async def predict_async(
-        self, features, priority=_NORMAL, timeout_ms=None, model=None, *, version=None
-    ):
+        self,
+        features: Any,
+        priority: BatchPriority | int = _NORMAL,
+        timeout_ms: float | None = None,
+        model: str | None = None,
+        *,
+        version: str | None = None,
+    ) -> Any:
         """The prediction, awaited; arguments and exceptions as of enqueue_prediction.
 
         Answered at once, on the event loop's own thread and without giving the loop a turn, where
@@ -330,7 +331,14 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
         future = self.enqueue_prediction(features, priority, timeout_ms, model, version=version)
         return await answer_of(future)
 
-    def predict_batch(self, features_list, timeout=None, model=None, *, version=None):
+    def predict_batch(
+        self,
+        features_list: Iterable[Any],
+        timeout: float | None = None,
+        model: str | None = None,
+        *,
+        version: str | None = None,
+    ) -> list[tuple[bool, Any, dict[str, Any]]]:
         """Predict each item of a list; a list of what predict gives, in the same order.
 
         timeout: seconds for all of them; what is not answered by then is a failure.
@@ -352,42 +360,22 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
         answers.extend(outcome_of(*one, deadline) for one in waiting)
         return answers
 
-    def get_performance_metrics(self):
+    def get_performance_metrics(self) -> dict[str, Any]:
         """Times, counts, queue, cache, pool and the process's resources, as a dict.
 
         Requests that were predicted at once and batches of the queue count alike.
         """
         return report(self)
 
-    def get_prometheus_metrics(self):
+    def get_prometheus_metrics(self) -> str:
         """The same as the text that Prometheus scrapes; empty without enable_monitoring."""
         return prometheus(self)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         models = ", ".join(
             f"{name} {version}" for name, versions in self._named.items() for version in versions
         )
         return f"<InferenceEngine {self.state.name}: {models or 'no model'}>"
 
-    def __getstate__(self):
+    def __getstate__(self) -> NoReturn:
         raise TypeError("an InferenceEngine holds threads and cannot be pickled; pickle its config")
-
-
-def _kept(served, parts, features):
-    """(rows, key, what keeps an answer under it, a future of one that was kept) where the core does
-    not look by itself: what a Python model answered, and a cache of the program's own.
-    """
-    key, began = None, perf_counter()
-    if parts.stand_in is not None:
-        features, key = parts.stand_in.key(served, features)
-        keep, look_up = parts.stand_in.put, parts.stand_in.get
-    elif parts.answers is not None and served.idempotent:
-        features, key = keyed(features)
-        keep, look_up = served.handle.keep, served.kept
-    if key is None:
-        return features, None, None, None
-    found, result = look_up(key)
-    if parts.stand_in is not None:
-        took = perf_counter() - began
-        (served.outcomes.hit if found else served.outcomes.looked_up)(took)
-    return features, key, keep, _core.settled_future(result) if found else None

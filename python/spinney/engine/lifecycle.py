@@ -9,10 +9,14 @@ import logging
 import os
 import weakref
 from threading import RLock
+from typing import TYPE_CHECKING, Any
 
 from spinney._core import _refuse_newcomers, in_main_interpreter
 from spinney.configs import EngineState
 from spinney.exceptions import EngineShutDownError, UnsupportedOptionError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _log = logging.getLogger("spinney.engine")
 _engines = weakref.WeakSet()
@@ -24,7 +28,11 @@ _SHUT_DOWN = "the engine is shut down"
 class Lifetime:
     """How an InferenceEngine ends, and goes on in a forked child."""
 
-    def shutdown(self, timeout=5.0):
+    state: EngineState
+    state_lock: Any  # an RLock, whose class has no name of its own
+    inference_lock: Any
+
+    def shutdown(self, timeout: float | None = 5.0) -> None:
         """Answer what is queued within timeout seconds, fail the rest, let go of the models.
 
         timeout: None waits for as long as it takes. Later predictions fail. Safe from any thread,
@@ -59,13 +67,14 @@ class Lifetime:
         elif self.state is EngineState.STOPPING:
             self.state = EngineState.STOPPED
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.shutdown()
 
-    def __del__(self, _stopped=EngineState.STOPPED):  # the name may be gone when the program ends
+    # The name may be gone when the program ends.
+    def __del__(self, _stopped: EngineState = EngineState.STOPPED) -> None:
         parts = self.__dict__.get("_parts")
         if parts is not None and self.state is not _stopped:
             parts.stop(0.0)

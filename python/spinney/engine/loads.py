@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Hashable
 from itertools import count
+from typing import Any, Mapping, Sequence
 
 import numpy as np
 
-from spinney.configs import EngineState
+from spinney.configs import EngineState, ModelType
 from spinney.engine.rank_keys import row_of_zeros
 from spinney.engine.served_model import ServedModel, named_type
 from spinney.exceptions import EngineShutDownError, SpinneyError, UnsupportedModelError
@@ -35,26 +36,32 @@ class _Loading:
 class Loads:
     """The half of InferenceEngine that deals with models."""
 
+    state: EngineState
+    last_error: str | None
+    model: Any
+    model_type: ModelType | None
+    model_info: dict[str, Any]
+
     def load_model(
         self,
-        model_path,
-        model_type=None,
-        compile_model=None,
+        model_path: Any,
+        model_type: ModelType | str | None = None,
+        compile_model: bool | None = None,
         *,
-        name=None,
-        version=None,
-        trusted=None,
-        allowed_classes=None,
-        in_process=None,
-        worker_options=None,
-        calibration=None,
-        idempotent=False,
-        as_booster=False,
-        iteration_range=None,
-        start_iteration=None,
-        num_iteration=None,
-        missing=None,
-        copy=True,
+        name: str | None = None,
+        version: str | None = None,
+        trusted: bool | None = None,
+        allowed_classes: Sequence[str] | None = None,
+        in_process: bool | None = None,
+        worker_options: Mapping[str, Any] | None = None,
+        calibration: Any = None,
+        idempotent: bool = False,
+        as_booster: bool = False,
+        iteration_range: tuple[int, int] | None = None,
+        start_iteration: int | None = None,
+        num_iteration: int | None = None,
+        missing: float | None = None,
+        copy: bool = True,
     ) -> bool:
         """Load a model file (or fitted object, or function) and serve it. True if it worked.
 
@@ -214,7 +221,7 @@ class Loads:
         self.model = self.model_type = self._served = None
         self.model_info = {}
 
-    def unload_model(self, name=None, version=None) -> bool:
+    def unload_model(self, name: str | None = None, version: str | None = None) -> bool:
         """Serve a model no longer; requests in flight finish. False if there is none such.
 
         version: None unloads every version of that name. A load of it that is under way fails.
@@ -261,7 +268,7 @@ class Loads:
         known = ", ".join(map(repr, versions))
         return None, f"there is no version {version!r} of the model {name!r}; there are {known}"
 
-    def list_models(self):
+    def list_models(self) -> list[dict[str, Any]]:
         """What is served: a list of dicts with name, version and model_info's other entries.
 
         library_version is what model_info calls version.
@@ -277,7 +284,9 @@ class Loads:
             for version, served in versions.items()
         ]
 
-    def validate_model(self, model=None, *, version=None):
+    def validate_model(
+        self, model: str | None = None, *, version: str | None = None
+    ) -> dict[str, Any]:
         """Predict a row of zeros; a dict with valid and model_type, and error if not valid."""
         served, why = self._find(model, version)
         if served is None:

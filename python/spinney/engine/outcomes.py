@@ -8,7 +8,14 @@ from time import monotonic
 from spinney._core import succeeded
 from spinney.configs import BatchPriority
 from spinney.engine.future import PredictionFuture
-from spinney.exceptions import InvalidInputError, RequestRefusedError
+from spinney.exceptions import (
+    InvalidInputError,
+    QueueFullError,
+    RequestRefusedError,
+    ThrottledError,
+)
+
+_FULL = 1  # what spinney._core.Served answers; 2 is throttled
 
 
 def failure(error):
@@ -17,6 +24,29 @@ def failure(error):
         metadata["throttled"] = True
         metadata["retry_after"] = error.retry_after
     return metadata
+
+
+def refusal(entry, config, watch):
+    """The error of a request that the core did not let in. entry: what Served answered."""
+    if entry == _FULL:
+        error = QueueFullError(
+            f"{config.max_concurrent_requests} requests are in the engine, as many as "
+            "max_concurrent_requests allows"
+        )
+        error.retry_after = 0.001
+        return error
+    if watch.throttle is None or watch.over_memory:
+        error = ThrottledError(
+            f"the process uses more than memory_limit_gb ({config.memory_limit_gb:g})"
+        )
+        error.retry_after = 1.0
+        return error
+    error = ThrottledError(
+        f"the CPU is at {watch.cpu_percent:.0f} %, above cpu_threshold_percent "
+        f"({config.cpu_threshold_percent:g}), so fewer requests run at once"
+    )
+    error.retry_after = watch.throttle.retry_after
+    return error
 
 
 def outcome_of(future, began, deadline):

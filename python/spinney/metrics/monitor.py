@@ -9,6 +9,7 @@ import os
 import threading
 import time
 import weakref
+from typing import Any, Callable, Mapping
 
 from spinney._core import InferenceWindow, LatencyHistogram, PrometheusText, read_process
 from spinney.exceptions import InvalidInputError
@@ -38,15 +39,15 @@ class MetricsManager(PerformanceMetrics):
 
     def __init__(
         self,
-        window_size=100,
-        interval=10.0,
+        window_size: int = 100,
+        interval: float = 10.0,
         *,
-        leak_bytes_per_second=BYTES_PER_SECOND_MIN,
-        labels=None,
-    ):
+        leak_bytes_per_second: float = BYTES_PER_SECOND_MIN,
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(window_size)
-        self.interval = _seconds("interval", interval)
-        self.labels = dict(labels or {})
+        self.interval: float = _seconds("interval", interval)
+        self.labels: dict[str, str] = dict(labels or {})
         self._stages = {}
         self._errors = {}
         self._sources = {}
@@ -61,14 +62,14 @@ class MetricsManager(PerformanceMetrics):
         self._leak_reported = False
         self._pid = os.getpid()
 
-    def record_stage(self, name, seconds):
+    def record_stage(self, name: str, seconds: float) -> None:
         """One duration of a stage, such as queue_wait or kernel_run."""
         stage = self._stages.get(name)
         if stage is None:
             stage = self._stages.setdefault(name, LatencyHistogram())
         stage.record(seconds)
 
-    def record_error(self, kind="error", times=1):
+    def record_error(self, kind: str = "error", times: int = 1) -> None:
         """One failed call, or several. kind: what failed, by which errors_by_kind counts: a class
         of errors and no message. Beyond 256 kinds, further ones count as "other"."""
         super().record_error(times)
@@ -79,19 +80,26 @@ class MetricsManager(PerformanceMetrics):
             counter = self._errors.setdefault(kind, InferenceWindow(1))
         counter.record_error(times)  # counts without a lock, and loses none
 
-    def add_source(self, name, read, bytes_of=None):
+    def add_source(
+        self,
+        name: str,
+        read: Callable[[], Mapping[str, Any]],
+        bytes_of: Callable[[], int] | None = None,
+    ) -> None:
         """A dict of more numbers, read() each time metrics are asked for, under this name.
 
         bytes_of: how many bytes of memory it accounts for, to tell what grows.
         """
         self._sources[name] = (read, bytes_of)
 
-    def add_memory_watermark(self, high_mb, action, low_mb=None):
+    def add_memory_watermark(
+        self, high_mb: float, action: Callable[[float], Any], low_mb: float | None = None
+    ) -> None:
         """Calls action(megabytes) once each time that resident memory reaches high_mb (of 2**20
         bytes), as samples show it; not again before it was below low_mb (0.9 times high_mb)."""
         self._marks.append(Watermark("resident memory in MB", high_mb, action, low_mb))
 
-    def sample(self):
+    def sample(self) -> dict[str, Any]:
         """Reads the process, follows its memory, acts on watermarks. Returns read_process()."""
         process = read_process()
         self._cpu_percent = self._cpu.percent(process)
@@ -108,7 +116,7 @@ class MetricsManager(PerformanceMetrics):
             _log.warning("memory grows: %s", self._leaks.read())
         return process
 
-    def start(self):
+    def start(self) -> None:
         """Watches the collector and takes a sample every `interval` seconds on a daemon thread."""
         if self._thread is not None and self._pid == os.getpid() and self._thread.is_alive():
             return
@@ -120,7 +128,7 @@ class MetricsManager(PerformanceMetrics):
         )
         self._thread.start()
 
-    def stop(self, timeout=2.0):
+    def stop(self, timeout: float = 2.0) -> None:
         """Ends what start() began. May be called twice."""
         self._garbage.stop()
         self._wake.set()
@@ -128,7 +136,7 @@ class MetricsManager(PerformanceMetrics):
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout)
 
-    def get_metrics(self):
+    def get_metrics(self) -> dict[str, Any]:
         """PerformanceMetrics.get_metrics(), and besides:
 
         cpu_percent (of the CPUs that the process may use, between samples at least 50 ms apart),
@@ -161,11 +169,11 @@ class MetricsManager(PerformanceMetrics):
 
     to_dict = get_metrics
 
-    def to_json(self):
+    def to_json(self) -> str:
         """get_metrics() as JSON; what is no finite number is null."""
         return json.dumps(_plain(self.get_metrics()), allow_nan=False)
 
-    def to_prometheus(self):
+    def to_prometheus(self) -> str:
         """The text that Prometheus scrapes (version 0.0.4): nv_* names as dashboards know them, and
         spinney_* for the rest, with histograms of inference and of each stage."""
         metrics = self.get_metrics()
@@ -180,7 +188,7 @@ class MetricsManager(PerformanceMetrics):
         self._write_stages(text, labels)
         return text.text() + self.process_text(metrics)
 
-    def process_text(self, metrics):
+    def process_text(self, metrics: Mapping[str, Any]) -> str:
         """Of to_prometheus(), what is of the process and the sources, by get_metrics()."""
         text = PrometheusText()
         labels = self._labels()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from typing import Any
 
 from spinney._core import InferenceWindow
 from spinney.exceptions import InvalidInputError
@@ -23,9 +24,9 @@ class PerformanceMetrics(InferenceWindow):
     8
     """
 
-    def __init__(self, window_size=100):
+    def __init__(self, window_size: int = 100) -> None:
         try:
-            self.window_size = operator.index(window_size)
+            self.window_size: int = operator.index(window_size)
         except TypeError:
             raise InvalidInputError(
                 f"window_size is {window_size!r}; give a whole number"
@@ -35,21 +36,21 @@ class PerformanceMetrics(InferenceWindow):
         super().__init__(self.window_size)
 
     @property
-    def inference_times(self):
+    def inference_times(self) -> list[float]:
         """Seconds of each call in the window, the oldest first, as a new list."""
         return self._column("inference")
 
     @property
-    def total_requests(self):
+    def total_requests(self) -> int:
         """Rows of all calls since the beginning."""
         return self._counts()["rows"]
 
     @property
-    def total_errors(self):
+    def total_errors(self) -> int:
         """Failed calls since the beginning."""
         return self._counts()["errors"]
 
-    def get_metrics(self):
+    def get_metrics(self) -> dict[str, Any]:
         """Everything, as a dict of numbers.
 
         Over all calls since the beginning:
@@ -91,7 +92,7 @@ class PerformanceMetrics(InferenceWindow):
         metrics.update(of_lifetime(counts["lifetime"]))
         return metrics
 
-    def reset(self):
+    def reset(self) -> None:
         """Forgets everything."""
         self._reset()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from time import perf_counter
+from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 from spinney.configs import PreprocessorConfig
 from spinney.exceptions import ConfigError
@@ -19,6 +20,13 @@ from spinney.preprocessing.errors import (
 from spinney.preprocessing.report import Timings, statistics_of
 from spinney.preprocessing.serving import Serving, input_of, log_call, threads_of
 
+if TYPE_CHECKING:
+    from os import PathLike
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from typing_extensions import Self
+
 
 class DataPreprocessor:
     """Learns columns' statistics and applies them: infinities, NaN, outliers, one scale, clipping.
@@ -29,19 +37,19 @@ class DataPreprocessor:
     finish with what was fitted before.
     """
 
-    def __init__(self, config=None):
+    def __init__(self, config: PreprocessorConfig | Mapping[str, Any] | None = None) -> None:
         self._lock = lock_for(self, threading.RLock)
         self._timings = Timings()
         self._names = None
         self._fitted = self._statistics = None
         self._pending = False  # whether _fitted is still to be made of _statistics
         self._serving = self._small = None
-        self.config = _config_of(config)
+        self.config: PreprocessorConfig = _config_of(config)
         self._arrange()
 
     # Fitting
 
-    def fit(self, X, y=None, feature_names=None):
+    def fit(self, X: Any, y: Any = None, feature_names: Sequence[str] | None = None) -> Self:
         """Learn from all rows at once, with exact percentiles; what was known before is forgotten.
 
         X: rows as a 2-D array of numbers, a data frame or an arrow table. y takes no part; it is
@@ -61,7 +69,9 @@ class DataPreprocessor:
         log_call(self.config, "fit", x, began)
         return self
 
-    def partial_fit(self, X, y=None, feature_names=None):
+    def partial_fit(
+        self, X: Any, y: Any = None, feature_names: Sequence[str] | None = None
+    ) -> Self:
         """Learn from rows that come after those given before, in one pass and bounded memory.
 
         The outcome does not depend on how rows are divided between calls. Percentiles are exact up
@@ -96,7 +106,7 @@ class DataPreprocessor:
         log_call(self.config, "partial_fit", x, began)
         return self
 
-    def merge(self, other):
+    def merge(self, other: DataPreprocessor) -> Self:
         """Take in what another preprocessor of the same configuration has seen by partial_fit.
 
         Both must have the same columns in the same order. Returns self.
@@ -132,7 +142,7 @@ class DataPreprocessor:
 
     # Transforming
 
-    def transform(self, X, copy=True):
+    def transform(self, X: Any, copy: bool = True) -> NDArray[Any]:
         """Rows through all steps.
 
         X: as many columns as were fitted on; a frame's are found by name. copy=False writes into X
@@ -147,11 +157,13 @@ class DataPreprocessor:
                 return answer
         return self._require().transform(X, copy)
 
-    def fit_transform(self, X, y=None, copy=True, feature_names=None):
+    def fit_transform(
+        self, X: Any, y: Any = None, copy: bool = True, feature_names: Sequence[str] | None = None
+    ) -> NDArray[Any]:
         """fit(X), then transform(X)."""
         return self.fit(X, y, feature_names).transform(X, copy)
 
-    def reverse_transform(self, X, copy=True):
+    def reverse_transform(self, X: Any, copy: bool = True) -> NDArray[Any]:
         """From transformed rows back to the original scale.
 
         Values that were filled, clipped or replaced come back as what replaced them. Centres and
@@ -162,13 +174,13 @@ class DataPreprocessor:
 
     inverse_transform = reverse_transform
 
-    def outlier_rows(self, X):
+    def outlier_rows(self, X: Any) -> NDArray[np.bool_]:
         """One bool a row: whether the row holds an outlier by the fitted bounds or forest."""
         return self._require().outlier_rows(X)
 
     # Reports
 
-    def get_statistics(self):
+    def get_statistics(self) -> dict[str, Any]:
         """What was learnt, as a dict of arrays with one number a column; empty before fitting."""
         with self._lock:
             fitted = self._settle()
@@ -176,7 +188,7 @@ class DataPreprocessor:
                 return {}
             return statistics_of(fitted, self.get_feature_names())
 
-    def get_feature_names(self):
+    def get_feature_names(self) -> list[str]:
         """The columns' names: those of the frame or of feature_names, else feature_0, …"""
         if self._names is not None:
             return list(self._names)
@@ -184,7 +196,7 @@ class DataPreprocessor:
             return []
         return [f"feature_{i}" for i in range(self._width())]
 
-    def get_performance_metrics(self):
+    def get_performance_metrics(self) -> dict[str, Any]:
         """Calls, rows and seconds of fits, transforms and reversals, and the cache's counts.
 
         fit_time, transform_time, reverse_time: the seconds of each of the latest 1,000 calls, the
@@ -200,13 +212,13 @@ class DataPreprocessor:
         return metrics
 
     @property
-    def removes_rows(self):
+    def removes_rows(self) -> bool:
         """Whether transform may give fewer rows than it was given."""
         return self._fitted is not None and self._fitted.removes_rows
 
     # Life
 
-    def reset(self):
+    def reset(self) -> None:
         """Forget everything that was learnt; the configuration stays."""
         with self._lock:
             self._names = None
@@ -214,7 +226,7 @@ class DataPreprocessor:
             self._timings = Timings()
             self._arrange()
 
-    def update_config(self, config):
+    def update_config(self, config: PreprocessorConfig | Mapping[str, Any] | None) -> None:
         """Take another configuration. What was learnt stays if only options that fitting does not
         depend on differ (threads, chunks, cache, dtype, validation), and is forgotten otherwise."""
         config = _config_of(config)
@@ -225,7 +237,7 @@ class DataPreprocessor:
                 self._fitted, self._statistics, self._pending = None, None, False
             self._arrange()
 
-    def serialize(self, path):
+    def serialize(self, path: str | PathLike[str]) -> bool:
         """Write everything to one file, by way of a temporary name beside it: data, never code.
 
         Returns True. SerializationError if the path cannot be written, or with a
@@ -239,7 +251,7 @@ class DataPreprocessor:
         return True
 
     @classmethod
-    def deserialize(cls, path):
+    def deserialize(cls, path: str | PathLike[str]) -> Self:
         """The preprocessor in a file of serialize(). SerializationError if it is damaged."""
         config, names, fitted, statistics = files.from_bytes(files.read(path))
         self = cls(config)

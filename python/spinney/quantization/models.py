@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict, dataclass
 from time import perf_counter
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from spinney import _core
 from spinney.configs import QuantizationType, chooses_what_to_quantize
 from spinney.exceptions import InvalidInputError, QuantizationRefusedError, UnsupportedModelError
+
+if TYPE_CHECKING:
+    from spinney.configs import InferenceEngineConfig
 
 _log = logging.getLogger("spinney.engine")
 _ROUNDS = 5
@@ -34,7 +38,7 @@ class QuantizationReport:
 
     dtype: str
     proven_bound: float | None
-    proven_bounds: tuple | None
+    proven_bounds: tuple[float, ...] | None
     measured_error: float | None = None
     mean_error: float | None = None
     rows: int = 0
@@ -44,14 +48,16 @@ class QuantizationReport:
     ns_per_row_before: float | None = None
     ns_per_row_after: float | None = None
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """The same as a dict of plain data."""
         found = asdict(self)
         found["proven_bounds"] = None if self.proven_bounds is None else list(self.proven_bounds)
         return found
 
 
-def quantize_model(model, dtype="int8", calibration=None, max_error=None):
+def quantize_model(
+    model: _core.Model, dtype: str = "int8", calibration: Any = None, max_error: float | None = None
+) -> tuple[_core.Model, QuantizationReport]:
     """(quantized model, QuantizationReport); the model given stays as it is.
 
     model: a spinney.Model of one forest or one linear model.
@@ -178,7 +184,9 @@ def _largest(rows):
     return x.max(axis=0)
 
 
-def quantize_for_engine(model, config, calibration=None):
+def quantize_for_engine(
+    model: Any, config: InferenceEngineConfig, calibration: Any = None
+) -> tuple[Any, QuantizationReport | None]:
     """quantize_model as an engine's configuration asks for it.
 
     config: an InferenceEngineConfig; quantization_dtype and quantization_config.max_error count.
@@ -201,13 +209,13 @@ def quantize_for_engine(model, config, calibration=None):
         return model, None
 
 
-def quantizes_nothing(config):
+def quantizes_nothing(config: InferenceEngineConfig) -> bool:
     """Whether an engine's configuration asks for the format NONE."""
     options = config.quantization_config
     return options is not None and options.quantization_type is QuantizationType.NONE
 
 
-def input_loss(rows, restored):
+def input_loss(rows: Any, restored: Any) -> dict[str, float]:
     """What quantizing rows lost, for an answer's metadata.
 
     rows: as they came; restored: what quantize_dequantize made of them. Gives

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Mapping
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from spinney import _core
 from spinney.configs import QuantizationType
 from spinney.exceptions import InvalidInputError
 from spinney.quantization.floats import axis_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # The core's numbers of the dtypes that codes are stored in.
 STORAGES = {"int8": 0, "uint8": 1, "int16": 2, "uint16": 3}
@@ -41,11 +45,11 @@ class Parameters:
     storage: str
     low: int
     high: int
-    scale: float | np.ndarray
-    zero_point: int | np.ndarray
+    scale: float | NDArray[Any]
+    zero_point: int | NDArray[Any]
     channel_dim: int | None = None
 
-    def quantize(self, x):
+    def quantize(self, x: NDArray[Any]) -> tuple[NDArray[Any], int, int, int]:
         """(codes, clipped, nans, infinities) of a C-contiguous float32 array."""
         storage = STORAGES[self.storage]
         if self.channel_dim is None:
@@ -56,13 +60,13 @@ class Parameters:
             x, storage, self.low, self.high, self.scale, self.zero_point, self.channel_dim
         )
 
-    def dequantize(self, codes, out=None):
+    def dequantize(self, codes: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
         """The float32 values of a C-contiguous array of codes, in out or in new memory."""
         if self.channel_dim is None:
             return _core.dequantize_tensor(codes, self.scale, self.zero_point, out)
         return _core.dequantize_channels(codes, self.scale, self.zero_point, self.channel_dim, out)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Numbers, strings and lists only, so that JSON holds it."""
         channels = self.channel_dim is not None
         return {
@@ -75,7 +79,7 @@ class Parameters:
         }
 
     @classmethod
-    def from_dict(cls, data):
+    def from_dict(cls, data: Mapping[str, Any]) -> Parameters:
         """The reverse of to_dict. InvalidInputError names what does not fit."""
         try:
             made = cls(**data)

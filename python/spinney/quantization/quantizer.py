@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from functools import wraps
+from typing import TYPE_CHECKING, Any, Callable, Mapping, TypeVar
 
 import numpy as np
 
@@ -12,6 +12,21 @@ from spinney.exceptions import InvalidInputError
 from spinney.forks import lock_for
 from spinney.quantization.configured import Configured
 from spinney.quantization.counts import Counts
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+def documented_by(source: Callable[..., Any]) -> Callable[[_Method], _Method]:
+    """Gives a method another one's docstring, and leaves its type to checkers as it is."""
+
+    def give(method: _Method) -> _Method:
+        method.__doc__ = source.__doc__
+        return method
+
+    return give
 
 
 class Quantizer:
@@ -33,17 +48,17 @@ class Quantizer:
     the configuration finish under that with which they began.
     """
 
-    def __init__(self, config=None):
+    def __init__(self, config: QuantizationConfig | Mapping[str, Any] | None = None) -> None:
         """config: a QuantizationConfig, a mapping of its options, or None for the defaults."""
         self._lock = lock_for(self)
         self._now = Configured(_as_config(config), Counts())
 
     @property
-    def config(self):
+    def config(self) -> QuantizationConfig:
         """The QuantizationConfig in use."""
         return self._now.config
 
-    def update_config(self, config):
+    def update_config(self, config: QuantizationConfig | Mapping[str, Any]) -> None:
         """Replace the configuration (a mapping changes the options it names).
 
         Parameters found under the old one are forgotten.
@@ -54,70 +69,92 @@ class Quantizer:
                 config = now.config.replace(**config)
             self._now = Configured(config, now.counts)
 
-    @wraps(Configured.quantize)
-    def quantize(self, data, validate=True, channel_dim=None, layer_name=None):
+    @documented_by(Configured.quantize)
+    def quantize(
+        self,
+        data: Any,
+        validate: bool = True,
+        channel_dim: int | None = None,
+        layer_name: str | None = None,
+    ) -> NDArray[Any]:
         return self._now.quantize(data, validate, channel_dim, layer_name)
 
-    @wraps(Configured.dequantize)
-    def dequantize(self, data, channel_dim=None, layer_name=None, out=None):
+    @documented_by(Configured.dequantize)
+    def dequantize(
+        self,
+        data: Any,
+        channel_dim: int | None = None,
+        layer_name: str | None = None,
+        out: NDArray[Any] | None = None,
+    ) -> NDArray[Any]:
         return self._now.dequantize(data, channel_dim, layer_name, out)
 
-    @wraps(Configured.quantize_dequantize)
-    def quantize_dequantize(self, data, validate=True, channel_dim=None, layer_name=None):
+    @documented_by(Configured.quantize_dequantize)
+    def quantize_dequantize(
+        self,
+        data: Any,
+        validate: bool = True,
+        channel_dim: int | None = None,
+        layer_name: str | None = None,
+    ) -> NDArray[Any]:
         return self._now.quantize_dequantize(data, validate, channel_dim, layer_name)
 
-    @wraps(Configured.calibrate)
-    def calibrate(self, data, channel_dim=None, layer_name=None):
+    @documented_by(Configured.calibrate)
+    def calibrate(
+        self, data: Any, channel_dim: int | None = None, layer_name: str | None = None
+    ) -> None:
         return self._now.calibrate(data, channel_dim, layer_name)
 
-    @wraps(Configured.compute_scale_and_zero_point)
-    def compute_scale_and_zero_point(self, data, channel_dim=None, layer_name=None):
+    @documented_by(Configured.compute_scale_and_zero_point)
+    def compute_scale_and_zero_point(
+        self, data: Any, channel_dim: int | None = None, layer_name: str | None = None
+    ) -> tuple[float | NDArray[Any], int | NDArray[Any]]:
         return self._now.compute_scale_and_zero_point(data, channel_dim, layer_name)
 
     @property
-    def scale(self):
+    def scale(self) -> float | NDArray[Any]:
         """The scale in use: a float, or an array of one a channel; 1.0 before there is one."""
         return self._now.scale
 
     @property
-    def zero_point(self):
+    def zero_point(self) -> int | NDArray[Any]:
         """The code of 0.0: an int, or an array of one a channel; 0 before there is one."""
         return self._now.zero_point
 
-    @wraps(Configured.export_import_parameters)
-    def export_import_parameters(self):
+    @documented_by(Configured.export_import_parameters)
+    def export_import_parameters(self) -> dict[str, Any]:
         return self._now.export_import_parameters()
 
-    @wraps(Configured.load_parameters)
-    def load_parameters(self, parameters):
+    @documented_by(Configured.load_parameters)
+    def load_parameters(self, parameters: Mapping[str, Any]) -> None:
         return self._now.load_parameters(parameters)
 
-    @wraps(Configured.should_quantize_layer)
-    def should_quantize_layer(self, name):
+    @documented_by(Configured.should_quantize_layer)
+    def should_quantize_layer(self, name: str) -> bool:
         return self._now.should_quantize_layer(name)
 
-    @wraps(Configured.get_layer_quantization_params)
-    def get_layer_quantization_params(self, name):
+    @documented_by(Configured.get_layer_quantization_params)
+    def get_layer_quantization_params(self, name: str) -> dict[str, Any]:
         return self._now.get_layer_quantization_params(name)
 
-    @wraps(Configured.get_config)
-    def get_config(self):
+    @documented_by(Configured.get_config)
+    def get_config(self) -> dict[str, Any]:
         return self._now.get_config()
 
-    @wraps(Configured.get_stats)
-    def get_stats(self):
+    @documented_by(Configured.get_stats)
+    def get_stats(self) -> dict[str, Any]:
         return self._now.get_stats()
 
-    @wraps(Configured.reset_stats)
-    def reset_stats(self):
+    @documented_by(Configured.reset_stats)
+    def reset_stats(self) -> None:
         return self._now.reset_stats()
 
-    @wraps(Configured.clear_cache)
-    def clear_cache(self):
+    @documented_by(Configured.clear_cache)
+    def clear_cache(self) -> None:
         return self._now.clear_cache()
 
     @staticmethod
-    def hash_array(array):
+    def hash_array(array: Any) -> str:
         """A hexadecimal digest (BLAKE2b, 128 bits) of an array's dtype, shape and whole content.
 
         TypeError for what is no numpy.ndarray, InvalidInputError for one of Python objects.

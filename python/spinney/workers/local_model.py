@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+from typing import Any, Callable, Sequence
 
 from spinney.exceptions import (
     CorruptModelError,
@@ -26,7 +27,7 @@ class LocalModel(PythonModel):
     A crash, a leak or an endless loop of the object is this process's own.
     """
 
-    def __init__(self, model, format="object", num_threads=None):
+    def __init__(self, model: Any, format: str = "object", num_threads: int | None = None) -> None:
         """model: a fitted object with a predict method, or a callable.
         num_threads: threads of the numerical libraries during a call; None leaves them alone.
         """
@@ -50,7 +51,7 @@ class LocalModel(PythonModel):
                 raise
             raise model_error(error) from error
 
-    def info(self):
+    def info(self) -> dict[str, Any]:
         return {
             **self.source,
             "n_features": self.n_features,
@@ -63,7 +64,7 @@ class LocalModel(PythonModel):
             **self._clock.info(),
         }
 
-    def close(self):
+    def close(self) -> None:
         self._model = None
 
 
@@ -75,14 +76,19 @@ class CallableModel(LocalModel):
     n_features: columns that rows must have; None checks nothing.
     """
 
-    def __init__(self, function, n_features=None):
+    def __init__(self, function: Callable[[Any], Any], n_features: int | None = None) -> None:
         if not callable(function):
             raise InvalidInputError(f"function is a {type(function).__name__}; expected a callable")
         super().__init__(_Function(function), "callable")
         name = getattr(function, "__qualname__", type(function).__qualname__)
         module = getattr(function, "__module__", None) or type(function).__module__
         self.n_features = n_features
-        self.source = {"library": module, "version": "", "kind": name, "format": "callable"}
+        self.source: dict[str, str] = {
+            "library": module,
+            "version": "",
+            "kind": name,
+            "format": "callable",
+        }
 
 
 class _Function:
@@ -90,7 +96,12 @@ class _Function:
         self.predict = function
 
 
-def load_here(source, trusted, allowed_classes, num_threads=None):
+def load_here(
+    source: Any,
+    trusted: bool,
+    allowed_classes: Sequence[str] | None,
+    num_threads: int | None = None,
+) -> LocalModel:
     """A LocalModel of a pickle or joblib file (a path, or bytes), unpickled in this process."""
     try:
         allow = unpickle.TrustAll() if trusted else unpickle.AllowList(allowed_classes)

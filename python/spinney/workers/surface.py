@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +12,10 @@ from spinney.inputs import Columns, prepare
 from spinney.masks import is_masked_array
 from spinney.workers import others
 from spinney.workers.codec import Frame, Sparse, is_plain
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from typing_extensions import Self
 
 _LABEL_BYTES_MAX = 1 << 28
 _METHODS = ("predict", "predict_proba", "decision_function", "score_samples")
@@ -23,8 +28,12 @@ class PythonModel(Columns):
     (0), feature_names, classes_ (classifiers only), categories, objective, source.
     """
 
-    n_trees = 0
-    objective = ""
+    n_trees: int = 0
+    objective: str = ""
+    n_features: int | None
+    n_outputs: int
+    feature_names: list[str]
+    source: dict[str, str]
     _takes_cells = True
 
     def _adopt(self, facts):
@@ -52,13 +61,13 @@ class PythonModel(Columns):
         }
 
     @property
-    def classes_(self):
+    def classes_(self) -> NDArray[Any] | list[NDArray[Any]]:
         """The labels of a classifier; AttributeError of any other model."""
         if self._classes is None:
             raise AttributeError(f"{self.source['kind']} has no classes_")
         return self._classes
 
-    def predict(self, x):
+    def predict(self, x: Any) -> NDArray[Any] | list[NDArray[Any]]:
         """What the object's own predict gives: shape (rows,) or (rows, outputs).
 
         x: rows, shape (rows, n_features): an array, a pandas or polars frame, a scipy sparse
@@ -71,40 +80,40 @@ class PythonModel(Columns):
         """
         return self._answer("predict", x)
 
-    def predict_proba(self, x):
+    def predict_proba(self, x: Any) -> NDArray[Any] | list[NDArray[Any]]:
         """Class probabilities, shape (rows, classes); a list of such arrays for several targets."""
         return self._answer("predict_proba", x)
 
-    def decision_function(self, x):
+    def decision_function(self, x: Any) -> NDArray[Any] | list[NDArray[Any]]:
         """What the object's own decision_function gives, where it has one."""
         return self._answer("decision_function", x)
 
-    def score_samples(self, x):
+    def score_samples(self, x: Any) -> NDArray[Any] | list[NDArray[Any]]:
         """What the object's own score_samples gives, where it has one."""
         return self._answer("score_samples", x)
 
-    def predict_raw(self, x):
+    def predict_raw(self, x: Any) -> NDArray[Any]:
         raise self._lacks("predict_raw")
 
-    def predict_leaf(self, x):
+    def predict_leaf(self, x: Any) -> NDArray[Any]:
         raise self._lacks("predict_leaf")
 
-    def save(self, path):
+    def save(self, path: Any) -> None:
         raise self._lacks("save")
 
-    def to_bytes(self):
+    def to_bytes(self) -> bytes:
         raise self._lacks("to_bytes")
 
-    def close(self):
+    def close(self) -> None:
         """Let go of the object. May be called more than once; predictions fail afterwards."""
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         where = self.info()["runs"]
         return f"<spinney.{type(self).__name__} {self.source['kind']} in {where}>"
 

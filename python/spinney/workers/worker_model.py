@@ -10,6 +10,7 @@ import threading
 import time
 import warnings
 import weakref
+from typing import TYPE_CHECKING, Any, Mapping, NoReturn, Sequence
 
 from spinney._core import usable_cpus
 from spinney.exceptions import (
@@ -27,6 +28,9 @@ from spinney.workers.process import Process
 from spinney.workers.shared_buffer import sealed_bytes
 from spinney.workers.surface import Clock, PythonModel, measured_ms
 from spinney.workers.unpickle import checked_entries
+
+if TYPE_CHECKING:
+    from os import PathLike
 
 _PINGS = 20
 _BACKOFF_FIRST_S = 0.1
@@ -46,19 +50,19 @@ class WorkerModel(PythonModel):
 
     def __init__(
         self,
-        source,
+        source: str | bytes | PathLike[str],
         *,
-        trusted=False,
-        allowed_classes=None,
-        num_threads=None,
-        batch_timeout_s=30.0,
-        load_timeout_s=120.0,
-        memory_limit_mb=8192,
-        result_limit_mb=1024,
-        environment=None,
-        sandbox=True,
-        readable=(),
-    ):
+        trusted: bool = False,
+        allowed_classes: Sequence[str] | None = None,
+        num_threads: int | None = None,
+        batch_timeout_s: float = 30.0,
+        load_timeout_s: float = 120.0,
+        memory_limit_mb: float | None = 8192,
+        result_limit_mb: float = 1024,
+        environment: Mapping[str, str] | None = None,
+        sandbox: bool | str = True,
+        readable: Sequence[str | PathLike[str]] = (),
+    ) -> None:
         """source: the path of a pickle or joblib file, or the bytes of one.
         trusted: unpickle whatever it holds. Otherwise allowed_classes lists what may be unpickled:
             'module.Class' or 'package.*' (docs/workers.md says what each entry trusts).
@@ -247,7 +251,7 @@ class WorkerModel(PythonModel):
                 self._bytes_per_row = max(16, size // count + 1)
             return result
 
-    def info(self):
+    def info(self) -> dict[str, Any]:
         """Where the object runs and what that costs, as a dict."""
         process = self._held.process
         alive = process is not None and process.alive()
@@ -272,7 +276,7 @@ class WorkerModel(PythonModel):
             **self._clock.info(),
         }
 
-    def close(self):
+    def close(self) -> None:
         """End the process; a batch that it holds fails with WorkerClosedError."""
         self._closed = True
         if not self._lock.acquire(blocking=False):
@@ -285,7 +289,7 @@ class WorkerModel(PythonModel):
         finally:
             self._lock.release()
 
-    def __reduce__(self):
+    def __reduce__(self) -> NoReturn:
         raise TypeError(
             "a WorkerModel owns a process and cannot be pickled; pickle its file's path"
         )
