@@ -10,6 +10,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from skip_report import pytest_terminal_summary  # noqa: F401
+
 N_FEATURES = 10
 
 

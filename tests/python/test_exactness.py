@@ -7,6 +7,9 @@ from sklearn.ensemble import HistGradientBoostingRegressor, IsolationForest, Ran
 import spinney
 from differential import assert_same
 
+# Of numpy, on sums over rows with infinities of both signs.
+pytestmark = pytest.mark.filterwarnings("ignore:invalid value encountered in reduce:RuntimeWarning")
+
 lightgbm = pytest.importorskip("lightgbm")
 sparse = pytest.importorskip("scipy.sparse")
 xgboost = pytest.importorskip("xgboost")

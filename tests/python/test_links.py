@@ -137,7 +137,7 @@ def test_xgboost_s_wrapper_takes_the_softmax_of_scipy(classes):
     assert_within(8, ours.predict_proba(x), model.predict_proba(x))
 
 
-@pytest.mark.skipif(EXACT, reason="this is that run")
+@pytest.mark.skipif(EXACT, reason="this is the run without vector code itself")
 def test_nothing_differs_without_numpy_s_vector_code():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

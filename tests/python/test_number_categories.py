@@ -152,7 +152,7 @@ def test_histogram(kind, how):
 def test_xgboost(kind, as_booster, tmp_path):
     xgboost = pytest.importorskip("xgboost")
     if tuple(map(int, xgboost.__version__.split(".")[:2])) < (3, 1):
-        pytest.skip("its files store no categories")
+        pytest.skip("files of XGBoost before 3.1 store no categories")
     frame, y = trained_on(kind)
     few = {"n_estimators": 9, "max_depth": 3, "n_jobs": 1}
     fitted = xgboost.XGBRegressor(enable_categorical=True, **few).fit(frame, y)

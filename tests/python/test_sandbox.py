@@ -95,7 +95,7 @@ def test_a_hole_in_the_filter_is_seen(here, deeds, hole):
     """The same probe, in a worker whose filter permits one call more."""
     numbers = {"ptrace": 101, "rename": 82, "memfd_create": 319, "truncate": 76, "flock": 73}
     if platform.machine() != "x86_64":
-        pytest.skip("numbers of x86_64")
+        pytest.skip("the numbers of the calls are those of x86-64")
     data, folder = deeds
     deed = {"flock": "lock"}.get(hole, hole)
     script = f"""
@@ -133,7 +133,7 @@ def run_beside(script):
 @pytest.mark.parametrize("wall", ["seccomp", "landlock"])
 def test_each_wall_holds_without_the_other(here, deeds, wall):
     if not here[wall]:
-        pytest.skip(f"there is no {wall}")
+        pytest.skip(f"this kernel has no {wall}")
     data, folder = deeds
     none = "lambda *paths: (_ for _ in ()).throw(OSError('not here'))"
     script = f"""
@@ -174,7 +174,7 @@ def test_what_models_need_works(here):
         pickle.dumps(sandbox_deeds.Harmless("", 0, 0)), allowed_classes=["sandbox_deeds.Harmless"]
     ) as model:
         if not _has("scipy"):
-            pytest.skip("imports scipy late")
+            pytest.skip("needs scipy, which the sandbox must let be imported late")
         assert model.predict(ALL[:7]).tolist() == [4, "x", 1, 5, 2.0, 5, True]
 
 
@@ -187,7 +187,7 @@ def _has(name):
 @pytest.mark.parametrize("sandbox", [True, False])
 def test_files_are_few(here, sandbox):
     if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 5000:
-        pytest.skip("few files may be open here")
+        pytest.skip("needs the right to open 5,000 files (ulimit -n)")
     hoarder = pickle.dumps(sandbox_deeds.Hoarder("", 0, 0))
     with WorkerModel(hoarder, trusted=True, sandbox=sandbox) as model:
         assert (model.predict(ALL)[0] < 1024) == sandbox
@@ -196,7 +196,7 @@ def test_files_are_few(here, sandbox):
 def test_the_parent_is_not_pinned(here):
     before = os.sched_getaffinity(0)
     if len(before) < 2:
-        pytest.skip("one processor")
+        pytest.skip("needs two processors")
     with WorkerModel(pickle.dumps(sandbox_models.Pins(os.getpid())), trusted=True) as model:
         model.predict(ALL[:1])
     assert os.sched_getaffinity(0) == before
@@ -275,7 +275,7 @@ def test_info_says_what_stands(here):
 def test_where_none_can_be_had_it_says_so_once():
     """In a process that may set no filter and no rules, as in some containers."""
     if platform.machine() not in syscall_filter.ARCHITECTURES:
-        pytest.skip("has no filter to begin with")
+        pytest.skip("this architecture has no filter of system calls")
     script = """
         import os, pickle, warnings
         import numpy, sandbox_models

@@ -104,7 +104,7 @@ def test_isolation_forest_of_one_sample():
 @pytest.mark.parametrize("depth", [1, 3])
 def test_adaboost_classifier(labels, classes, depth):
     if labels == "bool" and classes > 2:
-        pytest.skip("booleans are two")
+        pytest.skip("booleans make no third class")
     x, y, _ = training_data(classes, classes=classes)
     weights = np.random.default_rng(0).random(len(x))
     tree = DecisionTreeClassifier(max_depth=depth)

@@ -29,6 +29,9 @@ from sklearn.tree import (
 import spinney
 from sklearn_cases import FEATURES, check, fitted, load, training_data, with_missing
 
+# Of numpy, on sums over rows with infinities of both signs.
+pytestmark = pytest.mark.filterwarnings("ignore:invalid value encountered in reduce:RuntimeWarning")
+
 
 @pytest.mark.parametrize("kind", [DecisionTreeClassifier, ExtraTreeClassifier])
 @pytest.mark.parametrize("classes", [2, 3, 9])

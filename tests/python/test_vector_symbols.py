@@ -66,7 +66,7 @@ def test_no_vector_code_in_shared_functions():
 
 
 @needs_binutils
-@pytest.mark.skipif(not shutil.which("g++"), reason="no compiler")
+@pytest.mark.skipif(not shutil.which("g++"), reason="needs g++")
 def test_a_planted_leak_is_found(tmp_path):
     source = tmp_path / "leak.cpp"
     source.write_text(
@@ -78,7 +78,7 @@ def test_a_planted_leak_is_found(tmp_path):
         "x86_64"
         not in subprocess.run(["g++", "-dumpmachine"], capture_output=True, text=True).stdout
     ):
-        pytest.skip("not x86-64")
+        pytest.skip("vector code is that of x86-64")
     obj = tmp_path / "leak.o"
     subprocess.run(["g++", "-O2", "-mavx2", "-c", source, "-o", obj], check=True)
     assert len(leaks(obj)) == 1
