@@ -47,6 +47,7 @@ test_stub.py test_model.py test_inputs.py test_errors.py test_worker_messages.py
 """.split()
 # What these check is this repository or this build, and the same for every wheel.
 NOT_FOR_WHEELS = {
+    "test_forge.py": "reads workflows",
     "test_typing.py": "runs type checkers over the sources",
     "test_setup.py": "reads tools/setup.sh",
     "test_package.py": "reads the repository",

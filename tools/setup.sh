@@ -2,10 +2,12 @@
 # Makes a bare machine ready: system packages, the virtual environment in .venv, and the build.
 #
 #   tools/setup.sh demo|dev|bench [CMAKE_ARGUMENT…]
+#   tools/setup.sh system
 #
 # The first argument names the file under requirements/ to install; with demo and bench only the
-# Python extension is built, with dev the tests too. Whatever is there already is left as it is, so
-# that a second run takes a second or two. Everything that is installed is named.
+# Python extension is built, with dev the tests too; with system there is neither environment nor
+# build. Whatever is there already is left as it is, so that a second run takes a second or two.
+# Everything that is installed is named.
 set -euo pipefail
 log=build/setup.log
 progress_s=15  # without a terminal, a line of progress every so many seconds
@@ -181,7 +183,7 @@ main() {
   shift
   python=${PYTHON:-python3}
   tests=OFF
-  [ "$requirements" != dev ] || tests=ON
+  [ "$requirements" != dev ] && [ "$requirements" != system ] || tests=ON
   mkdir -p build
   export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1 PATH=$PWD/build/bin:$PATH
   if command -v apt-get >/dev/null; then
@@ -190,6 +192,10 @@ main() {
     echo "setup: this is not Debian or Ubuntu; install what requirements/debian.txt names yourself"
   fi
   check_compiler
+  if [ "$requirements" = system ]; then
+    provide_cmake
+    return
+  fi
   make_environment
   provide_cmake
   build "$@"

@@ -16,6 +16,20 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 LINES_MAX = 400  # files are about 80 to 250 lines; beyond this one they are cut in two
 COLUMNS_MAX = 100
 VAGUE_NAMES = {"util", "utils", "helper", "helpers", "manager", "misc", "common"}
+TEXT = {
+    ".h",
+    ".cpp",
+    ".py",
+    ".pyi",
+    ".md",
+    ".txt",
+    ".toml",
+    ".json",
+    ".cmake",
+    ".sh",
+    ".yml",
+    ".yaml",
+}
 # Kernels know no locks, clocks, threads or files.
 KERNEL_FORBIDDEN = {"mutex", "chrono", "thread", "future", "condition_variable", "fstream"}
 # No registry, mirror or developer's folder is named in the repository.
@@ -218,7 +232,7 @@ def test_names_lengths_and_columns():
 def test_no_registry_or_local_path_is_named():
     faults = []
     for path in tracked_files():
-        if path.suffix in {".h", ".cpp", ".py", ".md", ".txt", ".toml", ".json", ".cmake", ".sh"}:
+        if path.suffix in TEXT:
             faults += text_faults(path.relative_to(ROOT), path.read_text())
     assert not faults, "\n".join(faults)
 
@@ -284,6 +298,7 @@ def test_other_planted_faults_are_caught():
     assert length_faults("a.cpp", "x" * (COLUMNS_MAX + 1))
     assert length_faults("a.cpp", "x\n" * (LINES_MAX + 1))
     assert text_faults("a.md", "see " + FORBIDDEN_TEXT[0])
+    assert {".yml", ".yaml"} <= TEXT
 
 
 def test_installed_headers_include_installed_headers():
