@@ -55,7 +55,7 @@ def as_markdown(docstring):
         if line.startswith(">>>"):
             lines += ["", "```pycon", line]
             block = "code"
-        elif _PARAMETER.match(line):
+        elif _PARAMETER.match(line) and (block == "list" or not any(lines[-1:])):
             if block != "list":
                 lines.append("")
             names, text = line.split(": ", 1)
@@ -135,10 +135,18 @@ class Pages:
                 continue
             for name in self.sources.names(module):
                 home, node = self.sources.find(module, name)
-                if node is not None:
+                if node is not None and self.is_public(module, name, node):
                     nearer = f"{home}.".startswith(f"{module}.")
                     if (nearer and module != "spinney") or (home, node.name) not in self.homes:
                         self.homes[home, node.name] = f"{module}.md"
+
+    def is_public(self, module, name, node):
+        """Whether users call it: a part's functions are for the package, but for those that the
+        package itself, or a program's old path, has too.
+        """
+        doors = [door for door in ("spinney", *OLD_PATHS) if self.sources.tree(door)]
+        at_door = any(name in self.sources.names(door) for door in doors)
+        return module == "spinney" or isinstance(node, ast.ClassDef) or at_door
 
     def method(self, owner, module, item):
         """A method or property under the name of the class that has it, maybe by inheritance."""
@@ -224,6 +232,8 @@ class Pages:
         for name, home, node in found:
             if node is None:
                 lines += [f"## `{name}` {{ #{name} }}", "", f"A value of `{home}`.", ""]
+            elif (home, node.name) not in self.homes:
+                continue
             elif self.homes[home, node.name] != page:
                 links.append(f"[`{name}`]({self.homes[home, node.name]}#{name})")
             elif isinstance(node, ast.ClassDef):
