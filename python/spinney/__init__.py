@@ -1,4 +1,4 @@
-"""Spinney: the training library's own predictions, several times faster, on CPUs."""
+"""Spinney: the training library's own predictions, bit for bit and fast, on CPUs under Linux."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def make_parser():
 
     parser = _Parser(
         prog="spinney",
-        description="The training library's own predictions, several times faster.",
+        description="The training library's own predictions, bit for bit and fast.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
