@@ -338,3 +338,21 @@ def test_moving(folder, rows, forest, heading, before, after):
     assert has["after"].shape[0] == len(x)
     tolerance = {"rtol": 0, "atol": 0} if "joblib" in heading else {"rtol": 1e-5, "atol": 1e-6}
     np.testing.assert_allclose(had["before"].reshape(has["after"].shape), has["after"], **tolerance)
+
+
+def test_the_commands_of_the_quick_start(folder, rows, forest):
+    page = (ROOT / "docs" / "quick-start.md").read_text()
+    lines = [
+        re.split(r"\s{3,}", line)[0] for line in page.splitlines() if line.startswith("spinney ")
+    ]
+    assert [line.split()[1] for line in lines] == ["verify", "bench", "inspect"]
+    (folder / "wine.pkl").write_bytes(pickle.dumps(forest))
+    for line in lines:
+        arguments = line.split()[1:] + (["--seconds", "0.001"] if " bench " in line else [])
+        ran = subprocess.run(
+            [sys.executable, "-m", "spinney.cli", *arguments],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        assert ran.returncode == 0 and ran.stdout, (line, ran.stderr)
