@@ -28,10 +28,12 @@ class Model:
         iteration_range: tuple[int, int] | None = None,
         start_iteration: int | None = None,
         num_iteration: int | None = None,
+        ntree_start: int | None = None,
+        ntree_end: int | None = None,
         copy: bool = True,
     ) -> Model:
-        """The model in a file. format: json, ubj, text, pickle, joblib or spinney; None tells by
-        the content. copy=False maps a .spinney file instead of copying it: processes share the
+        """The model in a file. format: json, ubj, text, cbm, pickle, joblib or spinney; None tells
+        by the content. copy=False maps a .spinney file instead of copying it: processes share the
         pages of its leaf values, and nobody may truncate it. The other keywords are
         spinney.load's.
         """
@@ -46,6 +48,8 @@ class Model:
         iteration_range: tuple[int, int] | None = None,
         start_iteration: int | None = None,
         num_iteration: int | None = None,
+        ntree_start: int | None = None,
+        ntree_end: int | None = None,
     ) -> Model:
         """The model in the bytes of a file. name stands in error messages; source_format replaces
         the format that info() reports. The other keywords are spinney.load's.
@@ -62,6 +66,8 @@ class Model:
         num_iteration: int | None = None,
         start_iteration: int | None = None,
         init_score: Any = None,
+        ntree_start: int | None = None,
+        ntree_end: int | None = None,
     ) -> np.ndarray:
         """What the saved object's own predict gives, in its dtype and shape.
 
@@ -78,6 +84,7 @@ class Model:
         with in place of the base score, (rows,) or (rows, n_outputs).
         num_iteration, start_iteration, init_score: of models of LightGBM, for this call: as for
         spinney.load, and scores that are added to the raw ones before the link.
+        ntree_start, ntree_end: of models of CatBoost, for this call: as for spinney.load.
         What is first asked for by iteration_range and the like makes a model of its own, which
         takes as long as loading; the last 8 are kept.
 
@@ -95,6 +102,8 @@ class Model:
         num_iteration: int | None = None,
         start_iteration: int | None = None,
         init_score: Any = None,
+        ntree_start: int | None = None,
+        ntree_end: int | None = None,
     ) -> np.ndarray:
         """The library's raw scores (margins), before any link: shape (rows,) or (rows,
         n_outputs), in the type the library adds them up in. Arguments as in predict.
@@ -111,6 +120,8 @@ class Model:
         num_iteration: int | None = None,
         start_iteration: int | None = None,
         init_score: Any = None,
+        ntree_start: int | None = None,
+        ntree_end: int | None = None,
     ) -> np.ndarray | list[np.ndarray]:
         """Class probabilities, shape (rows, classes); for scikit-learn's multi-output
         classifiers a list with one such array per target. Arguments as in predict.
@@ -129,6 +140,8 @@ class Model:
         num_iteration: int | None = None,
         start_iteration: int | None = None,
         init_score: Any = None,
+        ntree_start: int | None = None,
+        ntree_end: int | None = None,
     ) -> np.ndarray:
         """The leaf that each row reaches in each tree, numbered as the library does: int32,
         shape (rows, n_trees). Arguments as in predict.
@@ -147,6 +160,8 @@ class Model:
         num_iteration: int | None = None,
         start_iteration: int | None = None,
         init_score: Any = None,
+        ntree_start: int | None = None,
+        ntree_end: int | None = None,
     ) -> np.ndarray:
         """What the estimator's own decision_function gives, for scikit-learn's classifiers that
         have one and IsolationForest; elsewhere raises UnsupportedModelError.
@@ -163,6 +178,8 @@ class Model:
         num_iteration: int | None = None,
         start_iteration: int | None = None,
         init_score: Any = None,
+        ntree_start: int | None = None,
+        ntree_end: int | None = None,
     ) -> np.ndarray:
         """What an IsolationForest's score_samples gives, shape (rows,); for other models raises
         UnsupportedModelError.

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
         iteration_range: tuple[int, int] | None = ...,
         start_iteration: int | None = ...,
         num_iteration: int | None = ...,
+        ntree_start: int | None = ...,
+        ntree_end: int | None = ...,
         missing: float | None = ...,
         copy: bool = ...,
     ) -> Model: ...
@@ -60,6 +62,8 @@ if TYPE_CHECKING:
         iteration_range: tuple[int, int] | None = ...,
         start_iteration: int | None = ...,
         num_iteration: int | None = ...,
+        ntree_start: int | None = ...,
+        ntree_end: int | None = ...,
         missing: float | None = ...,
         copy: bool = ...,
     ) -> Model | WorkerModel | LocalModel: ...
@@ -77,16 +81,20 @@ def load(
     iteration_range: tuple[int, int] | None = None,
     start_iteration: int | None = None,
     num_iteration: int | None = None,
+    ntree_start: int | None = None,
+    ntree_end: int | None = None,
     missing: float | None = None,
     copy: bool = True,
 ) -> Model | WorkerModel | LocalModel:
     """Load a model from a file, or take a fitted object as it is.
 
-    source: a path (str or os.PathLike) to a model file: XGBoost JSON or UBJSON, LightGBM text, a
-        pickle or joblib file (any compression), a .spinney file. Or the content of one: bytes, or a
-        file that is open for reading. Or a fitted object: a scikit-learn estimator, an XGBoost or
-        LightGBM Booster or scikit-learn wrapper.
-    format: "json", "ubj", "text", "pickle", "joblib" or "spinney"; None tells by the content.
+    source: a path (str or os.PathLike) to a model file: XGBoost JSON or UBJSON, LightGBM text,
+        CatBoost cbm or JSON, a pickle or joblib file (any compression), a .spinney file. Or the
+        content of one: bytes, or a file that is open for reading. Or a fitted object: a
+        scikit-learn estimator, an XGBoost or LightGBM Booster or scikit-learn wrapper, a CatBoost
+        model.
+    format: "json", "ubj", "text", "cbm", "pickle", "joblib" or "spinney"; None tells by the
+        content.
     trusted, allowed_classes, in_process: permissions to unpickle and run an object for which there
         is no native path; a model that is read natively needs none of them and ignores none of
         what they forbid, since nothing in it is run. trusted=True permits any object;
@@ -99,12 +107,16 @@ def load(
     as_booster: of a file, pickle or object that is a scikit-learn wrapper of XGBoost or LightGBM,
         take the bare Booster: values instead of labels, and for XGBoost all trees. Without it the
         answers are those of the object that was saved; XGBoost's JSON and UBJSON say whether a
-        wrapper saved them.
+        wrapper saved them. Of a model of CatBoost, a bare CatBoost's answers: raw scores. Its files
+        do not say which object saved them; without as_booster they give those of the classifier,
+        regressor or ranker that trains by the file's loss.
     iteration_range: (a, b), XGBoost's: only the trees of iterations a to b - 1. With b = 0 those
         that the object itself takes: a wrapper up to its best iteration, a Booster from a on.
     start_iteration, num_iteration: LightGBM's: num_iteration iterations (0 and less: all that
         are left) from start_iteration on; more than there are is all. Without num_iteration up to
         the best iteration, where there is one and start_iteration is not positive.
+    ntree_start, ntree_end: CatBoost's: trees ntree_start to ntree_end - 1; an end of 0 means the
+        last tree's. As in CatBoost, the bias comes with the first tree.
         info() says which trees are used, of how many (n_trees, n_trees_in_file, trees_rule).
     missing: XGBoost's: another value that is missing besides NaN, which JSON and UBJSON of wrappers
         do not keep.
@@ -121,7 +133,14 @@ def load(
     Raises ModelNotFoundError, CorruptModelError, UnsupportedModelError, ModelTooLargeError or
     ModelIOError for the file, InvalidInputError for the arguments.
     """
-    choice = _choice(as_booster, iteration_range, start_iteration, num_iteration)
+    choice = _choice(as_booster, iteration_range)
+    whole = {
+        "start_iteration": start_iteration,
+        "num_iteration": num_iteration,
+        "ntree_start": ntree_start,
+        "ntree_end": ntree_end,
+    }
+    choice.update((name, _whole(name, n)) for name, n in whole.items() if n is not None)
     permissions = (trusted, allowed_classes, in_process, worker_options)
     model = _load(source, format, choice, copy, permissions)
     return model if missing is None else _with_missing(model, missing)
@@ -181,7 +200,7 @@ def from_saved(data: bytes) -> Model:
     return Model.from_bytes(data, "spinney")
 
 
-def _choice(as_booster, iteration_range, start_iteration, num_iteration):
+def _choice(as_booster, iteration_range):
     """The keywords that choose among a model's answers, those that were given."""
     choice = {"as_booster": True} if as_booster else {}
     if iteration_range is not None:
@@ -195,10 +214,6 @@ def _choice(as_booster, iteration_range, start_iteration, num_iteration):
             _whole("iteration_range", first),
             _whole("iteration_range", behind),
         )
-    if start_iteration is not None:
-        choice["start_iteration"] = _whole("start_iteration", start_iteration)
-    if num_iteration is not None:
-        choice["num_iteration"] = _whole("num_iteration", num_iteration)
     return choice
 
 

@@ -10,9 +10,9 @@ import zlib
 from spinney.exceptions import InvalidInputError, ModelIOError
 
 _PEEK = 64
-# JSON and UBJSON, LightGBM's text, Spinney's own, XGBoost's dumps and its old binary format: no
-# pickle begins so, and unpickling one would hide what the reader said of it.
-_OTHER_FORMATS = (b"{", b"[", b"tree", b"\x93SPINNEY", b"booster[", b"binf")
+# JSON and UBJSON, LightGBM's text, CatBoost's cbm, Spinney's own, XGBoost's dumps and its old
+# binary format: no pickle begins so, and unpickling one would hide what the reader said of it.
+_OTHER_FORMATS = (b"{", b"[", b"tree", b"CBM1", b"\x93SPINNEY", b"booster[", b"binf")
 
 
 def is_path(source) -> bool:

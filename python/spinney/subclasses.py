@@ -5,7 +5,7 @@ from __future__ import annotations
 import copyreg
 import sys
 
-_LIBRARIES = ("sklearn", "xgboost", "lightgbm")
+_LIBRARIES = ("sklearn", "xgboost", "lightgbm", "catboost")
 # Whatever else a class defines that its base has, or that stands in for attributes, may change its
 # answers. These are asked before predicting, by people, or by Python itself.
 _HARMLESS = frozenset(

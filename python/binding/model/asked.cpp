@@ -51,35 +51,33 @@ bool read_choice(const Asked& asked, Choice& choice) {
     choice.iteration_range = {*first, *behind};
   }
   return whole(asked.start_iteration, "start_iteration", choice.start_iteration) &&
-         whole(asked.num_iteration, "num_iteration", choice.num_iteration);
+         whole(asked.num_iteration, "num_iteration", choice.num_iteration) &&
+         whole(asked.ntree_start, "ntree_start", choice.ntree_start) &&
+         whole(asked.ntree_end, "ntree_end", choice.ntree_end);
 }
 
-std::string rule_of(const Choice& choice) {
-  std::string rule;
-  const auto say = [&rule](const char* name, const std::string& value) {
-    if (!rule.empty()) rule += ", ";
-    rule.append(name).append(value);
-  };
-  if (choice.iteration_range) {
-    std::string range = std::to_string(choice.iteration_range->first);
-    range.append(", ").append(std::to_string(choice.iteration_range->second)).append(")");
-    say("iteration_range=(", range);
-  }
-  if (choice.num_iteration) say("num_iteration=", std::to_string(*choice.num_iteration));
-  if (choice.start_iteration) say("start_iteration=", std::to_string(*choice.start_iteration));
-  return rule;
+// Trees as CatBoost's predict() chooses them: of all in the file, none of which may be missing.
+Result<Window> trees_of(const Choice& choice, size_t all) {
+  const int64_t first = choice.ntree_start.value_or(0);
+  int64_t behind = choice.ntree_end.value_or(0);
+  if (behind == 0) behind = static_cast<int64_t>(all);
+  if (first < 0 || first >= behind || behind > static_cast<int64_t>(all))
+    return invalid_argument(load::choice_rule(choice) + ", but the model has " +
+                            std::to_string(all) + " trees");
+  return Window{static_cast<size_t>(first), static_cast<size_t>(behind)};
 }
 
 // The iterations meant, of `used` that the model has and `all` that its file has.
 Result<Window> window_of(const Choice& choice, const Window& used, size_t all) {
+  if (choice.ntree_start || choice.ntree_end) return trees_of(choice, all);
   Window asked;
   if (choice.iteration_range) {
     asked.begin = static_cast<size_t>(choice.iteration_range->first);
     const auto behind = static_cast<size_t>(choice.iteration_range->second);
     asked.end = behind ? behind : used.end;
     if (asked.end > all || asked.begin > asked.end)
-      return invalid_argument(rule_of(choice) + ", but the model has " + std::to_string(all) +
-                              " iterations");
+      return invalid_argument(load::choice_rule(choice) + ", but the model has " +
+                              std::to_string(all) + " iterations");
     return asked;
   }
   asked.begin =
@@ -98,11 +96,13 @@ Result<Description> chosen(const Description& model, const Choice& choice) {
     SPINNEY_TRY(load::check_xgboost_choice(choice));
   } else if (library == "lightgbm") {
     SPINNEY_TRY(load::check_lightgbm_choice(choice));
+  } else if (library == "catboost") {
+    SPINNEY_TRY(load::check_catboost_choice(choice));
   } else {
     SPINNEY_TRY(load::refuse_choice(choice, model.source.kind));
   }
   const TreesUsed& trees = model.trees;
-  const std::string rule = rule_of(choice);
+  const std::string rule = load::choice_rule(choice);
   if (trees.per_iteration == 0)
     return unsupported(rule +
                        ": this model does not say where its iterations begin, as a .spinney "
@@ -159,7 +159,7 @@ Shared variant_of(const BoundModel& bound, const Asked& asked) {
       return nullptr;
     }
   }
-  std::string key = rule_of(choice);
+  std::string key = load::choice_rule(choice);
   if (asked.missing) key.append("|").append(reinterpret_cast<char*>(&missing), sizeof missing);
   if (Shared kept = bound.variants->find(key)) return kept;
   Shared variant = bind(bound, choice, asked.missing ? &missing : nullptr);
@@ -225,6 +225,7 @@ bool Asked::take(PyObject* name, PyObject* value) {
       {"iteration_range", &iteration_range}, {"start_iteration", &start_iteration},
       {"num_iteration", &num_iteration},     {"missing", &missing},
       {"base_margin", &base_margin},         {"init_score", &init_score},
+      {"ntree_start", &ntree_start},         {"ntree_end", &ntree_end},
   };
   for (const auto& [known, place] : places)
     if (PyUnicode_CompareWithASCIIString(name, known) == 0) {
@@ -252,7 +253,8 @@ void Variants::keep(const std::string& key, Shared model) {
 Shared asked_model(const BoundModel& bound, const Asked& asked, const Input& input,
                    const PredictOptions& options, Owned& numbers) {
   Shared variant;
-  if (asked.iteration_range || asked.start_iteration || asked.num_iteration || asked.missing) {
+  if (asked.iteration_range || asked.start_iteration || asked.num_iteration || asked.missing ||
+      asked.ntree_start || asked.ntree_end) {
     variant = variant_of(bound, asked);
     if (!variant) return nullptr;
   }

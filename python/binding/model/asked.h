@@ -21,6 +21,8 @@ struct Asked {
   PyObject* missing = nullptr;
   PyObject* base_margin = nullptr;
   PyObject* init_score = nullptr;
+  PyObject* ntree_start = nullptr;
+  PyObject* ntree_end = nullptr;
 
   // Takes the keyword if it is one of these. False if not.
   bool take(PyObject* name, PyObject* value);

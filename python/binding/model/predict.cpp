@@ -230,7 +230,8 @@ PyMethodDef method(const char* name, Method function, const char* doc) {
 
 #define SPINNEY_SIGNATURE                                                              \
   "($self, x, *, num_threads=None, strict=False, iteration_range=None, missing=None, " \
-  "base_margin=None, num_iteration=None, start_iteration=None, init_score=None)\n--\n\n"
+  "base_margin=None, num_iteration=None, start_iteration=None, init_score=None, "      \
+  "ntree_start=None, ntree_end=None)\n--\n\n"
 
 PyMethodDef kPredictMethods[] = {
     method(
@@ -249,6 +250,7 @@ PyMethodDef kPredictMethods[] = {
         "with in place of the base score, (rows,) or (rows, n_outputs).\n"
         "num_iteration, start_iteration, init_score: of models of LightGBM, for this call: as for\n"
         "spinney.load, and scores that are added to the raw ones before the link.\n"
+        "ntree_start, ntree_end: of models of CatBoost, for this call: as for spinney.load.\n"
         "What is first asked for by iteration_range and the like makes a model of its own, which\n"
         "takes as long as loading; the last 8 are kept.\n\n"
         "Raises InvalidInputError if x does not fit."),

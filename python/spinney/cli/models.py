@@ -12,7 +12,8 @@ def add_choice_arguments(parser):
     group.add_argument(
         "--as-booster",
         action="store_true",
-        help="the bare Booster's, where a scikit-learn wrapper of XGBoost or LightGBM was saved",
+        help="the bare Booster's, where a scikit-learn wrapper of XGBoost or LightGBM was saved; "
+        "raw scores of CatBoost",
     )
     group.add_argument(
         "--iteration-range", metavar="A:B", help="XGBoost: of iterations A to B - 1 only"
@@ -22,6 +23,10 @@ def add_choice_arguments(parser):
     )
     group.add_argument(
         "--num-iteration", type=int, metavar="N", help="LightGBM: of this many iterations"
+    )
+    group.add_argument("--ntree-start", type=int, metavar="N", help="CatBoost: from this tree on")
+    group.add_argument(
+        "--ntree-end", type=int, metavar="N", help="CatBoost: up to before this tree"
     )
 
 
@@ -38,7 +43,7 @@ def choice_of(arguments):
                 f"{arguments.iteration_range!r}"
             ) from None
         choice["iteration_range"] = (first, behind)
-    for name in ("start_iteration", "num_iteration"):
+    for name in ("start_iteration", "num_iteration", "ntree_start", "ntree_end"):
         if getattr(arguments, name) is not None:
             choice[name] = getattr(arguments, name)
     return choice

@@ -45,6 +45,8 @@ def open_original(path, model, trusted=False, choice=None):
     spinney.load that the model was loaded with.
     """
     form = model.source["format"]
+    if form in ("cbm", "json") and model.source["library"] == "catboost":
+        return _catboost_file(path, form, model.source["kind"], choice)
     if form in ("json", "ubj"):
         return _xgboost(path, model.source["kind"], choice)
     if form == "text":
@@ -136,6 +138,36 @@ def _lightgbm_wrapper(lightgbm, wrapper, choice):
     return Original("lightgbm", lightgbm.__version__, wrapper, answers, trees)
 
 
+def _catboost_file(path, form, kind, choice):
+    catboost = import_library("catboost")
+    model = getattr(catboost, kind)()
+    model.load_model(str(path), format=form)
+    return _catboost(catboost, model, choice)
+
+
+def _catboost(catboost, model, choice):
+    """One thread; CatBoost takes an end of 0 for the last tree's only from the first tree on."""
+    trees = {key: value for key, value in (choice or {}).items() if key.startswith("ntree_")}
+    if trees and not trees.get("ntree_end"):
+        trees["ntree_end"] = model.tree_count_
+    options = {"thread_count": 1, **trees}
+    answers = {"predict": lambda rows: model.predict(rows, **options)}
+    if type(model).__name__ == "CatBoostRanker":
+        answers["predict_raw"] = answers["predict"]
+    else:
+        raw = {"prediction_type": "RawFormulaVal", **options}
+        answers["predict_raw"] = lambda rows: model.predict(rows, **raw)
+    if hasattr(model, "predict_proba"):
+        answers["predict_proba"] = lambda rows: model.predict_proba(rows, **options)
+    return Original("catboost", catboost.__version__, model, answers, trees)
+
+
+def _as_bare(catboost, model):
+    bare = catboost.CatBoost()
+    bare.load_model(blob=model._serialize_model())
+    return bare
+
+
 def _pickled(path, trusted, choice):
     if not trusted:
         raise UserError(
@@ -153,6 +185,9 @@ def original_of(model, choice=None):
     """The Original of a live object; choice as in open_original."""
     library = type(model).__module__.split(".")[0]
     module = import_library(library)
+    if library == "catboost":
+        bare = choice and choice.get("as_booster")
+        return _catboost(module, _as_bare(module, model) if bare else model, choice)
     if choice and choice.get("as_booster") and type(model).__name__ != "Booster":
         model = model.get_booster() if library == "xgboost" else model.booster_
     if library == "xgboost":
@@ -177,6 +212,8 @@ def original_of(model, choice=None):
 def as_named_rows(original, model, rows):
     """Rows as the library wants them: a data frame with names where it was trained with names."""
     names = getattr(original.model, "feature_names_in_", None)
+    if original.library == "catboost" and model.feature_names:
+        names = model.feature_names
     if names is None or original.library == "xgboost":
         return rows
     pandas = import_library("pandas")

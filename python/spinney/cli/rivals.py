@@ -31,7 +31,7 @@ class Subject:
     """What is to be run: the file, its library's object, and which answer is asked for."""
 
     path: str
-    library: str  # xgboost, lightgbm or sklearn
+    library: str  # xgboost, lightgbm, catboost or sklearn
     original: object  # Booster or estimator
     n_features: int
     method: str  # "predict" or "predict_proba", as Spinney calls it
@@ -40,7 +40,12 @@ class Subject:
     all_trees: bool = True  # of the file are used
 
 
-LIBRARIES = {"xgboost": "XGBoost", "lightgbm": "LightGBM", "sklearn": "scikit-learn"}
+LIBRARIES = {
+    "xgboost": "XGBoost",
+    "lightgbm": "LightGBM",
+    "catboost": "CatBoost",
+    "sklearn": "scikit-learn",
+}
 
 
 def find_rivals(subject):
@@ -102,6 +107,19 @@ def _library(subject):
                 lambda rows: model.predict(rows, num_threads=1, **subject.trees),
             ),
         ]
+    if subject.library == "catboost":
+        call = getattr(model, subject.method)
+        options = {"thread_count": 1, **subject.trees}
+        # A Pool knows columns by name where the model does; it may be the quicker way in.
+        names = model.feature_names_
+        return [
+            Rival("CatBoost", version, lambda rows: call(rows, **options)),
+            Rival(
+                "CatBoost",
+                version,
+                lambda rows: call(module.Pool(rows, feature_names=names), **options),
+            ),
+        ]
     return [Rival("scikit-learn", version, getattr(model, subject.method))]
 
 
@@ -116,6 +134,13 @@ def _onnx_model(subject):
         sample = np.zeros((1, subject.n_features), np.float32)
         opset = {"": 17, "ai.onnx.ml": 3}
         return skl2onnx.to_onnx(model, sample, options=options, target_opset=opset)
+    if subject.library == "catboost":
+        import onnx
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "model.onnx")
+            subject.original.save_model(path, format="onnx")
+            return onnx.load(path)
     import onnxmltools
     from onnxmltools.convert.common.data_types import FloatTensorType
 
@@ -153,7 +178,7 @@ def _onnxruntime(subject):
 
 
 def _daal4py(subject):
-    if subject.library == "sklearn":
+    if subject.library in ("sklearn", "catboost"):
         raise ValueError("it converts gradient boosting of XGBoost and LightGBM only")
     import daal4py
 
@@ -199,6 +224,8 @@ def _tl2cgen(subject):
             model = treelite.sklearn.import_model(subject.original)
         elif subject.library == "xgboost":
             model = treelite.frontend.from_xgboost(_booster(subject))
+        elif subject.library == "catboost":
+            raise ValueError("Treelite reads no models of CatBoost")
         else:
             model = treelite.frontend.from_lightgbm(_booster(subject))
         tl2cgen.export_lib(model, toolchain="gcc", libpath=library, params={"parallel_comp": 2})

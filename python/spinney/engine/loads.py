@@ -60,6 +60,8 @@ class Loads:
         iteration_range: tuple[int, int] | None = None,
         start_iteration: int | None = None,
         num_iteration: int | None = None,
+        ntree_start: int | None = None,
+        ntree_end: int | None = None,
         missing: float | None = None,
         copy: bool = True,
     ) -> bool:
@@ -81,7 +83,8 @@ class Loads:
             Then a batch that fails is divided and asked again, so that only the rows at fault fail,
             and equal requests share an answer, in flight and from the cache; otherwise all requests
             of that batch fail, and each request is run. Native models need no saying.
-        as_booster, iteration_range, start_iteration, num_iteration, missing: as in spinney.load.
+        as_booster, iteration_range, start_iteration, num_iteration, ntree_start, ntree_end,
+        missing: as in spinney.load.
         calibration: rows, as the model takes them, on which enable_model_quantization measures
             what it costs; without them quantization_config.max_error is held against what is
             proven. A model that cannot be quantized, or would err by more, is not loaded.
@@ -114,6 +117,8 @@ class Loads:
                 "iteration_range": iteration_range,
                 "start_iteration": start_iteration,
                 "num_iteration": num_iteration,
+                "ntree_start": ntree_start,
+                "ntree_end": ntree_end,
                 "missing": missing,
                 "copy": copy,
             }

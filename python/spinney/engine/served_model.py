@@ -21,6 +21,7 @@ _TYPES = {
     "sklearn": ModelType.SKLEARN,
     "xgboost": ModelType.XGBOOST,
     "lightgbm": ModelType.LIGHTGBM,
+    "catboost": ModelType.CATBOOST,
 }
 _LATER = {
     ModelType.ENSEMBLE: "load its members as models of their own, or a scikit-learn voting or "
@@ -28,7 +29,6 @@ _LATER = {
     ModelType.ONNX: "convert from the file that the model was exported from",
     ModelType.PYTORCH: "give a function that calls it, with model_type CUSTOM",
     ModelType.TENSORFLOW: "give a function that calls it, with model_type CUSTOM",
-    ModelType.CATBOOST: "give the CatBoost object's predict as a function, with model_type CUSTOM",
     ModelType.TREELITE: "load the file of the library that trained the model",
 }
 _FLAT = (np.ndarray, list, tuple)
@@ -37,6 +37,8 @@ _OF_MODELS = (
     "iteration_range",
     "start_iteration",
     "num_iteration",
+    "ntree_start",
+    "ntree_end",
     "missing",
     "worker_options",
 )

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "spinney/link/fast_exp.h"
 #include "spinney/model/pairwise_sum.h"
 
 namespace spinney::link {
@@ -41,6 +42,19 @@ void pairwise_softmax_row(const Score* x, size_t n, Value* out) {
   for (size_t k = 0; k < n; ++k) out[k] = std::exp(static_cast<Value>(x[k]) - max);
   const Value sum = pairwise_sum(out, n);
   for (size_t k = 0; k < n; ++k) out[k] /= sum;
+}
+
+template <typename Score, typename Value>
+void catboost_softmax_row(const Score* x, size_t n, Value* out) {
+  double max = read(x, 0);
+  for (size_t k = 1; k < n; ++k) max = std::max(max, read(x, k));
+  double sum = 0;
+  for (size_t k = 0; k < n; ++k) {
+    const double term = fast_exp(read(x, k) - max);
+    sum += term;
+    out[k] = static_cast<Value>(term);
+  }
+  for (size_t k = 0; k < n; ++k) out[k] /= static_cast<Value>(sum);
 }
 
 float xgb_softplus(float x) {
@@ -90,6 +104,8 @@ Value one(const Link& link, double x) {
       return static_cast<Value>(1.0 / (1.0 + std::exp(-p * x)));
     case LinkKind::kExp:
       return static_cast<Value>(std::exp(x));
+    case LinkKind::kCatboostExp:
+      return static_cast<Value>(fast_exp(x));
     case LinkKind::kSignedSquare:
       return static_cast<Value>(((x > 0) - (x < 0)) * x * x);  // keeps 0 positive
     case LinkKind::kLog1pExp:
@@ -113,6 +129,13 @@ void apply_row(const Output& output, const Score* x, size_t n, Value* out) {
       return;
     case LinkKind::kPairwiseSoftmax:
       pairwise_softmax_row(x, n, out);
+      return;
+    case LinkKind::kCatboostSoftmax:
+      catboost_softmax_row(x, n, out);
+      return;
+    case LinkKind::kCatboostUncertainty:
+      for (size_t k = 0; k < n; ++k)
+        out[k] = static_cast<Value>(k == 0 ? read(x, 0) : fast_exp(2 * read(x, k)));
       return;
     case LinkKind::kXgbMultiArgmax:
       out[0] = static_cast<Value>(std::max_element(x, x + n) - x);

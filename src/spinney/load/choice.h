@@ -13,7 +13,7 @@ namespace spinney::load {
 // Without any of these the object that was saved answers: a scikit-learn wrapper as such, with its
 // labels and best iteration; a Booster as such.
 struct Choice {
-  // The bare Booster inside a wrapper of XGBoost or LightGBM.
+  // The bare Booster inside a wrapper of XGBoost or LightGBM; a bare CatBoost.
   bool as_booster = false;
   // XGBoost's: the trees of iterations first to second - 1. A second of 0 asks for what the object
   // does by itself: a wrapper's best iteration, all of a Booster's from the first on.
@@ -23,13 +23,23 @@ struct Choice {
   std::optional<int64_t> start_iteration;
   std::optional<int64_t> num_iteration;
 
+  // CatBoost's: trees ntree_start to ntree_end - 1; an end of 0: all from there on. A model's bias
+  // comes with its first tree.
+  std::optional<int64_t> ntree_start = {};
+  std::optional<int64_t> ntree_end = {};
+
   bool any() const { return as_booster || picks_trees(); }
-  bool picks_trees() const { return iteration_range || start_iteration || num_iteration; }
+  bool picks_trees() const {
+    return iteration_range || start_iteration || num_iteration || ntree_start || ntree_end;
+  }
 };
 
 // Errors that name the keyword that is wrong for `what` and the one to give instead.
 Status check_xgboost_choice(const Choice& choice);
 Status check_lightgbm_choice(const Choice& choice);
+Status check_catboost_choice(const Choice& choice);
 Status refuse_choice(const Choice& choice, const std::string& what);
+// The keywords that pick trees, with their values, as TreesUsed::rule has it.
+std::string choice_rule(const Choice& choice);
 
 }  // namespace spinney::load

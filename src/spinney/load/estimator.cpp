@@ -5,6 +5,7 @@
 #include <new>
 #include <stdexcept>
 
+#include "spinney/load/catboost/catboost.h"
 #include "spinney/load/file/budget.h"
 #include "spinney/load/lightgbm/lightgbm.h"
 #include "spinney/load/pickle/made_class.h"
@@ -23,6 +24,10 @@ struct Entry {
 };
 
 constexpr std::array kEntries = {
+    Entry{"catboost", "CatBoost", describe_catboost},
+    Entry{"catboost", "CatBoostClassifier", describe_catboost},
+    Entry{"catboost", "CatBoostRanker", describe_catboost},
+    Entry{"catboost", "CatBoostRegressor", describe_catboost},
     Entry{"lightgbm", "Booster", describe_lightgbm_booster},
     Entry{"lightgbm", "LGBMModel", describe_lightgbm_wrapper},
     Entry{"lightgbm", "LGBMClassifier", describe_lightgbm_wrapper},
@@ -133,6 +138,7 @@ Status check_choice(const Value& root, const Choice& choice) {
   const Record* record = root.record();
   if (!record || !choice.any()) return {};
   if (record->package() == "xgboost") return check_xgboost_choice(choice);
+  if (record->package() == "catboost") return check_catboost_choice(choice);
   if (record->package() == "lightgbm") return check_lightgbm_choice(choice);
   return refuse_choice(choice, record->full_name());
 }

@@ -46,10 +46,11 @@ Result<Format> guess_format(std::span<const char> bytes) {
   if (text.empty()) return corrupt("the file is empty");
   if (is_artifact(bytes)) return Format::kSpinney;
   if (text.starts_with("tree\n") || text.starts_with("tree\r\n")) return Format::kLightgbmText;
+  if (text.starts_with("CBM1")) return Format::kCatboostCbm;
   if (looks_like_pickle(bytes)) return Format::kPickle;
   if (is_ubjson(text)) return Format::kXgboostUbjson;
   const size_t first = text.find_first_not_of(" \t\r\n");
-  if (first != std::string_view::npos && text[first] == '{') return Format::kXgboostJson;
+  if (first != std::string_view::npos && text[first] == '{') return Format::kJson;
   if (is_dump(text))
     return unsupported(
         "this is XGBoost's dump_model, which is meant to be looked at and lacks what predicting "
@@ -60,7 +61,7 @@ Result<Format> guess_format(std::span<const char> bytes) {
         "XGBoost 1.6 to 3.0 and save it again: booster.save_model(\"model.json\")");
   return unsupported("its " + std::to_string(text.size()) +
                      " bytes are in no format that this build reads: XGBoost JSON or UBJSON, "
-                     "LightGBM text, pickle or joblib, or Spinney's own");
+                     "LightGBM text, CatBoost cbm or JSON, pickle or joblib, or Spinney's own");
 }
 
 }  // namespace spinney::load

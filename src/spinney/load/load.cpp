@@ -4,6 +4,7 @@
 
 #include "spinney/load/artifact/artifact.h"
 #include "spinney/load/artifact/file.h"
+#include "spinney/load/catboost/catboost.h"
 #include "spinney/load/estimator.h"
 #include "spinney/load/file/bytes.h"
 #include "spinney/load/guess.h"
@@ -27,6 +28,11 @@ Result<Description> read_converted(std::span<const char> bytes, const Choice& ch
   return read_artifact(bytes);
 }
 
+Result<Description> read_any_json(std::span<const char> bytes, const Choice& choice) {
+  return is_catboost_json(bytes) ? read_catboost_json(bytes, choice)
+                                 : read_xgboost_json(bytes, choice);
+}
+
 // One reader a format; each validates before it narrows and is fuzzed on its own.
 struct Reader {
   Format format;
@@ -34,9 +40,10 @@ struct Reader {
 };
 
 constexpr std::array kReaders = {
-    Reader{Format::kXgboostJson, read_xgboost_json},
+    Reader{Format::kJson, read_any_json},
     Reader{Format::kXgboostUbjson, read_xgboost_ubjson},
     Reader{Format::kLightgbmText, read_lightgbm_text},
+    Reader{Format::kCatboostCbm, read_catboost_cbm},
     Reader{Format::kPickle, read_any_pickle},
     Reader{Format::kSpinney, read_converted},
 };

@@ -12,9 +12,10 @@ namespace spinney::load {
 
 enum class Format {
   kGuess,  // by content, then by name
-  kXgboostJson,
+  kJson,   // XGBoost's or CatBoost's
   kXgboostUbjson,
   kLightgbmText,
+  kCatboostCbm,
   kPickle,  // pickle or joblib, compressed or not
   kSpinney,
 };

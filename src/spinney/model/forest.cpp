@@ -60,9 +60,9 @@ uint32_t Forest::find_leaf(size_t t, const Rows& rows, size_t r) const {
 
 size_t Forest::bytes() const {
   return tree_begin.bytes() + tree_target.bytes() + nodes.bytes() + leaf_values.bytes() +
-         matrix_leaf_values.bytes() + base.bytes() + tree_weights.bytes() + category_sets.bytes() +
-         category_words.bytes() + linear_leaves.bytes() + term_features.bytes() +
-         term_weights.bytes();
+         matrix_leaf_values.bytes() + base.bytes() + shift.bytes() + tree_weights.bytes() +
+         category_sets.bytes() + category_words.bytes() + linear_leaves.bytes() +
+         term_features.bytes() + term_weights.bytes();
 }
 
 namespace {
@@ -158,6 +158,11 @@ Status Forest::validate() const {
   if (base.size() != s.n_outputs)
     return corrupt(std::to_string(base.size()) + " base scores for " + std::to_string(s.n_outputs) +
                    " outputs");
+  if (!shift.empty() && shift.size() != s.n_outputs)
+    return corrupt(std::to_string(shift.size()) + " numbers are added to " +
+                   std::to_string(s.n_outputs) + " outputs");
+  if (!std::isfinite(s.scale))
+    return corrupt("the sums are multiplied by " + std::to_string(s.scale));
   if (leaf_values.size() % s.leaf_width != 0)
     return corrupt("leaf values are not whole rows of " + std::to_string(s.leaf_width));
   if (!matrix_leaf_values.empty() && matrix_leaf_values.size() != leaf_values.size())
@@ -210,6 +215,7 @@ Result<Forest> make_forest(ForestParts parts) {
   arrays.leaf_values = std::move(parts.leaf_values);
   arrays.matrix_leaf_values = std::move(parts.matrix_leaf_values);
   arrays.base = std::move(parts.base);
+  arrays.shift = std::move(parts.shift);
   arrays.tree_weights = std::move(parts.tree_weights);
   arrays.category_sets = std::move(parts.category_sets);
   arrays.category_words = std::move(parts.category_words);

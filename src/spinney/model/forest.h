@@ -102,6 +102,8 @@ struct ForestSettings {
   uint32_t leaf_width = 1;
   // After the sum, each score is divided by this (1: not at all): averaging forests.
   double divisor = 1;
+  // And multiplied by this, before Forest::shift is added, each step rounded (CatBoost).
+  double scale = 1;
   // Sparse input: an absent entry is NaN (XGBoost), else 0.
   bool absent_is_missing = false;
   // A value equal to this one is missing too (XGBoost wrappers' `missing=`); NaN: no such value.
@@ -117,6 +119,7 @@ struct ForestParts {
   std::vector<double> leaf_values;         // leaf_width values per leaf row
   std::vector<double> matrix_leaf_values;  // empty, or as many; see Forest
   std::vector<double> base;                // n_outputs scores that the sum starts from
+  std::vector<double> shift;               // empty, or as many; see Forest
   std::vector<double> tree_weights;        // kWeightedMedian: one per tree; else empty
   std::vector<CategorySet> category_sets;
   std::vector<uint32_t> category_words;
@@ -152,6 +155,8 @@ class Forest {
   // its two ways of predicting round the weights of DART's trees differently. Else empty.
   SharedArray<double> matrix_leaf_values;
   SharedArray<double> base;
+  // What is added to each score at last, behind ForestSettings::scale; empty: nothing.
+  SharedArray<double> shift;
   SharedArray<double> tree_weights;
   SharedArray<CategorySet> category_sets;
   SharedArray<uint32_t> category_words;

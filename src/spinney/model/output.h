@@ -44,6 +44,10 @@ enum class LinkKind : uint8_t {
   // Softmax of numpy over rows that lie together: the sum is pairwise, in the values' own type
   // (sklearn.utils.extmath.softmax, scipy.special.softmax).
   kPairwiseSoftmax = 19,
+  // CatBoost, in float64, by its own exponential (link/fast_exp.h).
+  kCatboostExp = 20,          // exp(x) (Poisson, Tweedie)
+  kCatboostSoftmax = 21,      // exp(x - max) / sum, added up in order (MultiClass)
+  kCatboostUncertainty = 22,  // x of the first output, exp(2 * x) of the second
 };
 
 struct Link {

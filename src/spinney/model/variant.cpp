@@ -26,6 +26,7 @@ Result<Description> with_trees(const Description& model, size_t first, size_t be
   arrays.tree_begin = std::move(begin);
   arrays.tree_target = part_of(forest->tree_target, first, behind);
   arrays.nodes = part_of(forest->nodes, node, forest->tree_begin[behind]);
+  if (parts.trees.first + first > 0) arrays.shift = {};  // it comes with the file's first tree
   SPINNEY_ASSIGN(parts.scorer, adopt_forest(forest->settings(), std::move(arrays)));
   TreesUsed& trees = parts.trees;
   // LightGBM's random forests are the mean of the iterations that are used.

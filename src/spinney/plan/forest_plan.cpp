@@ -32,11 +32,24 @@ void fill_base(const Forest& forest, size_t rows, Real* scores) {
 }
 
 template <typename Real>
-void divide(const Forest& forest, size_t rows, Real* scores) {
+void scale(const Forest& forest, size_t rows, Real* scores) {
+  const auto factor = static_cast<Real>(forest.settings().scale);
+  const size_t n = forest.settings().n_outputs;
+  if (factor != Real{1})
+    for (size_t i = 0; i < rows * n; ++i) scores[i] *= factor;
+  if (forest.shift.empty()) return;
+  for (size_t r = 0; r < rows; ++r)
+    for (size_t k = 0; k < n; ++k) scores[r * n + k] += static_cast<Real>(forest.shift[k]);
+}
+
+template <typename Real>
+void finish(const Forest& forest, size_t rows, Real* scores) {
   const auto divisor = static_cast<Real>(forest.settings().divisor);
-  if (divisor == Real{1}) return;
-  const size_t n = rows * forest.settings().n_outputs;
-  for (size_t i = 0; i < n; ++i) scores[i] /= divisor;
+  if (divisor != Real{1}) {
+    const size_t n = rows * forest.settings().n_outputs;
+    for (size_t i = 0; i < n; ++i) scores[i] /= divisor;
+  }
+  scale(forest, rows, scores);
 }
 
 class ForestPlan final : public Plan {
@@ -62,7 +75,10 @@ class ForestPlan final : public Plan {
     else
       score_typed<false>(rows, static_cast<double*>(scores), num_threads);
   }
-  bool can_add() const override { return forest_.settings().reduction == Reduction::kSum; }
+  bool can_add() const override {
+    return forest_.settings().reduction == Reduction::kSum && forest_.shift.empty() &&
+           forest_.settings().scale == 1;
+  }
 
   double cost_ns(size_t rows) const override { return table_.cost_ns(rows); }
   std::vector<KernelChoice> choices() const override { return table_.choices(); }
@@ -90,7 +106,7 @@ class ForestPlan final : public Plan {
   void score_part(const Rows& rows, Real* scores) const {
     if constexpr (kFromBase) fill_base(forest_, rows.count, scores);
     table_.score(rows, {scores, forest_.settings().n_outputs}, sizeof(Real));
-    divide(forest_, rows.count, scores);
+    finish(forest_, rows.count, scores);
   }
 
   // num_threads 0: at most as many as the process may use; else at most so many. In both cases no

@@ -100,6 +100,7 @@ class ForestCoder {
     const auto copy = [](auto& to, const auto& from) { to.assign(from.begin(), from.end()); };
     parts.settings = forest_.settings();
     parts.settings.divisor = 1;
+    parts.settings.scale = 1;
     copy(parts.tree_begin, forest_.tree_begin);
     copy(parts.tree_target, forest_.tree_target);
     copy(parts.nodes, forest_.nodes);
@@ -162,9 +163,20 @@ class ForestCoder {
       // relative one.
       const double rounding =
           (trees[k] + 4) * (precision.epsilon * sizes[k] + precision.step * (1 + divisor));
-      quantization.scales.push_back(scales_[k] / settings.divisor);
-      quantization.offsets.push_back((forest_.base[k] + middles[k]) / settings.divisor);
-      quantization.bounds.push_back((leaf_errors_[k] + rounding) / divisor);
+      // What the library does to its sums at last is done to the coded ones as well; of a scale and
+      // a shift, three roundings more of what comes of them.
+      const double scale = settings.scale;
+      const double shift = forest_.shift.empty() ? 0 : forest_.shift[k];
+      const double scaled = (leaf_errors_[k] + rounding) / divisor * std::fabs(scale);
+      const bool plain = scale == 1 && forest_.shift.empty();
+      const double ends = std::fabs(scale) * sizes[k] / divisor + std::fabs(shift);
+      if (!(ends * 2 < precision.largest))
+        return unsupported("the scores of output " + std::to_string(k) +
+                           " may overflow: no error can be proven");
+      quantization.scales.push_back(scales_[k] / settings.divisor * scale);
+      quantization.offsets.push_back((forest_.base[k] + middles[k]) / settings.divisor * scale +
+                                     shift);
+      quantization.bounds.push_back(scaled + (plain ? 0 : 4 * precision.epsilon * ends));
     }
     return {};
   }

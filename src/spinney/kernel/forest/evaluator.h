@@ -20,7 +20,7 @@ namespace spinney::kernel {
 
 // Scores of consecutive rows, row-major, in the forest's accumulator type. On entry to score() they
 // hold the forest's base scores; on return each tree's value has been added, in tree order.
-// The divisor is applied by the caller.
+// The divisor, scale and shift are applied by the caller.
 struct Scores {
   void* data = nullptr;
   size_t row_stride = 0;  // in elements

@@ -30,6 +30,7 @@ void fields(Archive& archive, T& settings) {
   archive(settings.n_outputs);
   archive(settings.leaf_width);
   archive(settings.divisor);
+  if (archive.version() >= 3) archive(settings.scale);
   archive(settings.absent_is_missing);
   archive(settings.missing_value);
 }
@@ -43,6 +44,7 @@ void fields(Archive& archive, T& forest) {
   archive(forest.leaf_values);
   if (archive.version() >= 2) archive(forest.matrix_leaf_values);
   archive(forest.base);
+  if (archive.version() >= 3) archive(forest.shift);
   archive(forest.tree_weights);
   archive(forest.category_sets);
   archive(forest.category_words);
@@ -110,7 +112,7 @@ template <typename Archive, Is<Output> T>
 void fields(Archive& archive, T& output) {
   archive.limited(output.task, Task::kOutlier);
   archive(output.objective);
-  archive.limited(output.link.kind, LinkKind::kPairwiseSoftmax);
+  archive.limited(output.link.kind, LinkKind::kCatboostUncertainty);
   archive(output.link.parameter);
   archive(output.link.divisor);
   archive(output.decision_on_raw);

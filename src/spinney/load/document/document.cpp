@@ -108,6 +108,15 @@ Result<float> Field::real(std::string_view what) const {
   return number_of<float>(item(), what);
 }
 
+Result<double> Field::number(std::string_view what) const {
+  if (!document_ || item().is_binary) return not_a(what, "a number");
+  if (item().kind != Kind::kNumber) return not_a(what, "a number");
+  std::vector<double> values;
+  SPINNEY_TRY(read_json_scalars(item(), values, what));
+  if (values.size() != 1) return not_a(what, "one number");
+  return values[0];
+}
+
 template <typename T>
 static Status read_array(const Item& item, std::vector<T>& out, std::string_view what) {
   out.clear();
@@ -119,6 +128,13 @@ static Status read_array(const Item& item, std::vector<T>& out, std::string_view
 Status Field::read(std::vector<float>& out, std::string_view what) const {
   if (!document_) return not_a(what, "an array of numbers");
   return read_array(item(), out, what);
+}
+
+Status Field::read(std::vector<double>& out, std::string_view what) const {
+  if (!document_ || item().is_binary || item().kind != Kind::kScalars)
+    return not_a(what, "an array of numbers");
+  out.clear();
+  return read_json_scalars(item(), out, what);
 }
 
 Status Field::read(std::vector<int64_t>& out, std::string_view what) const {

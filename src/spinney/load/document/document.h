@@ -23,7 +23,7 @@ struct Item {
     kNumber,   // data, size: its text or its big-endian bytes
     kString,   // data, size: between the quotes
     kObject,   // children follow, each with a key
-    kArray,    // children follow: objects or arrays
+    kArray,    // children follow: objects or arrays, and scalars beside those
     kScalars,  // data, size: count or more scalars, neither objects nor arrays
   };
   Kind kind = Kind::kNull;
@@ -55,7 +55,7 @@ class Field {
   Field find(std::string_view key) const;
   // The same, or an error that names the key and `where`.
   Result<Field> at(std::string_view key, std::string_view where) const;
-  // Objects or arrays inside an array, in order.
+  // Objects, arrays and, beside those, scalars inside an array, in order.
   std::vector<Field> children() const;
   // The keys of an object, with its members.
   std::vector<std::pair<std::string, Field>> members() const;
@@ -66,9 +66,12 @@ class Field {
   // A number, or a string that holds one, as XGBoost writes its parameters.
   Result<int64_t> integer(std::string_view what) const;
   Result<float> real(std::string_view what) const;
+  // The same as a double; of JSON only.
+  Result<double> number(std::string_view what) const;
 
   // Arrays of scalars, into `out`. Floats are rounded once, straight to float32.
   Status read(std::vector<float>& out, std::string_view what) const;
+  Status read(std::vector<double>& out, std::string_view what) const;  // of JSON only
   Status read(std::vector<int64_t>& out, std::string_view what) const;
   Status read(std::vector<std::string>& out, std::string_view what) const;
 
@@ -95,6 +98,7 @@ Result<Document> parse_ubjson(std::span<const char> bytes);
 
 // Scalars of one format, for Field. `what` names the field in errors.
 Status read_json_scalars(const Item& item, std::vector<float>& out, std::string_view what);
+Status read_json_scalars(const Item& item, std::vector<double>& out, std::string_view what);
 Status read_json_scalars(const Item& item, std::vector<int64_t>& out, std::string_view what);
 Status read_json_scalars(const Item& item, std::vector<std::string>& out, std::string_view what);
 Status read_ubjson_scalars(const Item& item, std::vector<float>& out, std::string_view what);

@@ -133,12 +133,13 @@ class JsonParser {
     return add(item);
   }
 
-  // An array whose first element is a number, word or string holds only such, and stays one item.
+  // An array of numbers, words or strings alone stays one item.
   Status array(Item item) {
     const char* first = at_ + 1;
     while (first != end_ && is_space(*first)) ++first;
     if (first == end_) return cut_short();
     if (*first == '{' || *first == '[') return open(item, Kind::kArray);
+    const char* const opened = at_;
     item.kind = Kind::kScalars;
     item.data = first;
     at_ = first;
@@ -149,7 +150,13 @@ class JsonParser {
       }
     } else {
       const void* found = std::memchr(at_, ']', static_cast<size_t>(end_ - at_));
-      at_ = found ? static_cast<const char*>(found) : end_;
+      const char* const behind = found ? static_cast<const char*>(found) : end_;
+      // Numbers beside an array, as in [1, [0]], are items of their own.
+      if (std::memchr(first, '[', static_cast<size_t>(behind - first))) {
+        at_ = opened;
+        return open(item, Kind::kArray);
+      }
+      at_ = behind;
     }
     if (at_ == end_) return cut_short();
     item.size = static_cast<size_t>(at_ - first);
@@ -210,12 +217,13 @@ Status each_scalar(const Item& item, std::string_view what, Read&& read) {
   return {};
 }
 
-bool read_float(const char*& at, const char* end, float& value) {
+template <typename Real>
+bool read_real(const char*& at, const char* end, Real& value) {
   // from_chars takes "NaN", "Infinity" and "-Infinity" as they are, but no plus sign.
   if (*at == '+' && end - at > 1 && at[1] != '-') ++at;
   const auto [behind, error] = std::from_chars(at, end, value);
   if (error == std::errc::result_out_of_range)  // to XGBoost, zero or infinity
-    value = out_of_range<float>({at, static_cast<size_t>(behind - at)});
+    value = out_of_range<Real>({at, static_cast<size_t>(behind - at)});
   else if (error != std::errc())
     return false;
   at = behind;
@@ -263,7 +271,16 @@ Result<std::string> unescape_json(std::string_view raw, std::string_view what) {
 Status read_json_scalars(const Item& item, std::vector<float>& out, std::string_view what) {
   return each_scalar(item, what, [&](const char*& at, const char* end) {
     float value;
-    if (!read_float(at, end, value)) return false;
+    if (!read_real(at, end, value)) return false;
+    out.push_back(value);
+    return true;
+  });
+}
+
+Status read_json_scalars(const Item& item, std::vector<double>& out, std::string_view what) {
+  return each_scalar(item, what, [&](const char*& at, const char* end) {
+    double value;
+    if (!read_real(at, end, value)) return false;
     out.push_back(value);
     return true;
   });
