@@ -31,6 +31,32 @@ std::vector<ForestShape> rich_shapes() {
   perfect.leaves_max = 64;
   perfect.growth = Growth::kBalanced;
   perfect.distinct_thresholds = 250;
+  S tables{.name = "tables", .input = kF32, .comparison = kLe, .accumulator = kF64};
+  tables.n_features = 28;
+  tables.n_trees = 200;
+  tables.leaves_max = 64;
+  tables.growth = Growth::kLevels;
+  tables.distinct_thresholds = 250;
+  S deep_tables = tables;
+  deep_tables.name = "tables_of_8_levels";
+  deep_tables.n_trees = 70;
+  deep_tables.leaves_min = deep_tables.leaves_max = 256;
+  deep_tables.shuffled = true;
+  S deepest_tables = deep_tables;
+  deepest_tables.name = "tables_of_9_levels";
+  deepest_tables.n_trees = 10;
+  deepest_tables.leaves_min = deepest_tables.leaves_max = 512;
+  S vector_tables = tables;
+  vector_tables.name = "tables_of_vectors";
+  vector_tables.n_outputs = 3;
+  vector_tables.vector_leaves = true;
+  vector_tables.n_trees = 100;
+  S mixed_tables = tables;
+  mixed_tables.name = "tables_in_float32_with_categories";
+  mixed_tables.accumulator = kF32;
+  mixed_tables.categorical = 0.3;
+  mixed_tables.missing = kAll;
+  mixed_tables.n_outputs = 2;
   S lightgbm{.name = "lightgbm", .input = kF64, .comparison = kLe, .accumulator = kF64};
   lightgbm.leaves_max = 63;
   lightgbm.missing = kAll;
@@ -68,8 +94,10 @@ std::vector<ForestShape> rich_shapes() {
   bins66000f64.comparison = kLe;
   bins66000f64.accumulator = kF64;
   bins66000f64.missing = kAll;
-  return {perfect, chain,     lightgbm,       linear, sklearn, median,    categories,
-          strange, strange64, nan_thresholds, shared, bins300, bins66000, bins66000f64};
+  return {tables,  deep_tables, deepest_tables, vector_tables, mixed_tables,
+          perfect, chain,       lightgbm,       linear,        sklearn,
+          median,  categories,  strange,        strange64,     nan_thresholds,
+          shared,  bins300,     bins66000,      bins66000f64};
 }
 
 std::vector<ForestShape> shapes() {

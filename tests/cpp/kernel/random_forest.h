@@ -13,7 +13,7 @@
 
 namespace spinney::testing {
 
-enum class Growth { kRandom, kBalanced, kChain };
+enum class Growth { kRandom, kBalanced, kChain, kLevels };
 enum class Missing { kNanOnly, kAllRules };
 
 struct ForestShape {
@@ -111,8 +111,11 @@ class ForestMaker {
   void add_tree() {
     std::vector<Node> nodes(1);
     std::vector<uint32_t> open{0};  // leaves that may still be split
-    const size_t leaves =
-        shape_.leaves_min + random_.below(shape_.leaves_max - shape_.leaves_min + 1);
+    size_t leaves = shape_.leaves_min + random_.below(shape_.leaves_max - shape_.leaves_min + 1);
+    if (shape_.growth == Growth::kLevels) {  // as many levels as hold so many leaves
+      for (; open.size() < leaves;) open = split_level(nodes, open);
+      leaves = 1;
+    }
     for (size_t n = 1; n < leaves; ++n) {
       const size_t chosen = shape_.growth == Growth::kBalanced ? 0
                             : shape_.growth == Growth::kChain  ? open.size() - 1
@@ -135,6 +138,22 @@ class ForestMaker {
     parts_.tree_target.push_back(
         shape_.vector_leaves ? 0 : static_cast<uint32_t>(random_.below(shape_.n_outputs)));
     if (shape_.median) parts_.tree_weights.push_back(random_.unit());
+  }
+
+  // Splits all of them by one test; gives their children, from left to right.
+  std::vector<uint32_t> split_level(std::vector<Node>& nodes, const std::vector<uint32_t>& open) {
+    const Node test = split();
+    std::vector<uint32_t> below;
+    for (const uint32_t at : open) {
+      const auto first = static_cast<uint32_t>(nodes.size());
+      nodes[at] = test;
+      nodes[at].left = static_cast<int32_t>(first);
+      nodes[at].right = static_cast<int32_t>(first + 1);
+      nodes.resize(nodes.size() + 2);
+      below.push_back(first);
+      below.push_back(first + 1);
+    }
+    return below;
   }
 
   void shuffle(std::vector<Node>& nodes) {

@@ -46,6 +46,18 @@ SPINNEY_INLINE __m512i end_below(const uint8_t* positions, const RankedRow<kRegi
   }
 }
 
+// The same of trees with one test a level, the root's first.
+template <int kRegisters>
+SPINNEY_INLINE __m512i ends_by_levels(const uint8_t* positions, uint32_t depth,
+                                      const RankedRow<kRegisters>& row) {
+  __m512i ends = _mm512_setzero_si512();
+  for (uint32_t level = 0; level < depth; ++level, positions += 128) {
+    ends = _mm512_add_epi8(ends, ends);
+    ends = _mm512_mask_add_epi8(ends, decide_64(positions, row), ends, _mm512_set1_epi8(1));
+  }
+  return ends;
+}
+
 template <int kRegisters>
 SPINNEY_INLINE __m512i find_ends(const uint8_t* positions, uint32_t depth,
                                  const RankedRow<kRegisters>& row) {
@@ -146,7 +158,9 @@ void add_trees(const LanesView& view, const uint8_t* ranks, const Real* values, 
   alignas(64) uint32_t leaves[64];
   for (size_t g = 0; g < view.group_count; ++g) {
     const LaneGroup& group = view.groups[g];
-    const __m512i found = find_ends<kRegisters>(view.tests + group.positions, group.depth, row);
+    const uint8_t* const positions = view.tests + group.positions;
+    const __m512i found = group.by_levels ? ends_by_levels<kRegisters>(positions, group.depth, row)
+                                          : find_ends<kRegisters>(positions, group.depth, row);
     const uint32_t* begins = view.leaf_begins + group.leaf_begin;
     store_leaves<0>(begins, found, leaves);
     store_leaves<1>(begins, found, leaves);

@@ -46,8 +46,13 @@ class Builder {
     group.first_tree = static_cast<uint32_t>(layout_.leaves.size());
     group.tree_count = static_cast<uint32_t>(trees.size());
     group.first_segment = static_cast<uint32_t>(layout_.segments.size());
-    int depths[kGroupTrees] = {};
+    int depths[kGroupTrees] = {};  // kTables more for tables
     for (size_t i = 0; i < trees.size(); ++i) {
+      if (const auto tests = level_tests(forest_.tree(trees[i]), kPerfectDepthMax);
+          !tests.empty()) {
+        depths[i] = kTables + static_cast<int>(tests.size());
+        continue;
+      }
       const TreeShape shape = shape_of(forest_.tree(trees[i]));
       const double padded = static_cast<double>(uint64_t{1} << std::min(shape.depth, 20u)) - 1;
       const bool perfect = shape.depth >= 1 && shape.depth <= kPerfectDepthMax &&
@@ -55,20 +60,28 @@ class Builder {
       depths[i] = perfect ? static_cast<int>(shape.depth) : 0;
     }
     add_programs(trees, depths);
-    for (int depth = 1; depth <= kPerfectDepthMax; ++depth) {
-      Segment segment{depth, 0, layout_.trees.size()};
-      for (size_t i = 0; i < trees.size(); ++i) {
-        if (depths[i] != depth) continue;
-        order_leaves(trees[i], depth);
-        add_perfect(trees[i], i, depth);
-        ++segment.count;
-        rows_of_leaves_[i] = leaf_rows_;
-      }
-      if (segment.count > 0) layout_.segments.push_back(segment);
-    }
+    for (int depth = 1; depth <= kTables + kPerfectDepthMax; ++depth)
+      add_segment(trees, depths, depth);
     group.segment_count = static_cast<uint32_t>(layout_.segments.size()) - group.first_segment;
     for (size_t i = 0; i < trees.size(); ++i) add_leaves(rows_of_leaves_[i]);
     layout_.groups.push_back(group);
+  }
+
+  void add_segment(std::span<const uint32_t> trees, const int* depths, int depth) {
+    Segment segment{depth, 0, layout_.trees.size()};
+    for (size_t i = 0; i < trees.size(); ++i) {
+      if (depths[i] != depth) continue;
+      if (depth > kTables) {
+        order_leaves(trees[i], depth - kTables);
+        add_table(trees[i], i);
+      } else {
+        order_leaves(trees[i], depth);
+        add_perfect(trees[i], i, depth);
+      }
+      ++segment.count;
+      rows_of_leaves_[i] = leaf_rows_;
+    }
+    if (segment.count > 0) layout_.segments.push_back(segment);
   }
 
   void add_programs(std::span<const uint32_t> trees, const int* depths) {
@@ -105,6 +118,20 @@ class Builder {
     columns[0] = slot_offset(result);
     fill_perfect(forest_.tree(tree), 0, 1, size_t{1} << depth, ranks, columns);
     layout_.nodes_evaluated += static_cast<double>((size_t{1} << depth) - 1);
+  }
+  void add_table(uint32_t tree, size_t result) {
+    LevelTests table{};
+    table.to = slot_offset(result);
+    const auto tests = level_tests(forest_.tree(tree), kPerfectDepthMax);
+    for (size_t level = 0; level < tests.size(); ++level) {
+      const rank::NodeTest test = ranker_.test(*tests[level]);
+      table.ranks[level] = spread_rank(test.rank, options_.rank_flip);
+      table.columns[level] = slot_offset(test.column);
+    }
+    const size_t begin = layout_.trees.size();
+    layout_.trees.resize(begin + sizeof table);
+    std::memcpy(layout_.trees.data() + begin, &table, sizeof table);
+    layout_.nodes_evaluated += static_cast<double>(tests.size());
   }
   void fill_perfect(std::span<const Node> tree, int32_t at, size_t heap, size_t end,
                     uint32_t* ranks, uint16_t* columns) {

@@ -2,10 +2,11 @@
 // for 64 rows at once.
 //
 // Trees of one output stand together, cut into groups of at most kGroupTrees. Within a group a tree
-// is either perfect (padded to a full tree of its depth, nodes in heap order) or a program (one
-// step per real node, children before parents); both leave the number of each row's leaf, a byte,
-// in the tree's result slot. Leaf values lie in byte planes: plane b of a tree holds byte b of the
-// values of 64 leaves, so that one byte permutation per plane fetches for 64 rows.
+// is either a table (all nodes of a level ask the same: one test a level), or perfect (padded to a
+// full tree of its depth, nodes in heap order), or a program (one step per real node, children
+// before parents); each leaves the number of each row's leaf, a byte, in the tree's result slot.
+// Leaf values lie in byte planes: plane b of a tree holds byte b of the values of 64 leaves, so
+// that one byte permutation per plane fetches for 64 rows.
 //
 // Refuses trees of more than 256 leaves, linear leaves and medians.
 #pragma once
@@ -53,6 +54,15 @@ constexpr int code_offset(size_t code_bytes) { return code_bytes == 1 ? 128 : 32
 // does not exist; its column holds the result slot.
 constexpr size_t perfect_bytes(int depth) { return ((size_t{6} << depth) + 63) / 64 * 64; }
 
+// A table: one test a level, the root's first.
+struct LevelTests {
+  uint32_t ranks[kPerfectDepthMax];  // as in Step
+  uint16_t columns[kPerfectDepthMax];
+  uint16_t to;
+  uint16_t unused[7];
+};
+static_assert(sizeof(LevelTests) == 64);
+
 struct LayoutOptions {
   // What nodes' ranks, and those of rows, are XORed with: 128 where bytes are compared as signed.
   uint8_t rank_flip = 0;
@@ -61,9 +71,11 @@ struct LayoutOptions {
   double step_cost = 2.2;
 };
 
-inline constexpr int kBottoms = -1, kSteps = 0;
+inline constexpr int kBottoms = -1, kSteps = 0, kTables = 16;
 struct Segment {
-  int depth = kSteps;  // of `count` perfect trees; or `count` steps or bottoms of programs
+  // Of `count` perfect trees; or `count` steps or bottoms of programs; kTables + the depth of
+  // tables.
+  int depth = kSteps;
   uint32_t count = 0;
   size_t begin = 0;  // in BlocksLayout::trees, steps or bottoms
 };

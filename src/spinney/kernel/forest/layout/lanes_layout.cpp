@@ -1,6 +1,7 @@
 #include "spinney/kernel/forest/layout/lanes_layout.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "spinney/kernel/forest/layout/tree_shape.h"
 
@@ -43,12 +44,16 @@ class Builder {
     group.tree_count = static_cast<uint32_t>(trees.size());
     std::vector<uint32_t> depths;
     for (const uint32_t tree : trees) depths.push_back(shape_of(forest_.tree(tree)).depth);
-    group.depth = std::clamp(*std::max_element(depths.begin(), depths.end()), 1u, kTopDepthMax);
+    group.by_levels = std::all_of(trees.begin(), trees.end(), [&](uint32_t tree) {
+      return forest_.tree(tree).size() == 1 || !level_tests(forest_.tree(tree), kLevelsMax).empty();
+    });
+    group.depth = std::clamp(*std::max_element(depths.begin(), depths.end()), 1u,
+                             group.by_levels ? kLevelsMax : kTopDepthMax);
     group.positions = layout_.tests.size();
     group.leaf_begin = layout_.leaf_begins.size();
     group.first_walk = static_cast<uint32_t>(layout_.walks.size());
     group.next = layout_.next.size();
-    const size_t positions = (size_t{1} << group.depth) - 1;
+    const size_t positions = group.by_levels ? group.depth : (size_t{1} << group.depth) - 1;
     layout_.tests.resize(group.positions + positions * 2 * kTreeLanes);
     layout_.leaf_begins.resize(group.leaf_begin + kTreeLanes);
     layout_.position_count += static_cast<double>(positions);
@@ -82,7 +87,8 @@ class Builder {
       return;
     }
     const rank::NodeTest test = ranker_.test(node);
-    uint8_t* position = layout_.tests.data() + group.positions + (heap - 1) * 2 * kTreeLanes;
+    const size_t place = group.by_levels ? static_cast<size_t>(std::bit_width(heap)) - 1 : heap - 1;
+    uint8_t* position = layout_.tests.data() + group.positions + place * 2 * kTreeLanes;
     position[lane] = static_cast<uint8_t>(test.column);
     position[kTreeLanes + lane] = test.rank;
     fill_top(group, lane, static_cast<uint32_t>(node.left), 2 * heap);

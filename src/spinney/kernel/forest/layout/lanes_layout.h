@@ -3,9 +3,10 @@
 //
 // Trees of one output stand together in groups of 64. The top levels of a group's trees (all of
 // them, up to kTopDepthMax) are perfect trees in heap order, transposed: position h holds the
-// columns and the ranks of the 64 trees' nodes h. Deeper trees go on from where the top ends: all
-// their remaining nodes are compared at once to a word of decisions, and a walk over it ends in a
-// leaf.
+// columns and the ranks of the 64 trees' nodes h. Where all nodes of a level ask the same, in all
+// of a group's trees, a level has one position instead, and the top up to kLevelsMax of them.
+// Deeper trees go on from where the top ends: all their remaining nodes are compared at once to a
+// word of decisions, and a walk over it ends in a leaf.
 //
 // Refuses more than 256 columns, trees with more than 256 nodes below the top, linear leaves and
 // medians.
@@ -23,7 +24,7 @@
 namespace spinney::kernel {
 
 inline constexpr size_t kTreeLanes = 64;
-inline constexpr uint32_t kTopDepthMax = 6;
+inline constexpr uint32_t kTopDepthMax = 6, kLevelsMax = 8;
 inline constexpr size_t kLaneColumnsMax = 256;
 inline constexpr size_t kWalkWordsMax = 4;
 
@@ -44,6 +45,7 @@ struct LaneGroup {
   uint32_t target = 0;
   uint32_t tree_count = 0;
   uint32_t depth = 0;       // of the top
+  bool by_levels = false;   // a position a level, the root's first
   size_t positions = 0;     // into tests: 2^depth - 1 times 64 columns, then 64 ranks
   size_t leaf_begin = 0;    // into leaf_begins: per lane, where its leaves begin in values
   uint32_t first_walk = 0;  // the walks of one word first, short ones before long ones

@@ -23,6 +23,35 @@ TreeShape shape_of(std::span<const Node> tree) {
   return shape;
 }
 
+namespace {
+
+bool same_test(const Node& a, const Node& b) {
+  return a.feature == b.feature && a.threshold == b.threshold && a.missing == b.missing &&
+         a.flags == b.flags;
+}
+
+}  // namespace
+
+std::vector<const Node*> level_tests(std::span<const Node> tree, size_t depth_max) {
+  std::vector<const Node*> tests;
+  std::vector<uint32_t> level{0}, below;
+  while (!tree[level[0]].is_leaf()) {
+    if (tests.size() == depth_max) return {};
+    tests.push_back(&tree[level[0]]);
+    below.clear();
+    for (const uint32_t at : level) {
+      const Node& node = tree[at];
+      if (node.is_leaf() || !same_test(node, *tests.back())) return {};
+      below.push_back(static_cast<uint32_t>(node.left));
+      below.push_back(static_cast<uint32_t>(node.right));
+    }
+    level.swap(below);
+  }
+  for (const uint32_t at : level)
+    if (!tree[at].is_leaf()) return {};
+  return tests;
+}
+
 std::vector<uint32_t> trees_by_output(const Forest& forest) {
   std::vector<uint32_t> order(forest.n_trees());
   std::iota(order.begin(), order.end(), 0u);

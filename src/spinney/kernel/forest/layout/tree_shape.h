@@ -15,6 +15,10 @@ struct TreeShape {
 
 TreeShape shape_of(std::span<const Node> tree);
 
+// The node whose test all nodes of a level share, level by level, where every leaf of the tree lies
+// below as many levels (CatBoost's symmetric trees); none where they do not, or beyond depth_max.
+std::vector<const Node*> level_tests(std::span<const Node> tree, size_t depth_max);
+
 // Trees by output, those of one output in their own order: sums of different outputs are
 // independent, so that their trees need not alternate.
 std::vector<uint32_t> trees_by_output(const Forest& forest);
