@@ -286,6 +286,7 @@ bool read_rest(PyObject* const* args, Call& asked, Preparation& before) {
                          static_cast<size_t>(PyBytes_GET_SIZE(args[7]))};
   asked.request.deduplicate &= !asked.request.key.empty();
   asked.request.rows.count = 1;
+  if (asked.served.bound) asked.request.rows.width = asked.served.bound->model.n_features();
   return true;
 }
 

@@ -12,7 +12,9 @@ from numpy import ndarray
 from spinney import _core
 from spinney.configs import BatchPriority, EngineState, engine_config, startup_messages
 from spinney.engine import lifecycle
-from spinney.engine.answers import kept, keyed
+from spinney.engine.answering import Answering
+from spinney.engine.answers import kept
+from spinney.engine.asked import given
 from spinney.engine.awaiting import answer_of
 from spinney.engine.future import PredictionFuture
 from spinney.engine.loads import NO_MODEL, Loads
@@ -20,8 +22,6 @@ from spinney.engine.outcomes import failure, level_of, outcome_of, refusal, rows
 from spinney.engine.parts import Parts, unused_details
 from spinney.engine.report import prometheus, report
 from spinney.exceptions import (
-    EngineShutDownError,
-    InvalidInputError,
     SpinneyError,
 )
 from spinney.faults import contained, is_the_users
@@ -29,8 +29,11 @@ from spinney.faults import contained, is_the_users
 if TYPE_CHECKING:
     from os import PathLike
 
+    from typing_extensions import Unpack
+
     from spinney.batching import DynamicBatcher
     from spinney.configs import InferenceEngineConfig
+    from spinney.engine.asked import Asked
     from spinney.memory_pool import MemoryPool
     from spinney.preprocessing import DataPreprocessor
     from spinney.quantization import Quantizer
@@ -40,7 +43,7 @@ _NORMAL = BatchPriority.NORMAL
 _LEVELS = {level: int(level.value) for level in BatchPriority}
 
 
-class InferenceEngine(Loads, lifecycle.Lifetime):
+class InferenceEngine(Answering, Loads, lifecycle.Lifetime):
     """Serves models to any number of threads: at once, or queued and batched.
 
     >>> engine = InferenceEngine()
@@ -117,7 +120,12 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
         return self._parts.batcher
 
     def predict(
-        self, features: Any, model: str | None = None, *, version: str | None = None
+        self,
+        features: Any,
+        model: str | None = None,
+        *,
+        version: str | None = None,
+        **asked: Unpack[Asked],
     ) -> tuple[bool, Any, dict[str, Any]]:
         """(True, result, metadata), or (False, None, {"error": message}): bad input never raises.
 
@@ -125,6 +133,9 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
             row, and so does a row whose values have labels (a pandas Series, a namedtuple), which
             are found by these. A column is refused.
         model, version: which one; None is the model that was loaded without a name, or else first.
+        asked: keywords of Model.predict for this call: iteration_range, missing and base_margin of
+            XGBoost's models, num_iteration, start_iteration and init_score of LightGBM's. Such
+            calls share no answers with others.
         result: what the trained object's own predict gives, or its predict_proba with
             return_probabilities.
         metadata: inference_time_ms, total_time_ms, batch_size, compiled_model_used; cached and
@@ -141,73 +152,18 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
                 self._count_unknown()
                 return False, None, {"error": why}
         parts = self._parts
-        if parts.plain and served.direct:
+        if parts.plain and served.direct and not asked:
             outcome = served.ask(features, served.outcomes, served.notes)
         else:
-            outcome = self._prepare_and_ask(served, parts, features)
+            asked = given(asked, "predict")
+            outcome = self._prepare_and_ask(served, parts, features, asked)
         if type(outcome) is not tuple:
             if outcome is None:  # replaced by another load since it was looked up
-                return self.predict(features, model, version=version)
+                return self.predict(features, model, version=version, **asked)
             outcome = False, None, failure(self._failed(outcome))
         if parts.debug:
             _log.debug("predicted with %s: %s", served, outcome[2])
         return outcome
-
-    def _prepare_and_ask(self, served, parts, features):
-        """What the door gives (spinney._core.Served.predict), of rows that need more than that."""
-        started = perf_counter()
-        scaling = quantizing = 0.0
-        more = served.notes
-        if parts.scale is not None or served.quantizes_rows:
-            try:
-                if parts.scale is not None:
-                    features = parts.scale(features, served)
-                    scaling = perf_counter() - started
-                if served.quantizes_rows:
-                    features, loss = parts.quantize(features, served)
-                    quantizing = perf_counter() - started - scaling
-                    more = loss if more is None else {**more, **loss}
-            except BaseException as error:
-                return self._not_prepared(parts, served, error)
-            parts.preparation.took(scaling, quantizing)
-        key = stand_in = None
-        if parts.stand_in is not None:
-            looked = perf_counter()
-            features, stand_in = parts.stand_in.key(served, features)
-            if stand_in is not None:
-                found, result = parts.stand_in.get(stand_in)
-                if found:
-                    return served.outcomes.cached(result, started, more)
-                served.outcomes.looked_up(perf_counter() - looked)
-        elif parts.config.enable_request_deduplication and not served.native and served.idempotent:
-            features, key = keyed(features)
-        function = None if served.native else served.predict
-        times = (started, scaling, quantizing)
-        outcome = served.ask(
-            features, served.outcomes, more, *times, function, key, served.flat_row
-        )
-        if stand_in is not None and type(outcome) is tuple and outcome[0]:
-            parts.stand_in.put(stand_in, outcome[1])
-        return outcome
-
-    @staticmethod
-    def _not_prepared(parts, served, error):
-        if is_the_users(error):
-            raise error
-        error = contained(error, "the preprocessor")
-        parts.failed(served, error, misfit=True)
-        return False, None, failure(error)
-
-    def _failed(self, outcome):
-        """What a request that the core answered otherwise failed with."""
-        if type(outcome) is int:
-            return refusal(outcome, self.config, self._parts.watch)
-        self._parts.note_failure(outcome)
-        return outcome
-
-    def _count_unknown(self):
-        if self.state not in (EngineState.STOPPING, EngineState.STOPPED):
-            self._parts.core.refuse_unknown()
 
     def enqueue_prediction(
         self,
@@ -217,10 +173,13 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
         model: str | None = None,
         *,
         version: str | None = None,
+        **asked: Unpack[Asked],
     ) -> PredictionFuture:
         """Queue a prediction; a PredictionFuture, which is a concurrent.futures.Future.
 
         features, model, version: as in predict. The rows are copied before this returns.
+        asked: as in predict. The queue's batches are for all alike, so that such a call is answered
+            at once, on its caller's thread.
         priority: a BatchPriority, or its number.
         timeout_ms: milliseconds after which the request is not run any more and fails with
             RequestExpiredError; None takes the configuration's timeout_ms.
@@ -228,6 +187,8 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
         Never blocks, and raises for arguments of a wrong type only: a request that is refused, or
         that does not fit the model, is a future that has failed already.
         """
+        if asked:
+            asked = given(asked, "enqueue_prediction")
         level = _LEVELS.get(priority)
         if level is None:
             level = level_of(priority)
@@ -250,6 +211,8 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
                 parts.failed(served, error, misfit=True)
                 return _core.settled_future(None, contained(error, "the preprocessor"))
         try:
+            if asked:
+                return self._answer_now(served, parts, features, loss, asked)
             if parts.batcher is not None and served is self._served:
                 return parts.batch(served, features, level, timeout_ms)
             if parts.stand_in is not None or not served.native:
@@ -269,7 +232,7 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
                     return _core.settled_future(None, self._nothing(why))
                 future = served.submit(served.as_rows(features), level, timeout_ms, None, None)
             if future is NotImplemented:
-                return self._answer_now(served, parts, features, loss)
+                return self._answer_now(served, parts, features, loss, {})
         except SpinneyError as error:
             return _core.settled_future(None, error)
         if parts.debug:
@@ -277,26 +240,6 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
         if type(future) is PredictionFuture:
             return parts.note(future, served, loss) if parts.notes else future
         return _core.settled_future(None, refusal(future, self.config, parts.watch))
-
-    def _answer_now(self, served, parts, features, loss):
-        """A done future of what the queue does not carry: no rows, and sparse rows."""
-        more = served.notes if loss is None else {**(served.notes or {}), **loss}
-        function = None if served.native else served.predict
-        times = (perf_counter(), 0.0, 0.0)
-        outcome = served.ask(
-            features, served.outcomes, more, *times, function, None, served.flat_row
-        )
-        if type(outcome) is not tuple:
-            gone = outcome is None
-            error = self._nothing("the model was unloaded") if gone else self._failed(outcome)
-            return _core.settled_future(None, error)
-        future = _core.settled_future(outcome[1])
-        future._told = outcome[2]
-        return future
-
-    def _nothing(self, why):
-        stopped = self.state in (EngineState.STOPPING, EngineState.STOPPED)
-        return EngineShutDownError(why) if stopped else InvalidInputError(why)
 
     async def predict_async(
         self,
@@ -306,6 +249,7 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
         model: str | None = None,
         *,
         version: str | None = None,
+        **asked: Unpack[Asked],
     ) -> Any:
         """The prediction, awaited; arguments and exceptions as of enqueue_prediction.
 
@@ -316,7 +260,8 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
         served, parts = self._served, self._parts
         if model is not None or version is not None:
             served = self._find(model, version)[0]
-        if served is not None and parts.plain and parts.batcher is None and served.direct:
+        plain = parts.plain and parts.batcher is None and not asked
+        if served is not None and plain and served.direct:
             level = _LEVELS.get(priority)
             answer = served.at_once(
                 features if type(features) is ndarray else served.as_rows(features),
@@ -328,7 +273,9 @@ class InferenceEngine(Loads, lifecycle.Lifetime):
                 return answer
             if answer is not None and answer is not NotImplemented:
                 raise self._failed(answer)
-        future = self.enqueue_prediction(features, priority, timeout_ms, model, version=version)
+        future = self.enqueue_prediction(
+            features, priority, timeout_ms, model, version=version, **asked
+        )
         return await answer_of(future)
 
     def predict_batch(

@@ -54,6 +54,7 @@ class Parts:
         self.preparation = preparation
         self.settle()
         self.debug = config.debug_mode
+        self.shares = config.enable_request_deduplication
         self.notes = config.enable_quantization  # there may be more to say of an answer
         if not config.enable_monitoring:
             self.cpu = CpuMeter()
