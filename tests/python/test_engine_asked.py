@@ -19,6 +19,7 @@ Y = X @ [1.0, 2.0, -1.0, 0.5]
 LONG = 60
 MARGIN = _random.normal(size=len(X)).astype(np.float32)
 BOOSTER = xgboost.train({"nthread": 1}, xgboost.DMatrix(X, Y), 10)
+LINEAR = xgboost.train({"booster": "gblinear"}, xgboost.DMatrix(X, Y), 5)
 OTHER = lightgbm.train({"verbose": -1, "num_threads": 1}, lightgbm.Dataset(X, Y), 10)
 ASKED = {
     "iteration_range": (BOOSTER, {"iteration_range": (2, 7)}),
@@ -28,6 +29,7 @@ ASKED = {
     "num_iteration": (OTHER, {"num_iteration": 4}),
     "start_iteration": (OTHER, {"start_iteration": 3, "num_iteration": 2}),
     "init_score": (OTHER, {"init_score": MARGIN.astype(np.float64)}),
+    "linear": (LINEAR, {"base_margin": MARGIN}),
 }
 
 

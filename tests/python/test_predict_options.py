@@ -12,6 +12,7 @@ from spinney import InferenceEngine
 lightgbm = pytest.importorskip("lightgbm")
 xgboost = pytest.importorskip("xgboost")
 ensemble = pytest.importorskip("sklearn.ensemble")
+scipy = pytest.importorskip("scipy.sparse")
 _random = np.random.default_rng(5)
 X = np.where(_random.random((300, 4)) < 0.1, np.nan, _random.normal(size=(300, 4)))
 X = X.astype(np.float32)
@@ -210,9 +211,58 @@ def test_base_margin_of_a_wrapper():
         assert_same(
             model.predict(rows, base_margin=margin), fitted.predict(rows, base_margin=margin)
         )
-    linear = xgboost.train({"booster": "gblinear"}, xgboost.DMatrix(np.nan_to_num(X), Y), 5)
-    with pytest.raises(spinney.UnsupportedModelError, match="base_margin goes with forests"):
-        spinney.load(linear).predict(X, base_margin=np.zeros(len(X)))
+
+
+LINEAR = {
+    "regression": ({"objective": "reg:squarederror"}, Y),
+    "binary": ({"objective": "binary:logistic"}, Y > 0),
+    "poisson": ({"objective": "count:poisson"}, np.abs(Y)),
+    "softprob": ({"objective": "multi:softprob", "num_class": 3}, THREE),
+    "softmax": ({"objective": "multi:softmax", "num_class": 3}, THREE),
+    "base": ({"objective": "reg:squarederror", "base_score": 0.1}, Y),
+}
+
+
+@pytest.mark.parametrize("kind", LINEAR)
+def test_base_margin_of_gblinear(kind, tmp_path):
+    parameters, y = LINEAR[kind]
+    parameters = {"booster": "gblinear", "nthread": 1, **parameters}
+    booster = xgboost.train(parameters, xgboost.DMatrix(X, y), 5)
+    model = spinney.load(booster)
+    margin = _random.normal(size=(len(X), model.n_outputs)).astype(np.float32)
+    given = margin if model.n_outputs > 1 else margin.ravel()
+    for rows in (X, np.round(X, 1), scipy.csr_matrix(np.nan_to_num(X))):
+        for missing in (np.nan, 0.5):
+            matrix = xgboost.DMatrix(rows, base_margin=given, missing=missing)
+            asked = {"base_margin": given, "missing": missing}
+            assert_same(model.predict(rows, **asked), booster.predict(matrix))
+            raw = booster.predict(matrix, output_margin=True)
+            assert_same(model.predict_raw(rows, **asked), raw)
+        assert_same(model.predict(xgboost.DMatrix(rows, base_margin=given)),
+                    booster.predict(xgboost.DMatrix(rows, base_margin=given)))  # fmt: skip
+    assert_same(model.predict(X[:1], base_margin=given[:1]),
+                model.predict(X, base_margin=given)[:1])  # fmt: skip
+    assert_same(model.predict(X), booster.predict(xgboost.DMatrix(X)), "and without, as ever")
+    with pytest.raises(spinney.InvalidInputError, match=r"base_margin has .* for 300 rows"):
+        model.predict(X, base_margin=given[1:])
+    model.save(tmp_path / "model.spinney")
+    kept = spinney.load(tmp_path / "model.spinney")
+    assert_same(kept.predict(X), model.predict(X))
+    with pytest.raises(spinney.UnsupportedModelError, match="load the file that XGBoost saved"):
+        kept.predict(X, base_margin=given)
+    small = spinney.quantize_model(model, "int8")[0]
+    with pytest.raises(spinney.UnsupportedModelError, match="no meaning to a quantized"):
+        small.predict(X, base_margin=given)
+
+
+def test_base_margin_of_a_linear_wrapper():
+    for fitted in (
+        xgboost.XGBClassifier(n_estimators=5, booster="gblinear").fit(X, Y > 0),
+        xgboost.XGBRegressor(n_estimators=5, booster="gblinear").fit(X, Y),
+    ):
+        margin = _random.normal(size=len(X)).astype(np.float32)
+        found = spinney.load(fitted).predict(X, base_margin=margin)
+        assert_same(found, fitted.predict(X, base_margin=margin))
 
 
 @pytest.mark.parametrize("objective", ["regression", "binary", "poisson", "multiclass"])

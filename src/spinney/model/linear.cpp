@@ -14,6 +14,9 @@ Status check_linear(const Linear& parts) {
   if (parts.bias.size() != parts.n_outputs)
     return corrupt("the linear model holds " + std::to_string(parts.bias.size()) +
                    " intercepts for " + std::to_string(parts.n_outputs) + " outputs");
+  if (parts.own_bias.size() != 0 && parts.own_bias.size() != parts.n_outputs)
+    return corrupt("the linear model holds " + std::to_string(parts.own_bias.size()) +
+                   " biases for " + std::to_string(parts.n_outputs) + " outputs");
   return {};
 }
 

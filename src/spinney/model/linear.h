@@ -26,6 +26,9 @@ struct Linear {
   // bias one by one in column order, those of sparse rows sorted by column, which is that library's
   // own sum, bit for bit.
   bool skip_missing = false;
+  // gblinear: the bias alone, where it is known besides the one above, to which the model's base is
+  // added: what a sum begins with that is given another base. Artifacts do not keep it.
+  SharedArray<double> own_bias;
   bool absent_is_missing = false;
   // A value equal to this one is missing too, as in ForestSettings.
   double missing_value = std::nan("");

@@ -1,6 +1,7 @@
 #include "spinney/plan/started_plan.h"
 
 #include <cstring>
+#include <string>
 
 namespace spinney::plan {
 namespace {
@@ -48,15 +49,23 @@ class StartedPlan final : public Plan {
   mutable const char* next_;  // those of the rows to come
 };
 
+std::string why_not(const Description& model) {
+  if (model.quantization)
+    return "base_margin has no meaning to a quantized " + model.source.kind +
+           ", whose codes are summed before anything is added; give it to the model itself";
+  if (std::holds_alternative<Linear>(model.scorer))
+    return "this file keeps the bias of gblinear with its base added, which base_margin stands in "
+           "place of; load the file that XGBoost saved";
+  return "base_margin goes with a forest or gblinear, not with a " + model.source.kind +
+         " that begins its sum otherwise";
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const Plan>> make_started_plan(std::shared_ptr<const Plan> plan,
                                                       const Description& model, Start start,
                                                       const void* numbers) {
-  if (start == Start::kInPlaceOfBase && !plan->can_add())
-    return unsupported("base_margin goes with forests of XGBoost, not with a " + model.source.kind +
-                       (std::holds_alternative<Linear>(model.scorer) ? " of weights" : "") +
-                       " that begins its sum otherwise");
+  if (start == Start::kInPlaceOfBase && !plan->can_add()) return unsupported(why_not(model));
   return std::shared_ptr<const Plan>(
       std::make_shared<StartedPlan>(std::move(plan), model, start, numbers));
 }

@@ -227,6 +227,7 @@ Result<Linear> code_linear(const Linear& linear, CodeType type, Quantization& qu
   }
   coded.weights = std::move(codes);
   coded.bias = std::vector<double>(linear.n_outputs, 0);
+  coded.own_bias = {};
   return make_linear(std::move(coded));
 }
 

@@ -252,9 +252,10 @@ Result<Linear> read_linear(const Learner& learner, double missing) {
                    std::to_string(n_features) + " features and a bias, of " +
                    std::to_string(n_outputs) + " outputs");
   const auto base = static_cast<float>(base_margins_of(learner)[0]);
-  std::vector<double> weights(n_features * n_outputs), bias(n_outputs);
+  std::vector<double> weights(n_features * n_outputs), bias(n_outputs), own_bias(n_outputs);
   for (size_t k = 0; k < n_outputs; ++k) {
     for (size_t j = 0; j < n_features; ++j) weights[k * n_features + j] = stored[j * n_outputs + k];
+    own_bias[k] = stored[n_features * n_outputs + k];
     bias[k] = stored[n_features * n_outputs + k] + base;
   }
   Linear parts;
@@ -263,6 +264,7 @@ Result<Linear> read_linear(const Learner& learner, double missing) {
   parts.n_outputs = learner.n_outputs;
   parts.weights = std::move(weights);
   parts.bias = std::move(bias);
+  parts.own_bias = std::move(own_bias);
   parts.skip_missing = true;
   parts.absent_is_missing = true;
   parts.missing_value = missing;
