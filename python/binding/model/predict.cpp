@@ -164,10 +164,24 @@ bool has_decision_function(const Description& model) {
                                                         model.source.kind) != std::end(kClasses);
 }
 
+// AdaBoost's scores are a column for each class, of a single class too.
+bool scores_a_column(const Description& model) {
+  const auto& labels = model.output.labels;
+  return model.source.kind == "AdaBoostClassifier" && labels.size() == 1 && labels[0].size() == 1;
+}
+
+PyObject* raw_decision(const BoundModel& bound, const Input& input, const Call& call) {
+  Owned scores(numbers(bound, input, call, Answer::kRaw));
+  if (!scores || !scores_a_column(bound.model.description())) return scores.release();
+  npy_intp sizes[2] = {static_cast<npy_intp>(input.count), 1};
+  PyArray_Dims shape{sizes, 2};
+  return PyArray_Newshape(reinterpret_cast<PyArrayObject*>(scores.get()), &shape, NPY_CORDER);
+}
+
 PyObject* decision_function(const BoundModel& bound, const Input& input, const Call& call) {
   const Description& model = bound.model.description();
   if (model.output.decision != Decision::kOutlier) {
-    if (has_decision_function(model)) return numbers(bound, input, call, Answer::kRaw);
+    if (has_decision_function(model)) return raw_decision(bound, input, call);
     return raise(unsupported(model.source.kind +
                              " has no decision_function; predict_raw gives its raw scores"));
   }
