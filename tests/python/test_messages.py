@@ -1,5 +1,6 @@
 """Messages say what is true of the file or the rows, and what helps."""
 
+import asyncio
 import gzip
 import json
 import lzma
@@ -125,3 +126,23 @@ def test_an_object_that_is_no_model_is_not_called_a_file(source):
     with pytest.raises(spinney.UnsupportedModelError, match="not a fitted model") as raised:
         spinney.load(source)
     assert "file" not in str(raised.value)
+
+
+@pytest.mark.parametrize("kind", ["XGBoost", "LightGBM", "function"])
+def test_every_way_in_says_the_same_of_a_wrong_width(files, x, kind):
+    name = {"XGBoost": "model.json", "LightGBM": "model.txt"}.get(kind)
+    model = spinney.load(files / name) if name else CallableModel(lambda rows: rows[:, 0], 3)
+    rows = {"array": x[:, :2], "float32": x[:, :2].astype(np.float32), "one": x[:1, :2]}
+    rows["integers"] = (x[:, :2] * 9).astype(int)
+    with spinney.InferenceEngine() as engine:
+        assert engine.load_model(model), engine.last_error
+        for given in (*rows.values(), *(each.tolist() for each in rows.values())):
+            with pytest.raises(spinney.InvalidInputError) as refused:
+                model.predict(given)
+            said = str(refused.value)
+            assert said == "the rows have 2 columns, but the model was trained on 3 features"
+            assert engine.predict(given)[2]["error"] == said
+            assert str(engine.enqueue_prediction(given).exception(60)) == said
+            assert engine.predict_batch([given], 60)[0][2]["error"] == said
+            with pytest.raises(spinney.InvalidInputError, match=said):
+                asyncio.run(engine.predict_async(given))

@@ -60,8 +60,8 @@ Error Admission::error() const {
       case Refusal::kUnknownModel:
         return "no model of this name and version is loaded";
       case Refusal::kWidth:
-        return "the rows have " + std::to_string(given) + " columns, but the model takes " +
-               std::to_string(allowed);
+        return "the rows have " + std::to_string(given) +
+               " columns, but the model was trained on " + std::to_string(allowed) + " features";
       case Refusal::kNoRows:
         return given == 0 ? "the request has no rows"
                           : "the request has " + std::to_string(given) + " rows; at most " +

@@ -89,7 +89,7 @@ TEST(EngineRefusals, SayWhatDoesNotFit) {
   request.context = &slot;
   request.rows = dense_rows(row, 1, 4);
   EXPECT_EQ(engine->submit(request).error().message,
-            "the rows have 4 columns, but the model takes 3");
+            "the rows have 4 columns, but the model was trained on 3 features");
   request.rows = dense_rows(row, 1, 3);
   request.kind = AnswerKind::kProba;
   EXPECT_EQ(engine->submit(request).refusal, Refusal::kKind);
