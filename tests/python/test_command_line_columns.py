@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import spinney
+from command_line_models import save_models
 from spinney.cli import main
 from spinney.cli.columns import has_header
 from spinney.cli.data import Reading, read_chunks
@@ -22,10 +23,8 @@ ROWS = np.array([[30.5, 180.0, 75.25], [41.0, 165.5, np.nan], [3.0, 4.0, 5.0]])
 def models(tmp_path_factory):
     """Paths of models of three features: with names, and with none."""
     folder = tmp_path_factory.mktemp("models")
+    save_models(folder, named=NAMES, bare=None, numbers=["0", "1", "2"])
     x = np.random.default_rng(0).normal(size=(50, 3))
-    for name, names in (("named", NAMES), ("bare", None), ("numbers", ["0", "1", "2"])):
-        matrix = xgboost.DMatrix(x, x @ [1, 2, 3], feature_names=names)
-        xgboost.train({}, matrix, 3).save_model(folder / f"{name}.json")
     two = xgboost.DMatrix(x[:, :2], x[:, 0])
     xgboost.train({}, two, 3).save_model(folder / "two.json")
     return folder

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import spinney
+from command_line_models import save_models
 from spinney.cli import blocks, main
 from spinney.cli.data import Reading, read_chunks, read_parts
 from spinney.cli.errors import UserError
@@ -18,12 +19,7 @@ HEAD = 'age,"height, cm",weight\n'
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models")
-    x = np.random.default_rng(0).normal(size=(50, 3))
-    for name, names in (("named", NAMES), ("bare", None)):
-        matrix = xgboost.DMatrix(x, x @ [1, 2, 3], feature_names=names)
-        xgboost.train({}, matrix, 3).save_model(folder / f"{name}.json")
-    return folder
+    return save_models(tmp_path_factory.mktemp("models"), named=NAMES, bare=None)
 
 
 @pytest.fixture(params=["pyarrow", "python"])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import spinney
+from command_line_models import save_models
 from spinney.cli import main
 from spinney.cli.data import Reading, read_chunks, read_parts
 from spinney.cli.errors import UserError
@@ -21,12 +22,7 @@ IDS = ["a,1", "b", "ü"]
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models")
-    x = np.random.default_rng(0).normal(size=(50, 3))
-    for name, names in (("named", NAMES), ("bare", None)):
-        matrix = xgboost.DMatrix(x, x @ [1, 2, 3], feature_names=names)
-        xgboost.train({}, matrix, 3).save_model(folder / f"{name}.json")
-    return folder
+    return save_models(tmp_path_factory.mktemp("models"), named=NAMES, bare=None)
 
 
 def read(models, name, path, **reading):
@@ -226,8 +222,43 @@ def test_a_nameless_model_leaves_out_what_is_kept(models, tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("x,y,id,z\n1,2,n,3\n")
     assert read(models, "bare", path, keep=("id",)).tolist() == [[1, 2, 3]]
-    with pytest.raises(UserError, match="expected 3 columns, found 4"):
+    with pytest.raises(UserError, match=r"expected 3 columns, found 4; .* one .* --keep"):
         read(models, "bare", path)
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "bare.csv", "rows.jsonl", "rows.parquet", "bare.npy"])
+def test_one_column_too_many_points_to_keep(models, tmp_path, capsys, name):
+    """What the message says to do does it."""
+    path, keep = tmp_path / name, "id"
+    if name == "rows.csv":
+        path.write_text("x,id,y,z\n1,7,2,3\n")
+    elif name == "bare.csv":
+        path.write_text("1,7,2,3\n")
+        keep = "2"
+    elif name == "bare.npy":
+        np.save(path, [[1.0, 7.0, 2.0, 3.0]])
+        keep = "2"
+    elif name == "rows.jsonl":
+        path.write_text('{"x": 1, "id": 7, "y": 2, "z": 3}\n')
+    else:
+        pandas = pytest.importorskip("pandas")
+        pytest.importorskip("pyarrow")
+        pandas.DataFrame({"x": [1.0], "id": [7], "y": [2.0], "z": [3.0]}).to_parquet(path)
+    model = str(models / "bare.json")
+    assert main(["predict", model, str(path)]) == 2
+    said = capsys.readouterr().err
+    assert "; spinney predict passes the one that is no feature through with --keep" in said
+    assert main(["predict", model, str(path), "--keep", keep]) == 0
+    answer = capsys.readouterr().out.splitlines()[-1].split(",")
+    expected = spinney.load(model).predict([[1, 2, 3]])[0]
+    assert {"7", "7.0"} & set(answer) and float(answer[-1]) == pytest.approx(float(expected))
+
+
+def test_too_few_columns_do_not(models, tmp_path):
+    path = write(tmp_path, "x,y\n1,2\n", "rows.csv")
+    with pytest.raises(UserError) as refused:
+        read(models, "bare", path)
+    assert str(refused.value).endswith("expected 3 columns, found 2")
 
 
 @pytest.mark.parametrize("plain", [False, True])

@@ -127,7 +127,17 @@ def without_kept(columns, kept, model):
 
 def check_count(path, count, model):
     if count != model.n_features:
-        raise UserError(f"{path}: expected {model.n_features} columns, found {count}")
+        hint = keep_hint(count, model)
+        raise UserError(f"{path}: expected {model.n_features} columns, found {count}{hint}")
+
+
+def keep_hint(count, model):
+    """What to do about more columns than features, for the end of a message."""
+    more = count - model.n_features
+    if more <= 0:
+        return ""
+    which = "the one that is no feature" if more == 1 else f"the {more} that are no features"
+    return f"; spinney predict passes {which} through with --keep (a name, or a place from 1)"
 
 
 def _by_name(path, wanted, found):

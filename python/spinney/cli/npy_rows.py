@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spinney.cli.columns import choose_columns, without_kept
+from spinney.cli.columns import choose_columns, keep_hint, without_kept
 from spinney.cli.errors import UserError
 from spinney.cli.kept import choose_kept, choose_numbered
 from spinney.cli.parts import Part
@@ -33,6 +33,7 @@ def read_npy(stream, model, progress, reading, step):
         if len(columns) != model.n_features:
             raise UserError(
                 f"{path}: expected an array of shape (rows, {model.n_features}), found {rows.shape}"
+                + keep_hint(len(columns), model)
             )
         fields = [names[c] for c in columns] if names else None
         for kind in [rows.dtype[name] for name in fields] if names else [rows.dtype]:
