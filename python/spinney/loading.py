@@ -21,6 +21,7 @@ from spinney.exceptions import (
 )
 from spinney.sources import content, is_path, may_be_pickled
 from spinney.subclasses import base_that_predicts, reduce_as
+from spinney.workers.surface import PythonModel
 
 if TYPE_CHECKING:
     from typing import overload
@@ -301,11 +302,11 @@ def _pickled(source):
 
 
 def _load_object(source, format, choice):
-    if isinstance(source, Model):
+    if isinstance(source, (Model, PythonModel)):
         if choice:
             raise InvalidInputError(
-                f"{next(iter(choice))} goes with a file or a fitted object, but source is a Model "
-                "already"
+                f"{next(iter(choice))} goes with a file or a fitted object, but source is a "
+                f"{type(source).__name__} already"
             )
         return source
     if isinstance(source, type) or source is None:

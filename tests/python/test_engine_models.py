@@ -8,7 +8,8 @@ import threading
 import numpy as np
 import pytest
 
-from spinney import EngineState, InferenceEngine, ModelType
+import spinney
+from spinney import CallableModel, EngineState, InferenceEngine, ModelType
 from spinney.engine import load_watch
 
 PLAIN = {"enable_request_deduplication": False}
@@ -201,3 +202,21 @@ def test_pinned_workers_answer(lightgbm_booster, training_data):
         assert engine.load_model(lightgbm_booster)
         answer = engine.enqueue_prediction(training_data[0]).result(60)
         np.testing.assert_array_equal(answer, engine.predict(training_data[0])[1])
+
+
+def test_a_python_model_is_served_as_it_is_and_stays_its_owner_s():
+    mine = CallableModel(constant(5))
+    assert spinney.load(mine) is mine
+    with pytest.raises(spinney.InvalidInputError, match="source is a CallableModel already"):
+        spinney.load(mine, as_booster=True)
+    for _ in range(2):
+        with InferenceEngine(PLAIN) as engine:
+            assert engine.load_model(mine, name="mine"), engine.last_error
+            assert ask(engine, "mine") == 5
+            assert engine.load_model(mine, name="mine")  # in its own place
+            assert ask(engine, "mine") == 5
+            assert engine.unload_model("mine")
+        assert mine.predict(np.ones((2, 3))).tolist() == [5, 5]
+    mine.close()
+    with InferenceEngine(PLAIN) as engine:
+        assert not engine.load_model(mine) or not engine.predict(np.ones((1, 3)))[0]

@@ -63,6 +63,7 @@ class ServedModel:
         self.engine_version = ""
         self.ticket = 0
         model = _load(source, wanted, load_options)
+        self._is_the_caller_s = model is source
         self.model, self.quantized = quantize_for_engine(model, config, calibration)
         self.native = isinstance(self.model, Model)
         self.quantizes_rows, self.notes = self._quantization(config)
@@ -208,8 +209,9 @@ class ServedModel:
         return f"{self.name} {self.version}"
 
     def close(self):
+        """Let go of what was loaded; a model that the caller gave is the caller's to close."""
         close = getattr(self.model, "close", None)
-        if close is not None:
+        if close is not None and not self._is_the_caller_s:
             close()
 
 
