@@ -49,6 +49,8 @@ VERIFIED = [
     ("booster.json", []),
     ("booster.json", ["--iteration-range", "1:0"]),
     ("boosted.txt", ["--num-iteration", "3", "--start-iteration", "2"]),
+    ("stopped.json", ["--missing", "0"]),
+    ("booster.json", ["--missing", "-1.5", "--iteration-range", "0:2"]),
 ]
 
 
@@ -106,6 +108,33 @@ def test_bench_runs_the_same_trees(files, capsys):
     shown = capsys.readouterr()
     assert "predict_proba" in shown.out and "XGBoost" in shown.out
     assert "ONNX Runtime: runs all trees" in shown.err
+
+
+@pytest.mark.parametrize("name", ["stopped.json", "booster.json", "line.json"])
+def test_another_missing_value(files, name, tmp_path, capsys):
+    folder, x, _ = files
+    whole, rows = np.round(x), str(tmp_path / "rows.npy")
+    np.save(rows, whole)
+    booster = xgboost.Booster(model_file=folder / name)
+    wanted = booster.predict(xgboost.DMatrix(whole, missing=1.0))
+    assert (wanted != booster.predict(xgboost.DMatrix(whole))).any()
+    model, out = str(folder / name), str(tmp_path / "out.npy")
+    assert main(["predict", model, rows, "-o", out, "--as-booster", "--missing", "1"]) == 0
+    np.testing.assert_array_equal(np.load(out), wanted)
+    for options in ([], ["--as-booster"]):
+        options = ["--data", rows, "--quiet", "--missing", "1", *options]
+        assert main(["verify", model, *options]) == 0, capsys.readouterr().out
+    converted = str(tmp_path / "model.spinney")
+    assert main(["convert", model, converted, "--as-booster", "--missing", "1"]) == 0
+    np.testing.assert_array_equal(spinney.load(converted).predict(whole), wanted)
+    timed = ["--rows", "1", "--seconds", "0.01", "--quiet", "--as-booster", "--missing", "1"]
+    assert main(["bench", model, *timed]) == 0
+    assert "ONNX Runtime: takes NaN alone" in capsys.readouterr().err
+    boosted = str(folder / "boosted.txt")
+    assert main(["predict", boosted, rows, "--missing", "1"]) == 2
+    assert "missing=1.0 goes with models of XGBoost" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["predict", model, rows, "--missing", "none"])
 
 
 @pytest.mark.parametrize("options", [["--iteration-range", "3"], ["--iteration-range", "a:b"]])

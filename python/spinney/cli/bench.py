@@ -85,6 +85,7 @@ def _rivals(arguments, model, method):
             method=method,
             compiled=arguments.compiled,
             trees=original.trees,
+            missing=original.missing,
             all_trees=model.n_trees == model.info()["n_trees_in_file"],
         )
     )

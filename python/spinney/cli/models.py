@@ -28,6 +28,9 @@ def add_choice_arguments(parser):
     group.add_argument(
         "--ntree-end", type=int, metavar="N", help="CatBoost: up to before this tree"
     )
+    group.add_argument(
+        "--missing", type=float, metavar="X", help="XGBoost: X is missing, too, besides NaN"
+    )
 
 
 def choice_of(arguments):
@@ -43,7 +46,7 @@ def choice_of(arguments):
                 f"{arguments.iteration_range!r}"
             ) from None
         choice["iteration_range"] = (first, behind)
-    for name in ("start_iteration", "num_iteration", "ntree_start", "ntree_end"):
+    for name in ("start_iteration", "num_iteration", "ntree_start", "ntree_end", "missing"):
         if getattr(arguments, name) is not None:
             choice[name] = getattr(arguments, name)
     return choice

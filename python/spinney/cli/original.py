@@ -18,7 +18,8 @@ class Original:
 
     answers: "predict", "predict_proba", "predict_raw" -> a function of rows that gives what the
     Spinney method of that name must give.
-    trees: the keywords of the Booster's predict that choose the same trees.
+    trees: the keywords of the Booster's predict that choose the same trees. missing: what was said
+    to be missing besides NaN.
     """
 
     library: str
@@ -26,6 +27,7 @@ class Original:
     model: object
     answers: dict = field(default_factory=dict)
     trees: dict = field(default_factory=dict)
+    missing: float = np.nan
 
 
 def import_library(name):
@@ -71,6 +73,10 @@ def _xgboost(path, kind, choice):
     return _xgboost_wrapper(xgboost, wrapper, choice)
 
 
+def _xgboost_missing(choice):
+    return (choice or {}).get("missing", np.nan)
+
+
 def _xgboost_trees(choice):
     return {key: value for key, value in (choice or {}).items() if key == "iteration_range"}
 
@@ -78,16 +84,18 @@ def _xgboost_trees(choice):
 def _xgboost_booster(xgboost, booster, choice):
     names = booster.feature_names
     types = booster.feature_types
-    trees = _xgboost_trees(choice)
+    trees, missing = _xgboost_trees(choice), _xgboost_missing(choice)
 
     def matrix(rows):
-        return xgboost.DMatrix(rows, feature_names=names, feature_types=types, nthread=1)
+        return xgboost.DMatrix(
+            rows, missing=missing, feature_names=names, feature_types=types, nthread=1
+        )
 
     answers = {
         "predict": lambda rows: booster.predict(matrix(rows), **trees),
         "predict_raw": lambda rows: booster.predict(matrix(rows), output_margin=True, **trees),
     }
-    return Original("xgboost", xgboost.__version__, booster, answers, trees)
+    return Original("xgboost", xgboost.__version__, booster, answers, trees, missing)
 
 
 def _wrapper_answers(wrapper, raw, options):
@@ -103,14 +111,16 @@ def _wrapper_answers(wrapper, raw, options):
 
 
 def _xgboost_wrapper(xgboost, wrapper, choice):
-    trees = _xgboost_trees(choice)
+    trees, missing = _xgboost_trees(choice), _xgboost_missing(choice)
+    if not np.isnan(missing):
+        wrapper.set_params(missing=missing)
     # Rows are arrays without names, whatever the model was trained on.
     options = {"validate_features": False, **trees}
     answers = _wrapper_answers(wrapper, "output_margin", options)
     best = wrapper.get_booster().attr("best_iteration")
     if best is not None and not trees.get("iteration_range", (0, 0))[1]:
         trees = {"iteration_range": (0, int(best) + 1)}
-    return Original("xgboost", xgboost.__version__, wrapper, answers, trees)
+    return Original("xgboost", xgboost.__version__, wrapper, answers, trees, missing)
 
 
 def _lightgbm(path, choice):

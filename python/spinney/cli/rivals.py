@@ -38,6 +38,7 @@ class Subject:
     compiled: str | None = None  # folder for rivals that compile for minutes; None: without them
     trees: dict = field(default_factory=dict)  # keywords of the library's predict that choose them
     all_trees: bool = True  # of the file are used
+    missing: float = np.nan  # what is missing besides NaN
 
 
 LIBRARIES = {
@@ -58,6 +59,9 @@ def find_rivals(subject):
     for name, make in makers.items():
         if make is not _library and not subject.all_trees:
             notes.append(f"{name}: runs all trees of the file, of which the model uses some")
+            continue
+        if make is not _library and not np.isnan(subject.missing):
+            notes.append(f"{name}: takes NaN alone for missing")
             continue
         try:
             with warnings.catch_warnings():
@@ -92,11 +96,17 @@ def _library(subject):
         # Rows are arrays without names, whatever the model was trained on.
         free = {"validate_features": False, **subject.trees}
         return [
-            Rival("XGBoost", version, lambda rows: model.inplace_predict(rows, **free)),
             Rival(
                 "XGBoost",
                 version,
-                lambda rows: model.predict(module.DMatrix(rows, nthread=1), **free),
+                lambda rows: model.inplace_predict(rows, missing=subject.missing, **free),
+            ),
+            Rival(
+                "XGBoost",
+                version,
+                lambda rows: model.predict(
+                    module.DMatrix(rows, missing=subject.missing, nthread=1), **free
+                ),
             ),
         ]
     if subject.library == "lightgbm":
