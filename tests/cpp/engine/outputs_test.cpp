@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "../kernel/random_forest.h"
+#include "engine/asking.h"
 #include "spinney/engine/engine.h"
 #include "spinney/spinney.h"
 
@@ -28,58 +29,39 @@ struct Told {
   std::map<std::string, std::vector<std::string>> texts;
 };
 
-class Asking : public Completion {
+class AskingByName : public Asking<Told> {
  public:
-  explicit Asking(EngineOptions options = {}) {
-    options.threads = false;
-    options.num_workers = 1;
-    engine = Engine::make(options).value();
-  }
+  using Asking::Asking;
   Told& ask(const Rows& rows, const Names& names, AnswerKind kind = AnswerKind::kValues) {
-    told.push_back(std::make_unique<Told>());
     Request request;
     request.rows = rows;
     request.outputs = names;
     request.kind = kind;
-    request.completion = this;
-    request.context = told.back().get();
-    const Admission admission = engine->submit(request);
-    EXPECT_TRUE(admission.ok()) << admission.error().message;
-    return *told.back();
+    return submit(request);
   }
-  void run() {
-    while (engine->run_some()) {
+
+ private:
+  void tell(Told& mine, const Finished& one) noexcept override {
+    mine.from_cache = one.from_cache;
+    if (one.error) {
+      mine.fault = one.error->message;
+      EXPECT_EQ(one.answer.tensors(), 0u);
+      return;
     }
-  }
-  void finish(std::span<Finished> finished) noexcept override {
-    for (const Finished& one : finished) {
-      auto& mine = *static_cast<Told*>(one.context);
-      EXPECT_FALSE(mine.done);
-      mine.done = true;
-      mine.shared = one.shared;
-      mine.from_cache = one.from_cache;
-      if (one.error) {
-        mine.fault = one.error->message;
-        EXPECT_EQ(one.answer.tensors(), 0u);
-        continue;
-      }
-      for (size_t i = 0; i < one.answer.tensors(); ++i) {
-        const Tensor tensor = one.answer.tensor(i);
-        const std::string name(tensor.name);
-        mine.order.push_back(name);
-        const auto* bytes = static_cast<const char*>(tensor.data);
-        if (tensor.shape.type == ElementType::kString)
-          mine.texts[name].assign(tensor.strings,
-                                  tensor.strings + one.answer.rows * tensor.shape.columns);
-        else
-          mine.numbers[name].assign(bytes, bytes + one.answer.rows * tensor.shape.row_bytes());
-        EXPECT_EQ(one.answer.tensor(tensor.name)->data, tensor.data);
-      }
-      EXPECT_FALSE(one.answer.tensor("no such").has_value());
+    for (size_t i = 0; i < one.answer.tensors(); ++i) {
+      const Tensor tensor = one.answer.tensor(i);
+      const std::string name(tensor.name);
+      mine.order.push_back(name);
+      const auto* bytes = static_cast<const char*>(tensor.data);
+      if (tensor.shape.type == ElementType::kString)
+        mine.texts[name].assign(tensor.strings,
+                                tensor.strings + one.answer.rows * tensor.shape.columns);
+      else
+        mine.numbers[name].assign(bytes, bytes + one.answer.rows * tensor.shape.row_bytes());
+      EXPECT_EQ(one.answer.tensor(tensor.name)->data, tensor.data);
     }
+    EXPECT_FALSE(one.answer.tensor("no such").has_value());
   }
-  std::unique_ptr<Engine> engine;
-  std::vector<std::unique_ptr<Told>> told;
 };
 
 Model model_of(LinkKind link, uint32_t n, bool on_raw) {
@@ -105,7 +87,7 @@ Model model_of(LinkKind link, uint32_t n, bool on_raw) {
 
 // Asked for by themselves, all together, and in a pair, in requests of few rows and of many.
 void compare(const Model& model) {
-  Asking asking;
+  AskingByName asking;
   ASSERT_TRUE(
       asking.engine
           ->load("m", "", backend::make_native(model.shared_description(), model.shared_plan()))
@@ -146,10 +128,10 @@ TEST(Outputs, OfANativeModelHaveTheBitsThatEachHasByItself) {
 }
 
 // A text and two integers for each row, which is a number.
-class Naming : public Asking {
+class Naming : public AskingByName {
  public:
   explicit Naming(ModelOptions options = {}, const EngineOptions& engine_options = {})
-      : Asking(engine_options) {
+      : AskingByName(engine_options) {
     backend::CallableOptions given;
     given.width = 1;
     given.idempotent = true;

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/asking.h"
 #include "spinney/engine/engine.h"
 
 namespace spinney::engine {
@@ -46,14 +47,10 @@ struct Told {
 
 // Answers each parcel with its text turned round; fails those that begin with "bad" alone, and the
 // batch that holds a "poison".
-class World : public Completion {
+class World : public Asking<Told> {
  public:
-  explicit World(bool idempotent = false, size_t columns = 0, size_t max_batch_size = 64) {
-    EngineOptions engine_options;
-    engine_options.threads = false;
-    engine_options.num_workers = 1;
-    engine_options.cache_entries = 4;  // parcels are not cached
-    engine = Engine::make(engine_options).value();
+  explicit World(bool idempotent = false, size_t columns = 0, size_t max_batch_size = 64)
+      : Asking(with_a_cache()) {
     backend::CallableOptions given;
     given.width = 1;
     given.shape = {columns, ElementType::kFloat64};
@@ -73,48 +70,36 @@ class World : public Completion {
     EXPECT_TRUE(engine->load("m", "", std::move(backend), options).ok());
   }
   Told& ask(std::shared_ptr<const Parcel> parcel, Priority priority = Priority::kNormal) {
-    told.push_back(std::make_unique<Told>());
     Request request;
     request.parcel = std::move(parcel);
     request.priority = priority;
-    request.completion = this;
-    request.context = told.back().get();
-    const Admission admission = engine->submit(request);
-    EXPECT_TRUE(admission.ok()) << admission.error().message;
-    return *told.back();
+    return submit(request);
   }
   Told& ask(const std::string& text, size_t rows = 1, int kind = 0) {
     return ask(std::make_shared<Text>(text, rows, kind));
   }
-  void run() {
-    while (engine->run_some()) {
-    }
-  }
-  void finish(std::span<Finished> finished) noexcept override {
-    for (const Finished& one : finished) {
-      auto& mine = *static_cast<Told*>(one.context);
-      EXPECT_FALSE(mine.done);
-      mine.done = true;
-      mine.shared = one.shared;
-      if (one.error) {
-        mine.fault = one.error->message;
-        if (one.answer.object) mine.answer = *static_cast<std::string*>(one.answer.object.get());
-        continue;
-      }
-      if (one.answer.object)
-        mine.answer = static_cast<std::vector<std::string>*>(one.answer.object.get())
-                          ->at(one.answer.object_row);
-      const auto* numbers = static_cast<const double*>(one.answer.data);
-      if (numbers) mine.numbers.assign(numbers, numbers + one.answer.rows);
-    }
-  }
 
-  std::unique_ptr<Engine> engine;
-  std::vector<std::unique_ptr<Told>> told;
   std::vector<std::vector<std::string>> batches;
   size_t rows_run = 0;
 
  private:
+  static EngineOptions with_a_cache() {
+    EngineOptions options;
+    options.cache_entries = 4;  // parcels are not cached
+    return options;
+  }
+  void tell(Told& mine, const Finished& one) noexcept override {
+    if (one.error) {
+      mine.fault = one.error->message;
+      if (one.answer.object) mine.answer = *static_cast<std::string*>(one.answer.object.get());
+      return;
+    }
+    if (one.answer.object)
+      mine.answer = static_cast<std::vector<std::string>*>(one.answer.object.get())
+                        ->at(one.answer.object_row);
+    const auto* numbers = static_cast<const double*>(one.answer.data);
+    if (numbers) mine.numbers.assign(numbers, numbers + one.answer.rows);
+  }
   Status score(const backend::BatchInput& input, backend::BatchOutput& output) {
     EXPECT_TRUE(input.items.empty() || input.rows.count == 0);
     batches.emplace_back();

@@ -1,16 +1,10 @@
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
+#include "engine/environment.h"
 #include "engine/simulation_order.h"
 
 namespace spinney::engine::testing_world {
 namespace {
-
-uint64_t from_environment(const char* name, uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text ? std::strtoull(text, nullptr, 10) : otherwise;
-}
 
 // As for the other simulation, SPINNEY_SIMULATION_SEEDS says how many worlds, SPINNEY_SEED which.
 TEST(SimulationOfOrder, HoldsItsBoundsForEverySeed) {

@@ -2,16 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <string>
+
+#include "engine/environment.h"
 
 namespace spinney::engine::testing_world {
 namespace {
-
-uint64_t from_environment(const char* name, uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text ? std::strtoull(text, nullptr, 10) : otherwise;
-}
 
 // SPINNEY_SIMULATION_SEEDS sets how many worlds are run, SPINNEY_SEED which one alone.
 TEST(Simulation, HoldsItsInvariantsForEverySeed) {
