@@ -92,11 +92,11 @@ using Count = std::optional<int64_t>;
 
 Bound load_file(nb::handle path, const std::optional<std::string>& format, bool as_booster,
                 const Iterations& iteration_range, Count start_iteration, Count num_iteration,
-                Count ntree_start, Count ntree_end, bool copy) {
+                Count ntree_start, Count ntree_end, const std::string& member, bool copy) {
   const load::LoadOptions options{
       format_of(format),
       copy,
-      {as_booster, iteration_range, start_iteration, num_iteration, ntree_start, ntree_end}};
+      {as_booster, iteration_range, start_iteration, num_iteration, ntree_start, ntree_end, member}};
   const std::string name = path_of(path);
   return bind([&] { return Model::load(name, options); });
 }
@@ -115,10 +115,10 @@ Result<Model> load_named(std::span<const char> bytes, load::Format format, const
 Bound from_bytes(nb::bytes data, const std::optional<std::string>& format, const std::string& name,
                  const std::optional<std::string>& source_format, bool as_booster,
                  const Iterations& iteration_range, Count start_iteration, Count num_iteration,
-                 Count ntree_start, Count ntree_end) {
+                 Count ntree_start, Count ntree_end, const std::string& member) {
   const load::Format kind = format_of(format);
   const load::Choice choice{as_booster,    iteration_range, start_iteration,
-                            num_iteration, ntree_start,     ntree_end};
+                            num_iteration, ntree_start,     ntree_end, member};
   const std::span<const char> bytes(data.c_str(), data.size());
   return bind([&] { return load_named(bytes, kind, name, source_format, choice); });
 }
@@ -169,7 +169,7 @@ NB_MODULE(_core, m) {
           "load", &load_file, "path"_a, "format"_a = nb::none(), nb::kw_only(),
           "as_booster"_a = false, "iteration_range"_a = nb::none(),
           "start_iteration"_a = nb::none(), "num_iteration"_a = nb::none(),
-          "ntree_start"_a = nb::none(), "ntree_end"_a = nb::none(), "copy"_a = true,
+          "ntree_start"_a = nb::none(), "ntree_end"_a = nb::none(), "member"_a = "", "copy"_a = true,
           "The model in a file. format: json, ubj, text, cbm, pickle, joblib or spinney; None "
           "tells by the content. copy=False maps a .spinney file instead of copying it: "
           "processes share the pages of its leaf values, and nobody may truncate it. The "
@@ -178,7 +178,7 @@ NB_MODULE(_core, m) {
                   "name"_a = "model", "source_format"_a = nb::none(), "as_booster"_a = false,
                   "iteration_range"_a = nb::none(), "start_iteration"_a = nb::none(),
                   "num_iteration"_a = nb::none(), "ntree_start"_a = nb::none(),
-                  "ntree_end"_a = nb::none(),
+                  "ntree_end"_a = nb::none(), "member"_a = "",
                   "The model in the bytes of a file. name stands in error messages; "
                   "source_format replaces the format that info() reports. The other keywords are "
                   "spinney.load's.")

@@ -30,6 +30,7 @@ class Model:
         num_iteration: int | None = None,
         ntree_start: int | None = None,
         ntree_end: int | None = None,
+        member: str = "",
         copy: bool = True,
     ) -> Model:
         """The model in a file. format: json, ubj, text, cbm, pickle, joblib or spinney; None tells
@@ -50,6 +51,7 @@ class Model:
         num_iteration: int | None = None,
         ntree_start: int | None = None,
         ntree_end: int | None = None,
+        member: str = "",
     ) -> Model:
         """The model in the bytes of a file. name stands in error messages; source_format replaces
         the format that info() reports. The other keywords are spinney.load's.

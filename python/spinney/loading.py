@@ -85,17 +85,19 @@ def load(
     ntree_start: int | None = None,
     ntree_end: int | None = None,
     missing: float | None = None,
+    member: str | None = None,
     copy: bool = True,
 ) -> Model | WorkerModel | LocalModel:
     """Load a model from a file, or take a fitted object as it is.
 
-    source: a path (str or os.PathLike) to a model file: XGBoost JSON or UBJSON, LightGBM text,
-        CatBoost cbm or JSON, a pickle or joblib file (any compression), a .spinney file. Or the
-        content of one: bytes, or a file that is open for reading. Or a fitted object: a
+    source: a path (str or os.PathLike) to a model file: XGBoost JSON, UBJSON or its old binary
+        format, LightGBM text, CatBoost cbm or JSON, a pickle, joblib or .skops file, a .spinney
+        file, compressed or not, or in a zip or tar archive; or to a folder that MLflow wrote. Or
+        the content of a file: bytes, or a file that is open for reading. Or a fitted object: a
         scikit-learn estimator, an XGBoost or LightGBM Booster or scikit-learn wrapper, a CatBoost
-        model.
-    format: "json", "ubj", "text", "cbm", "pickle", "joblib" or "spinney"; None tells by the
-        content.
+        model; or a dict, list or tuple that holds one.
+    format: "json", "ubj", "binary", "text", "cbm", "pickle", "joblib", "skops" or "spinney"; None
+        tells by the content.
     trusted, allowed_classes, in_process: permissions to unpickle and run an object for which there
         is no native path; a model that is read natively needs none of them and ignores none of
         what they forbid, since nothing in it is run. trusted=True permits any object;
@@ -121,6 +123,21 @@ def load(
         info() says which trees are used, of how many (n_trees, n_trees_in_file, trees_rule).
     missing: XGBoost's: another value that is missing besides NaN, which JSON and UBJSON of wrappers
         do not keep.
+    member: of a file or object that is a dict, list or tuple with several models: which one, by its
+        path, such as "model", "models.0" or "folds.*". "*" takes all of them for an ensemble that
+        answers with the mean of their probabilities, or of their values, as scikit-learn's
+        VotingClassifier and VotingRegressor do. Of an archive with several: the entry's name, and
+        behind a colon the path within it. One that holds a single model needs no saying.
+        What lies beside the model (numbers, texts, lists, small arrays) is in info()["beside"]:
+
+        >>> from sklearn.tree import DecisionTreeRegressor
+        >>> tree = DecisionTreeRegressor().fit([[0.0], [1.0]], [2.0, 4.0])
+        >>> model = load({"model": tree, "columns": ["age"]})
+        >>> model.info()["beside"]
+        {'columns': ['age']}
+        >>> load([tree, tree], member="*").predict([[1.0]])
+        array([4.])
+
     copy: True reads the file into this process's own memory; whatever happens to it afterwards, the
         model stays what was checked. False maps a .spinney file, so that processes share the pages
         of its leaf values: replace such a file by renaming another over it, as Model.save does. If
@@ -134,7 +151,7 @@ def load(
     Raises ModelNotFoundError, CorruptModelError, UnsupportedModelError, ModelTooLargeError or
     ModelIOError for the file, InvalidInputError for the arguments.
     """
-    choice = _choice(as_booster, iteration_range)
+    choice = _choice(as_booster, iteration_range, member)
     whole = {
         "start_iteration": start_iteration,
         "num_iteration": num_iteration,
@@ -201,7 +218,7 @@ def from_saved(data: bytes) -> Model:
     return Model.from_bytes(data, "spinney")
 
 
-def _choice(as_booster, iteration_range):
+def _choice(as_booster, iteration_range, member):
     """The keywords that choose among a model's answers, those that were given."""
     choice = {"as_booster": True} if as_booster else {}
     if iteration_range is not None:
@@ -215,6 +232,12 @@ def _choice(as_booster, iteration_range):
             _whole("iteration_range", first),
             _whole("iteration_range", behind),
         )
+    if member is not None:
+        if not isinstance(member, str) or not member:
+            raise InvalidInputError(
+                f"member is {member!r}; expected the path of a model, such as 'model', or '*'"
+            )
+        choice["member"] = member
     return choice
 
 

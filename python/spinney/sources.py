@@ -11,8 +11,8 @@ from spinney.exceptions import InvalidInputError, ModelIOError
 
 _PEEK = 64
 # JSON and UBJSON, LightGBM's text, CatBoost's cbm, Spinney's own, XGBoost's dumps and its old
-# binary format: no pickle begins so, and unpickling one would hide what the reader said of it.
-_OTHER_FORMATS = (b"{", b"[", b"tree", b"CBM1", b"\x93SPINNEY", b"booster[", b"binf")
+# binary format, zip: no pickle begins so, and unpickling one would hide what the reader said of it.
+_OTHER_FORMATS = (b"{", b"[", b"tree", b"CBM1", b"\x93SPINNEY", b"booster[", b"binf", b"PK\x03\x04")
 
 
 def is_path(source) -> bool:
@@ -56,6 +56,8 @@ def may_be_pickled(source, data, format) -> bool:
     if data is None and not is_path(source):
         return True
     if format not in (None, "pickle", "joblib"):
+        return False
+    if data is None and os.path.isdir(source):
         return False
     if data is None:
         with open(source, "rb") as file:

@@ -61,6 +61,44 @@ bool has_classes_of_its_own(const BoundModel& bound) {
          (bound.classes.size() > 1 || model.output.decision_on_raw);
 }
 
+nb::object plain(const PlainValue& held);
+
+nb::object plain_list(const PlainList& list) {
+  nb::list out;
+  for (const PlainValue& item : list.items) out.append(plain(item));
+  return out;
+}
+
+nb::object plain_dict(const PlainDict& dict) {
+  nb::dict out;
+  for (size_t i = 0; i < dict.keys.size(); ++i) out[plain(dict.keys[i])] = plain(dict.values[i]);
+  return out;
+}
+
+nb::object plain_array(const PlainArray& array) {
+  const nb::object numpy = nb::module_::import_("numpy");
+  nb::list shape;
+  for (const int64_t extent : array.shape) shape.append(extent);
+  const nb::bytes bytes(array.bytes.data(), array.bytes.size());
+  return numpy.attr("frombuffer")(bytes, array.dtype)
+      .attr("reshape")(nb::tuple(shape), nb::arg("order") = array.fortran_order ? "F" : "C")
+      .attr("copy")();
+}
+
+nb::object plain(const PlainValue& held) {
+  struct Maker {
+    nb::object operator()(std::monostate) const { return nb::none(); }
+    nb::object operator()(bool flag) const { return nb::bool_(flag); }
+    nb::object operator()(int64_t number) const { return nb::int_(number); }
+    nb::object operator()(double number) const { return nb::float_(number); }
+    nb::object operator()(const std::string& value) const { return text(value); }
+    nb::object operator()(const PlainList& list) const { return plain_list(list); }
+    nb::object operator()(const PlainDict& dict) const { return plain_dict(dict); }
+    nb::object operator()(const PlainArray& array) const { return plain_array(array); }
+  };
+  return std::visit(Maker{}, held.value);
+}
+
 }  // namespace
 
 nb::object text(const std::string& value) {
@@ -143,6 +181,8 @@ nb::dict info(const BoundModel& bound) {
   nb::list warnings;
   for (const std::string& warning : model.warnings) warnings.append(text(warning));
   out["warnings"] = warnings;
+  const auto& beside = model.parts().beside;
+  out["beside"] = beside ? plain(*beside) : nb::object(nb::dict());
   return out;
 }
 

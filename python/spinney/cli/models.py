@@ -31,6 +31,12 @@ def add_choice_arguments(parser):
     group.add_argument(
         "--missing", type=float, metavar="X", help="XGBoost: X is missing, too, besides NaN"
     )
+    group.add_argument(
+        "--member",
+        metavar="PATH",
+        help="of a file that holds several models: this one, such as model or models.0; "
+        "'*' for the mean of all",
+    )
 
 
 def choice_of(arguments):
@@ -46,7 +52,7 @@ def choice_of(arguments):
                 f"{arguments.iteration_range!r}"
             ) from None
         choice["iteration_range"] = (first, behind)
-    for name in ("start_iteration", "num_iteration", "ntree_start", "ntree_end", "missing"):
+    for name in ("start_iteration", "num_iteration", "ntree_start", "ntree_end", "missing", "member"):
         if getattr(arguments, name) is not None:
             choice[name] = getattr(arguments, name)
     return choice

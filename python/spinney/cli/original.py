@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import warnings
 from dataclasses import dataclass, field
 
@@ -47,6 +48,7 @@ def open_original(path, model, trusted=False, choice=None):
     spinney.load that the model was loaded with.
     """
     form = model.source["format"]
+    _refuse_wrapped(path, form)
     if form in ("cbm", "json") and model.source["library"] == "catboost":
         return _catboost_file(path, form, model.source["kind"], choice)
     if form in ("json", "ubj"):
@@ -55,9 +57,25 @@ def open_original(path, model, trusted=False, choice=None):
         return _lightgbm(path, choice)
     if form in ("pickle", "joblib"):
         return _pickled(path, trusted, choice)
+    if form == "binary":
+        raise UserError(f"{path}: XGBoost itself reads its binary format no longer, since 3.1")
     raise UserError(
         f"{path}: a {form} file holds no training library's model; name the file it was made from"
     )
+
+
+def _refuse_wrapped(path, form):
+    """Training libraries open neither folders nor archives, nor compressed files but joblib's."""
+    if os.path.isdir(path):
+        raise UserError(f"{path} is a folder; name the model's file in it")
+    with open(path, "rb") as file:
+        head = file.read(512)
+    archive = head.startswith(b"PK\3\4") and form != "skops"
+    compressed = head.startswith(
+        (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"\x04\x22M")
+    )
+    if archive or head[257:262] == b"ustar" or (compressed and form != "joblib"):
+        raise UserError(f"{path}: unpack it first, for its own library reads it only unpacked")
 
 
 def _xgboost(path, kind, choice):
@@ -188,7 +206,37 @@ def _pickled(path, trusted, choice):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = joblib.load(path)
-    return original_of(model, choice)
+    return original_of(_member(path, model, (choice or {}).get("member")), choice)
+
+
+def _member(path, held, member):
+    """What answers in the file: the object itself, or the model that lies at a path within it."""
+    if hasattr(held, "predict"):
+        return held
+    found = dict(_models_within(held, "", 8))
+    if member is None and len(found) == 1:
+        return next(iter(found.values()))
+    inside = [one for at, one in found.items() if at.startswith(f"{member}.")]
+    if member in found or len(inside) == 1:
+        return found[member] if member in found else inside[0]
+    raise UserError(
+        f"{path}: no library has the ensemble that --member {member} makes; name one of its "
+        f"members to compare with: {', '.join(found)}"
+    )
+
+
+def _models_within(held, way, depth):
+    items = ()
+    if isinstance(held, dict):
+        items = held.items()
+    elif isinstance(held, (list, tuple)):
+        items = enumerate(held)
+    for key, value in items if depth else ():
+        at = f"{way}.{key}" if way else str(key)
+        if hasattr(value, "predict"):
+            yield at, value
+        else:
+            yield from _models_within(value, at, depth - 1)
 
 
 def original_of(model, choice=None):

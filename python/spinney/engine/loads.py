@@ -63,6 +63,7 @@ class Loads:
         ntree_start: int | None = None,
         ntree_end: int | None = None,
         missing: float | None = None,
+        member: str | None = None,
         copy: bool = True,
     ) -> bool:
         """Load a model file (or fitted object, or function) and serve it. True if it worked.
@@ -84,7 +85,7 @@ class Loads:
             and equal requests share an answer, in flight and from the cache; otherwise all requests
             of that batch fail, and each request is run. Native models need no saying.
         as_booster, iteration_range, start_iteration, num_iteration, ntree_start, ntree_end,
-        missing: as in spinney.load.
+        missing, member: as in spinney.load.
         calibration: rows, as the model takes them, on which enable_model_quantization measures
             what it costs; without them quantization_config.max_error is held against what is
             proven. A model that cannot be quantized, or would err by more, is not loaded.
@@ -120,6 +121,7 @@ class Loads:
                 "ntree_start": ntree_start,
                 "ntree_end": ntree_end,
                 "missing": missing,
+                "member": member,
                 "copy": copy,
             }
             served = ServedModel(

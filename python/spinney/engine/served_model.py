@@ -40,6 +40,7 @@ _OF_MODELS = (
     "ntree_start",
     "ntree_end",
     "missing",
+    "member",
     "worker_options",
 )
 _loads = count(1)

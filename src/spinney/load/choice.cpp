@@ -80,4 +80,11 @@ Status refuse_choice(const Choice& choice, const std::string& what) {
   return invalid_argument(name + " " + whose + ", not with " + what);
 }
 
+Status refuse_member(const Choice& choice, const std::string& what) {
+  if (choice.member.empty()) return {};
+  return invalid_argument(
+      "member goes with a file that holds several models in a dict, list or archive, not with " +
+      what);
+}
+
 }  // namespace spinney::load

@@ -27,6 +27,9 @@ struct Choice {
   // comes with its first tree.
   std::optional<int64_t> ntree_start = {};
   std::optional<int64_t> ntree_end = {};
+  // Of a file that holds several models: the path of the one that is meant ("model", "models.0"),
+  // or "*" for an ensemble of all.
+  std::string member = {};
 
   bool any() const { return as_booster || picks_trees(); }
   bool picks_trees() const {
@@ -41,5 +44,6 @@ Status check_catboost_choice(const Choice& choice);
 Status refuse_choice(const Choice& choice, const std::string& what);
 // The keywords that pick trees, with their values, as TreesUsed::rule has it.
 std::string choice_rule(const Choice& choice);
+Status refuse_member(const Choice& choice, const std::string& what);
 
 }  // namespace spinney::load

@@ -9,6 +9,7 @@
 #include "spinney/load/file/budget.h"
 #include "spinney/load/lightgbm/lightgbm.h"
 #include "spinney/load/pickle/made_class.h"
+#include "spinney/load/pickle/models_within.h"
 #include "spinney/load/sklearn/sklearn.h"
 #include "spinney/load/xgboost/xgboost.h"
 
@@ -67,6 +68,12 @@ constexpr std::array kEntries = {
     Entry{"sklearn", "BaggingRegressor", describe_sklearn_bagging_regressor},
     Entry{"sklearn", "VotingClassifier", describe_sklearn_voting_classifier},
     Entry{"sklearn", "VotingRegressor", describe_sklearn_voting_regressor},
+    Entry{"sklearn", "GridSearchCV", describe_sklearn_wrapped},
+    Entry{"sklearn", "RandomizedSearchCV", describe_sklearn_wrapped},
+    Entry{"sklearn", "HalvingGridSearchCV", describe_sklearn_wrapped},
+    Entry{"sklearn", "HalvingRandomSearchCV", describe_sklearn_wrapped},
+    Entry{"sklearn", "FrozenEstimator", describe_sklearn_wrapped},
+    Entry{"sklearn", "SelfTrainingClassifier", describe_sklearn_wrapped},
     Entry{"xgboost", "Booster", describe_xgboost_booster},
     Entry{"xgboost", "XGBClassifier", describe_xgboost_wrapper},
     Entry{"xgboost", "XGBModel", describe_xgboost_wrapper},
@@ -85,10 +92,6 @@ constexpr std::array kWrappers = {
     Wrapper{"Pipeline",
             "save its final step, `pipeline[-1]`, and transform rows with "
             "`pipeline[:-1]`"},
-    Wrapper{"GridSearchCV", "save its `best_estimator_`"},
-    Wrapper{"RandomizedSearchCV", "save its `best_estimator_`"},
-    Wrapper{"HalvingGridSearchCV", "save its `best_estimator_`"},
-    Wrapper{"HalvingRandomSearchCV", "save its `best_estimator_`"},
     Wrapper{"TransformedTargetRegressor", "save its `regressor_` and transform its predictions"},
     Wrapper{"CalibratedClassifierCV", "save the `estimator` of its `calibrated_classifiers_`"},
 };
@@ -132,27 +135,115 @@ Error no_native_path(const Record& record) {
                      permission);
 }
 
-// What may be chosen of the object in the file. Only scikit-learn's own estimators hold members, so
-// that a choice never reaches one.
-Status check_choice(const Value& root, const Choice& choice) {
-  const Record* record = root.record();
-  if (!record || !choice.any()) return {};
+// What may be chosen of an object, or of the one that answers for it. Of scikit-learn's own
+// estimators that hold members nothing may be, so that a choice never reaches one.
+Status check_choice(const Record& root, const Choice& choice) {
+  if (!choice.any()) return {};
+  const Record* record = &root;
+  for (unsigned depth = 0; depth < kEstimatorDepthMax; ++depth)
+    if (const Record* within = estimator_within(*record)) record = within;
   if (record->package() == "xgboost") return check_xgboost_choice(choice);
   if (record->package() == "catboost") return check_catboost_choice(choice);
   if (record->package() == "lightgbm") return check_lightgbm_choice(choice);
   return refuse_choice(choice, record->full_name());
 }
 
+// Whether a record in a container is a model, with a native reader or without.
+bool is_model(const Record& record) {
+  constexpr std::array kEndings = {
+      std::string_view("Classifier"), std::string_view("Regressor"), std::string_view("Ranker"),
+      std::string_view("Booster"),    std::string_view("Pipeline"),  std::string_view("CV"),
+      std::string_view("SVC"),        std::string_view("SVR"),       std::string_view("NB"),
+      std::string_view("SVM"),        std::string_view("Regression")};
+  return entry_of(record.module, record.name) || base_that_predicts(record) ||
+         std::any_of(kEndings.begin(), kEndings.end(),
+                     [&](std::string_view ending) { return record.name.ends_with(ending); });
+}
+
+Result<DescriptionParts> describe_record(const Record& record, DescribeContext& context) {
+  if (context.depth_left == 0) return too_large("estimators lie within estimators too deeply");
+  --context.depth_left;
+  // Errors name the module, and are made ready for every attribute.
+  Record as_base;
+  const Record* described = &record;
+  if (const Value::Global* base = base_that_predicts(record)) {
+    as_base.module = base->module;
+    as_base.name = base->name;
+    as_base.state = record.state;
+    described = &as_base;
+  }
+  const Entry* entry = entry_of(described->module, described->name);
+  if (!entry) return no_native_path(record);
+  SPINNEY_TRY(spend(described->full_name(), 1, sizeof(Description), kModelObjects));
+  auto description = entry->describe(*described, context);
+  ++context.depth_left;
+  return description;
+}
+
+Result<DescriptionParts> describe_one(const Record& record, const Choice& choice) {
+  DescribeContext context;
+  SPINNEY_TRY(check_choice(record, choice));
+  context.choice = choice;
+  return describe_record(record, context);
+}
+
+Result<DescriptionParts> describe_models(const std::vector<ModelWithin>& models,
+                                         const Choice& choice) {
+  std::vector<Member> members;
+  for (const ModelWithin& model : models) {
+    auto parts = describe_one(*model.record, choice);
+    if (!parts.ok()) return Error{parts.error().code, model.path + ": " + parts.error().message};
+    if (models.size() == 1 && !choice.member.ends_with("*")) return parts;
+    auto described = make_description(std::move(parts).value());
+    if (!described.ok())
+      return Error{described.error().code, model.path + ": " + described.error().message};
+    Member member;
+    member.model = std::make_shared<const Description>(std::move(described).value());
+    members.push_back(std::move(member));
+  }
+  return describe_folds(std::move(members));
+}
+
+// A dict, list or tuple with a model in it, and plain data beside.
+Result<DescriptionParts> describe_container(const Value& root, const Choice& choice) {
+  SPINNEY_ASSIGN(const std::vector<ModelWithin> all, models_within(root, is_model));
+  if (all.empty())
+    return unsupported("found " + root.what() + " that holds no model. Save the estimator or " +
+                       "Booster itself, or a dict, list or tuple that it lies in.");
+  SPINNEY_ASSIGN(const std::vector<ModelWithin> chosen, choose_models(all, choice.member));
+  SPINNEY_ASSIGN(DescriptionParts parts, describe_models(chosen, choice));
+  std::vector<std::string> unread;
+  PlainValue beside = beside_model(root, all, unread);
+  if (!std::get<PlainDict>(beside.value).keys.empty())
+    parts.beside = std::make_shared<const PlainValue>(std::move(beside));
+  if (unread.empty()) return parts;
+  std::string named;
+  for (const std::string& one : unread) named += (named.empty() ? "" : ", ") + one;
+  parts.warnings.push_back("objects beside the model are not read: " + named +
+                           "; if rows have to pass through them first, that is still to be done");
+  return parts;
+}
+
+Result<DescriptionParts> describe_root(const Value& root, const Choice& choice) {
+  const Record* record = root.record();
+  const bool is_one = record && (is_model(*record) || !holds_values(root));
+  if (!is_one && holds_values(root)) return describe_container(root, choice);
+  SPINNEY_TRY(refuse_member(choice, root.what()));
+  DescribeContext context;
+  if (record) return describe_one(*record, choice);
+  return describe_estimator(root, context);
+}
+
 }  // namespace
 
-Result<Description> describe_pickle(const Pickle& pickle, const Choice& choice) try {
+Result<Description> describe_pickle(const Pickle& pickle, const Choice& choice,
+                                    const std::string& format) try {
   Budget budget = pickle.budget;
   const BudgetInUse in_use(budget);
-  DescribeContext context;
-  SPINNEY_TRY(check_choice(pickle.root, choice));
-  context.choice = choice;
-  SPINNEY_ASSIGN(DescriptionParts description, describe_estimator(pickle.root, context));
-  if (description.source.format.empty())
+  SPINNEY_ASSIGN(DescriptionParts description, describe_root(pickle.root, choice));
+  if (!format.empty())
+    description.source.format = format;
+  else if (description.source.format.empty())
     description.source.format = pickle.is_joblib ? "joblib" : "pickle";
   return make_description(std::move(description));
 } catch (const std::bad_alloc&) {
@@ -166,23 +257,7 @@ Result<DescriptionParts> describe_estimator(const Value& value, DescribeContext&
   if (!record)
     return unsupported("found " + value.what() + ", not a fitted model. Save the estimator or " +
                        "Booster itself.");
-  if (context.depth_left == 0) return too_large("estimators lie within estimators too deeply");
-  --context.depth_left;
-  // Errors name the module, and are made ready for every attribute.
-  Record as_base;
-  const Record* described = record;
-  if (const Value::Global* base = base_that_predicts(*record)) {
-    as_base.module = base->module;
-    as_base.name = base->name;
-    as_base.state = record->state;
-    described = &as_base;
-  }
-  const Entry* entry = entry_of(described->module, described->name);
-  if (!entry) return no_native_path(*record);
-  SPINNEY_TRY(spend(described->full_name(), 1, sizeof(Description), kModelObjects));
-  auto description = entry->describe(*described, context);
-  ++context.depth_left;
-  return description;
+  return describe_record(*record, context);
 }
 
 }  // namespace spinney::load

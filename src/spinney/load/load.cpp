@@ -25,6 +25,7 @@ Result<Description> read_any_pickle(std::span<const char> bytes, const Choice& c
 
 Result<Description> read_converted(std::span<const char> bytes, const Choice& choice) {
   SPINNEY_TRY(refuse_choice(choice, kConverted));
+  SPINNEY_TRY(refuse_member(choice, kConverted));
   return read_artifact(bytes);
 }
 
@@ -76,6 +77,7 @@ Result<Description> load_file(const std::string& path, const LoadOptions& option
     SPINNEY_ASSIGN(const bool artifact, starts_as_artifact(path));
     if (artifact) {
       SPINNEY_TRY(refuse_choice(options.choice, kConverted));
+      SPINNEY_TRY(refuse_member(options.choice, kConverted));
       SPINNEY_ASSIGN(const MappedFile file, options.copy ? copy_file(path) : map_file(path));
       return named(read_artifact(file.owner, file.bytes, !options.copy), path);
     }

@@ -11,6 +11,7 @@
 #include "spinney/model/forest.h"
 #include "spinney/model/linear.h"
 #include "spinney/model/output.h"
+#include "spinney/model/plain_value.h"
 #include "spinney/model/quantization.h"
 
 namespace spinney {
@@ -100,6 +101,8 @@ struct DescriptionParts {
   bool categories_by_position = false;
   TreesUsed trees;
   std::vector<std::string> warnings;  // what a user should know, such as version skew
+  // What the file holds beside the model, a dict; null: nothing. Artifacts do not keep it.
+  std::shared_ptr<const PlainValue> beside;
   // Inputs that the training library itself refuses at predict time; enforced with strict=True.
   bool refuses_infinity = false;
   bool refuses_missing = false;

@@ -24,6 +24,12 @@ BudgetInUse::BudgetInUse(Budget& budget) : outer_(current) { current = &budget; 
 
 BudgetInUse::~BudgetInUse() { current = outer_; }
 
+BudgetOfFile::BudgetOfFile(size_t file_bytes) {
+  if (current) return;
+  own_.emplace(file_bytes);
+  in_use_.emplace(*own_);
+}
+
 bool try_spend(size_t count, size_t item_bytes, size_t objects) {
   if (!current) return true;
   const std::optional<size_t> bytes = checked_product(count, item_bytes);

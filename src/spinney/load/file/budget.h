@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 
 #include "spinney/base/result.h"
@@ -59,6 +60,17 @@ class BudgetInUse {
 
  private:
   Budget* outer_;
+};
+
+// The budget in use or, where none is, one of a file of so many bytes: for readers of a part of
+// what a compressed file or an archive holds, which then spend from its own.
+class BudgetOfFile {
+ public:
+  explicit BudgetOfFile(size_t file_bytes);
+
+ private:
+  std::optional<Budget> own_;
+  std::optional<BudgetInUse> in_use_;
 };
 
 // Takes count × item_bytes bytes, and objects, off the budget in use, if there is as much left.

@@ -222,8 +222,8 @@ Result<DescriptionParts> read_text(std::string_view text, int64_t best_iteration
 }  // namespace lightgbm
 
 Result<Description> read_lightgbm_text(std::span<const char> bytes, const Choice& choice) {
-  Budget budget(bytes.size());
-  const BudgetInUse in_use(budget);
+  const BudgetOfFile budget(bytes.size());
+  SPINNEY_TRY(refuse_member(choice, "LightGBM's text"));
   SPINNEY_ASSIGN(DescriptionParts model,
                  lightgbm::read_text({bytes.data(), bytes.size()}, 0, choice));
   return make_description(std::move(model));

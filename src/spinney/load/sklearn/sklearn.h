@@ -31,5 +31,12 @@ Result<DescriptionParts> describe_sklearn_voting_classifier(const Record& record
                                                             DescribeContext& context);
 Result<DescriptionParts> describe_sklearn_voting_regressor(const Record& record,
                                                            DescribeContext& context);
+// Searches (the best estimator), FrozenEstimator and SelfTrainingClassifier: what they hold
+// answers.
+Result<DescriptionParts> describe_sklearn_wrapped(const Record& record, DescribeContext& context);
+// The estimator that answers for such a one; nullptr where the record is no such, or holds none.
+const Record* estimator_within(const Record& record);
+// The mean of several models' probabilities or values, or their majority, as Voting* has it.
+Result<DescriptionParts> describe_folds(std::vector<Member> members);
 
 }  // namespace spinney::load
