@@ -1,4 +1,5 @@
 // The door of this room: a model file, in whatever format people have it, becomes a Description.
+// Compressed files, and archives with one model in them, are opened whatever the format.
 #pragma once
 
 #include <span>
@@ -16,8 +17,10 @@ enum class Format {
   kXgboostUbjson,
   kLightgbmText,
   kCatboostCbm,
-  kPickle,  // pickle or joblib, compressed or not
+  kPickle,  // pickle or joblib
   kSpinney,
+  kSkops,
+  kXgboostBinary,  // which XGBoost wrote until 3.0
 };
 
 struct LoadOptions {
@@ -30,6 +33,7 @@ struct LoadOptions {
   Choice choice = {};
 };
 
+// A path to a file, or to a folder of MLflow's.
 Result<Description> load_file(const std::string& path, const LoadOptions& options);
 Result<Description> load_file(const std::string& path, Format format = Format::kGuess);
 // The same from memory. `name` stands in error messages.

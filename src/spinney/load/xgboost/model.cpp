@@ -198,6 +198,28 @@ Result<Iterations> iterations_of(const Learner& learner, const Field& attributes
   return found;
 }
 
+// Until 1.2, and for DART until 1.3, trees are added up from zero, and the base score last.
+bool adds_base_last(const Learner& learner, const ModelOptions& options) {
+  if (options.base_is_margin) return true;  // 0.90 and before
+  const bool is_known = learner.version.major > 0;
+  return is_known && learner.version.before(1, learner.booster_name == "dart" ? 4 : 3);
+}
+
+bool has_base(const Learner& learner) {
+  const std::vector<double> margins = base_margins_of(learner);
+  return std::any_of(margins.begin(), margins.end(), [](double margin) { return margin != 0; });
+}
+
+// A last tree for each output, of one leaf, adds it.
+void add_base_trees(ForestParts& parts) {
+  for (size_t k = 0; k < parts.base.size(); ++k) {
+    parts.nodes.push_back(Node::leaf(static_cast<uint32_t>(parts.leaf_values.size()), 0));
+    parts.leaf_values.push_back(std::exchange(parts.base[k], 0.0));
+    parts.tree_begin.push_back(static_cast<uint32_t>(parts.nodes.size()));
+    parts.tree_target.push_back(static_cast<uint32_t>(k));
+  }
+}
+
 Result<Forest> read_forest(const Learner& learner, Iterations iterations,
                            const ModelOptions& options) {
   TreesContext context;
@@ -222,6 +244,8 @@ Result<Forest> read_forest(const Learner& learner, Iterations iterations,
   parts.settings.missing_value = missing_of(options);
   parts.base = base_margins_of(learner);
   SPINNEY_TRY(read_trees(model, context, parts));
+  if (adds_base_last(learner, options) && has_base(learner) && parts.settings.leaf_width == 1)
+    add_base_trees(parts);
   return make_forest(std::move(parts));
 }
 
@@ -292,7 +316,8 @@ Result<DescriptionParts> describe_model(const Field& root, ModelOptions options)
   if (options.choice.as_booster) options.wrapper.reset();
   SPINNEY_TRY(check_xgboost_choice(options.choice));
   SPINNEY_ASSIGN(const Field field, root.at("learner", "the model"));
-  SPINNEY_ASSIGN(const Learner learner, read_learner(root, field, options.bytes));
+  SPINNEY_ASSIGN(Learner learner, read_learner(root, field, options.bytes));
+  learner.base_is_margin = learner.base_is_margin || options.base_is_margin;
   DescriptionParts model;
   model.source = {"xgboost", learner.version.text(), options.format, "Booster"};
   if (learner.booster_name == "gbtree" || learner.booster_name == "dart") {
@@ -301,6 +326,8 @@ Result<DescriptionParts> describe_model(const Field& root, ModelOptions options)
     const uint64_t step = trees_per_iteration(gbtree_of(learner).find("model"), iterations);
     model.trees = {trees_in_file(learner), iterations.rule, step,
                    step * static_cast<uint64_t>(iterations.begin)};
+    // The last trees belong to no iteration: whoever asks for some has to load them.
+    if (adds_base_last(learner, options) && has_base(learner)) model.trees.per_iteration = 0;
     SPINNEY_ASSIGN(model.scorer, read_forest(learner, std::move(iterations), options));
     SPINNEY_TRY(
         read_categories(gbtree_of(learner).find("model"), learner.n_features, model.categories));
@@ -313,7 +340,7 @@ Result<DescriptionParts> describe_model(const Field& root, ModelOptions options)
   }
   model.output = output_of(learner.objective, learner.n_outputs, learner.version, model.warnings);
   SPINNEY_TRY(read_names(field, "feature_names", learner.n_features, model.feature_names));
-  warn_of_version(learner.version, model.warnings);
+  if (options.format != "binary") warn_of_version(learner.version, model.warnings);
   // DMatrix looks for infinities; inplace_predict does not.
   model.refuses_infinity = !predicts_in_place(learner, options);
   if (options.wrapper) SPINNEY_TRY(dress_as_wrapper(*options.wrapper, model));

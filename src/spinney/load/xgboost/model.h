@@ -12,11 +12,12 @@
 namespace spinney::load::xgboost {
 
 struct ModelOptions {
-  std::string format;  // "json", "ubj", "pickle"
+  std::string format;  // "json", "ubj", "binary", "pickle"
   size_t bytes = 0;    // of the whole text: what declared sizes are held against
   Choice choice;
   std::optional<Wrapper> wrapper;  // around the Booster, unless choice.as_booster
   int64_t parallel_trees = 0;      // num_parallel_tree, if a pickle's Config says it
+  bool base_is_margin = false;     // the base score is none to be transformed (until 0.90)
 };
 
 // root: the object with "learner" and "version", as Booster.save_model writes it. The Description

@@ -6,6 +6,7 @@
 #include "spinney/load/document/document.h"
 #include "spinney/load/file/budget.h"
 #include "spinney/load/pickle/attributes.h"
+#include "spinney/load/xgboost/binary.h"
 #include "spinney/load/xgboost/model.h"
 #include "spinney/load/xgboost/xgboost.h"
 
@@ -35,13 +36,18 @@ Result<DescriptionParts> describe_handle(const Record& booster, xgboost::ModelOp
                    ", not the serialized model");
   SPINNEY_TRY(spend(place(booster, "handle"), bytes->size(), kBytesPerHandleByte));
   const std::string_view text(bytes->data(), bytes->size());
-  if (!text.starts_with('{'))
-    return unsupported(
-        "this pickle holds XGBoost's old binary format, which XGBoost itself dropped; load it with "
-        "the XGBoost that wrote it, save_model(\"model.json\"), and load that");
-  const bool is_json = text.find_first_not_of(" \t\r\n", 1) != std::string_view::npos &&
+  // JSON since 1.3 or so, UBJSON since 1.6; before the binary format.
+  xgboost::BinaryModel binary;
+  const bool is_binary = !text.starts_with('{');
+  if (is_binary) {
+    SPINNEY_ASSIGN(binary, xgboost::read_binary(*bytes));
+    options.base_is_margin = binary.base_is_margin;
+  }
+  const bool is_json = !is_binary &&
+                       text.find_first_not_of(" \t\r\n", 1) != std::string_view::npos &&
                        text[text.find_first_not_of(" \t\r\n", 1)] == '"';
-  SPINNEY_ASSIGN(const Document document, is_json ? parse_json(*bytes) : parse_ubjson(*bytes));
+  const std::span<const char> fields = is_binary ? std::span<const char>(binary.ubjson) : *bytes;
+  SPINNEY_ASSIGN(const Document document, is_json ? parse_json(fields) : parse_ubjson(fields));
   Field root = document.root();
   options.parallel_trees = parallel_trees(root.find("Config"));
   if (const Field model = root.find("Model")) root = model;

@@ -11,6 +11,8 @@ namespace spinney::load {
 
 Result<Description> read_xgboost_json(std::span<const char> bytes, const Choice& choice = {});
 Result<Description> read_xgboost_ubjson(std::span<const char> bytes, const Choice& choice = {});
+// The binary format of XGBoost 0.x to 3.0.
+Result<Description> read_xgboost_binary(std::span<const char> bytes, const Choice& choice = {});
 
 // XGBClassifier, XGBRegressor, XGBRanker, XGBRFClassifier, XGBRFRegressor: labels or values as the
 // wrapper's predict gives them, up to the best iteration, with its `missing=`.
