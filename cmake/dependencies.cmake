@@ -22,6 +22,9 @@ spinney_find_library(zlib zlib.h z zlib1g-dev)
 spinney_find_library(bzip2 bzlib.h bz2 libbz2-dev)
 spinney_find_library(lzma lzma.h lzma liblzma-dev)
 spinney_find_library(lz4 lz4frame.h lz4 liblz4-dev)
+spinney_find_library(zstd zstd.h zstd libzstd-dev)
+# A shared library: Debian's static one is not made to be a part of an extension.
+spinney_find_library(yaml_cpp yaml-cpp/yaml.h yaml-cpp libyaml-cpp-dev)
 if(PROJECT_NAME STREQUAL "spinney")  # compiled in: what links with Spinney needs neither
   find_path(XXHASH_INCLUDE_DIR xxhash.h)
   if(NOT XXHASH_INCLUDE_DIR)

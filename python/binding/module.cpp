@@ -57,9 +57,11 @@ load::Format format_of(const std::optional<std::string>& name) {
   if (*name == "cbm") return load::Format::kCatboostCbm;
   if (*name == "pickle" || *name == "joblib") return load::Format::kPickle;
   if (*name == "spinney") return load::Format::kSpinney;
+  if (*name == "skops") return load::Format::kSkops;
+  if (*name == "binary") return load::Format::kXgboostBinary;
   fail(invalid_argument("format is '" + *name +
-                        "'; it may be json, ubj, text, cbm, pickle, joblib or spinney, or None to "
-                        "tell by the content"));
+                        "'; it may be json, ubj, binary, text, cbm, pickle, joblib, skops or "
+                        "spinney, or None to tell by the content"));
 }
 
 using Bound = std::unique_ptr<BoundModel>;
@@ -93,10 +95,10 @@ using Count = std::optional<int64_t>;
 Bound load_file(nb::handle path, const std::optional<std::string>& format, bool as_booster,
                 const Iterations& iteration_range, Count start_iteration, Count num_iteration,
                 Count ntree_start, Count ntree_end, const std::string& member, bool copy) {
-  const load::LoadOptions options{
-      format_of(format),
-      copy,
-      {as_booster, iteration_range, start_iteration, num_iteration, ntree_start, ntree_end, member}};
+  const load::LoadOptions options{format_of(format),
+                                  copy,
+                                  {as_booster, iteration_range, start_iteration, num_iteration,
+                                   ntree_start, ntree_end, member}};
   const std::string name = path_of(path);
   return bind([&] { return Model::load(name, options); });
 }
@@ -117,8 +119,8 @@ Bound from_bytes(nb::bytes data, const std::optional<std::string>& format, const
                  const Iterations& iteration_range, Count start_iteration, Count num_iteration,
                  Count ntree_start, Count ntree_end, const std::string& member) {
   const load::Format kind = format_of(format);
-  const load::Choice choice{as_booster,    iteration_range, start_iteration,
-                            num_iteration, ntree_start,     ntree_end, member};
+  const load::Choice choice{as_booster,  iteration_range, start_iteration, num_iteration,
+                            ntree_start, ntree_end,       member};
   const std::span<const char> bytes(data.c_str(), data.size());
   return bind([&] { return load_named(bytes, kind, name, source_format, choice); });
 }
@@ -165,15 +167,16 @@ NB_MODULE(_core, m) {
   nb::class_<BoundModel>(m, "Model", nb::type_slots(slots),
                          "An immutable model; any number of threads may use it at once. "
                          "spinney.load makes one.")
-      .def_static(
-          "load", &load_file, "path"_a, "format"_a = nb::none(), nb::kw_only(),
-          "as_booster"_a = false, "iteration_range"_a = nb::none(),
-          "start_iteration"_a = nb::none(), "num_iteration"_a = nb::none(),
-          "ntree_start"_a = nb::none(), "ntree_end"_a = nb::none(), "member"_a = "", "copy"_a = true,
-          "The model in a file. format: json, ubj, text, cbm, pickle, joblib or spinney; None "
-          "tells by the content. copy=False maps a .spinney file instead of copying it: "
-          "processes share the pages of its leaf values, and nobody may truncate it. The "
-          "other keywords are spinney.load's.")
+      .def_static("load", &load_file, "path"_a, "format"_a = nb::none(), nb::kw_only(),
+                  "as_booster"_a = false, "iteration_range"_a = nb::none(),
+                  "start_iteration"_a = nb::none(), "num_iteration"_a = nb::none(),
+                  "ntree_start"_a = nb::none(), "ntree_end"_a = nb::none(), "member"_a = "",
+                  "copy"_a = true,
+                  "The model in a file. format: json, ubj, binary, text, cbm, pickle, joblib, "
+                  "skops or spinney; None "
+                  "tells by the content. copy=False maps a .spinney file instead of copying it: "
+                  "processes share the pages of its leaf values, and nobody may truncate it. The "
+                  "other keywords are spinney.load's.")
       .def_static("from_bytes", &from_bytes, "data"_a, "format"_a = nb::none(), nb::kw_only(),
                   "name"_a = "model", "source_format"_a = nb::none(), "as_booster"_a = false,
                   "iteration_range"_a = nb::none(), "start_iteration"_a = nb::none(),

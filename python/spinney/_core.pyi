@@ -33,10 +33,10 @@ class Model:
         member: str = "",
         copy: bool = True,
     ) -> Model:
-        """The model in a file. format: json, ubj, text, cbm, pickle, joblib or spinney; None tells
-        by the content. copy=False maps a .spinney file instead of copying it: processes share the
-        pages of its leaf values, and nobody may truncate it. The other keywords are
-        spinney.load's.
+        """The model in a file. format: json, ubj, binary, text, cbm, pickle, joblib, skops or
+        spinney; None tells by the content. copy=False maps a .spinney file instead of copying it:
+        processes share the pages of its leaf values, and nobody may truncate it. The other
+        keywords are spinney.load's.
         """
     @staticmethod
     def from_bytes(

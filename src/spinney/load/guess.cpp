@@ -14,7 +14,7 @@ namespace {
 // XGBoost's binary format up to 3.0 begins with "binf", or with a 136-byte block of parameters and
 // the objective's name behind its length.
 bool is_old_xgboost(std::string_view text) {
-  if (text.starts_with("binf")) return true;
+  if (text.starts_with("binf") || text.starts_with("CONFIG-offset:")) return true;
   constexpr size_t kParameters = 136;
   uint64_t size = 0;
   if (text.size() < kParameters + sizeof size) return false;
@@ -55,13 +55,12 @@ Result<Format> guess_format(std::span<const char> bytes) {
     return unsupported(
         "this is XGBoost's dump_model, which is meant to be looked at and lacks what predicting "
         "needs; save the model itself: booster.save_model(\"model.json\")");
-  if (is_old_xgboost(text))
-    return unsupported(
-        "this is XGBoost's binary format, which XGBoost itself dropped in 3.1; load it with "
-        "XGBoost 1.6 to 3.0 and save it again: booster.save_model(\"model.json\")");
+  if (is_old_xgboost(text)) return Format::kXgboostBinary;
   return unsupported("its " + std::to_string(text.size()) +
                      " bytes are in no format that this build reads: XGBoost JSON or UBJSON, "
-                     "LightGBM text, CatBoost cbm or JSON, pickle or joblib, or Spinney's own");
+                     "LightGBM text, CatBoost cbm or JSON, pickle, joblib or skops, or Spinney's "
+                     "own, compressed or in an "
+                     "archive or not");
 }
 
 }  // namespace spinney::load

@@ -1,59 +1,16 @@
 #include "spinney/load/load.h"
 
-#include <array>
-
 #include "spinney/load/artifact/artifact.h"
 #include "spinney/load/artifact/file.h"
-#include "spinney/load/catboost/catboost.h"
-#include "spinney/load/estimator.h"
+#include "spinney/load/contents.h"
 #include "spinney/load/file/bytes.h"
-#include "spinney/load/guess.h"
-#include "spinney/load/lightgbm/lightgbm.h"
-#include "spinney/load/pickle/pickle.h"
-#include "spinney/load/xgboost/xgboost.h"
+#include "spinney/load/mlflow/mlflow.h"
 
 namespace spinney::load {
 namespace {
 
 constexpr char kConverted[] =
     "a .spinney file, which keeps what was chosen when the model was converted";
-
-Result<Description> read_any_pickle(std::span<const char> bytes, const Choice& choice) {
-  SPINNEY_ASSIGN(const Pickle pickle, read_pickle(bytes));
-  return describe_pickle(pickle, choice);
-}
-
-Result<Description> read_converted(std::span<const char> bytes, const Choice& choice) {
-  SPINNEY_TRY(refuse_choice(choice, kConverted));
-  SPINNEY_TRY(refuse_member(choice, kConverted));
-  return read_artifact(bytes);
-}
-
-Result<Description> read_any_json(std::span<const char> bytes, const Choice& choice) {
-  return is_catboost_json(bytes) ? read_catboost_json(bytes, choice)
-                                 : read_xgboost_json(bytes, choice);
-}
-
-// One reader a format; each validates before it narrows and is fuzzed on its own.
-struct Reader {
-  Format format;
-  Result<Description> (*read)(std::span<const char> bytes, const Choice& choice);
-};
-
-constexpr std::array kReaders = {
-    Reader{Format::kJson, read_any_json},
-    Reader{Format::kXgboostUbjson, read_xgboost_ubjson},
-    Reader{Format::kLightgbmText, read_lightgbm_text},
-    Reader{Format::kCatboostCbm, read_catboost_cbm},
-    Reader{Format::kPickle, read_any_pickle},
-    Reader{Format::kSpinney, read_converted},
-};
-
-Result<Description> read(std::span<const char> bytes, Format format, const Choice& choice) {
-  for (const Reader& reader : kReaders)
-    if (reader.format == format) return reader.read(bytes, choice);
-  return unsupported("this build does not read the format asked for");
-}
 
 // A message may quote a file's names, which may be as long as the file.
 std::string shortened(const std::string& message) {
@@ -67,11 +24,30 @@ Result<Description> named(Result<Description> model, const std::string& name) {
   return Error{model.error().code, name + ": " + shortened(model.error().message)};
 }
 
+// Names from the folder's signature for a model that keeps none.
+Result<Description> with_names(const Description& model, const MlflowModel& folder) {
+  if (!model.feature_names.empty() || folder.names.size() != model.n_features()) return model;
+  DescriptionParts parts = model.parts();
+  parts.feature_names = folder.names;
+  for (const std::string& column : folder.text_columns)
+    parts.warnings.push_back("MLflow's signature says that the column " + column +
+                             " holds texts, for which the model has no categories");
+  return make_description(std::move(parts));
+}
+
+Result<Description> load_folder(const std::string& path, LoadOptions options) {
+  SPINNEY_ASSIGN(const MlflowFolder folder, open_mlflow_folder(path));
+  if (folder.model.is_booster) options.choice.as_booster = true;
+  SPINNEY_ASSIGN(const Description model, load_file(folder.file, options));
+  return named(with_names(model, folder.model), path);
+}
+
 }  // namespace
 
 // Files are copied, since they may be cut short or overwritten meanwhile; only an artifact can be
 // used where it lies.
 Result<Description> load_file(const std::string& path, const LoadOptions& options) {
+  if (is_mlflow_folder(path)) return load_folder(path, options);
   const Format format = options.format;
   if (format == Format::kGuess || format == Format::kSpinney) {
     SPINNEY_ASSIGN(const bool artifact, starts_as_artifact(path));
@@ -96,12 +72,7 @@ Result<Description> load_file(const std::string& path, Format format) {
 
 Result<Description> load_bytes(std::span<const char> bytes, Format format, const std::string& name,
                                const Choice& choice) {
-  if (format == Format::kGuess) {
-    auto guessed = guess_format(bytes);
-    if (!guessed.ok()) return named(guessed.error(), name);
-    format = *guessed;
-  }
-  return named(read(bytes, format, choice), name);
+  return named(read_contents(bytes, format, choice), name);
 }
 
 }  // namespace spinney::load

@@ -4,10 +4,13 @@
 #include <lz4frame.h>
 #include <lzma.h>
 #include <zlib.h>
+#include <zstd.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <string_view>
+
+#include "spinney/base/checked_size.h"
 
 namespace spinney::load {
 namespace {
@@ -64,14 +67,15 @@ class Codec {
 
 class Zlib final : public Codec {
  public:
-  explicit Zlib(bool gzip) : gzip_(gzip) {}
+  // window_bits as zlib has them: 16 more for gzip, negative for deflate without a header.
+  explicit Zlib(int window_bits) : window_bits_(window_bits) {}
   ~Zlib() override { inflateEnd(&stream_); }
   bool start() override {
     inflateEnd(&stream_);
     stream_ = {};
-    return inflateInit2(&stream_, gzip_ ? 16 + MAX_WBITS : MAX_WBITS) == Z_OK;
+    return inflateInit2(&stream_, window_bits_) == Z_OK;
   }
-  bool joins_streams() const override { return gzip_; }
+  bool joins_streams() const override { return window_bits_ > MAX_WBITS; }
   Progress step(std::span<const char>& input, Buffer& out) override {
     const auto given = static_cast<uInt>(std::min<size_t>(input.size(), 1u << 30));
     const auto room = static_cast<uInt>(std::min<size_t>(out.room(), 1u << 30));
@@ -87,7 +91,7 @@ class Zlib final : public Codec {
   }
 
  private:
-  bool gzip_;
+  int window_bits_;
   z_stream stream_{};
 };
 
@@ -172,12 +176,33 @@ class Lz4 final : public Codec {
   LZ4F_dctx* context_ = nullptr;
 };
 
+class Zstd final : public Codec {
+ public:
+  ~Zstd() override { ZSTD_freeDCtx(context_); }
+  bool start() override {
+    if (!context_) context_ = ZSTD_createDCtx();
+    return context_ && !ZSTD_isError(ZSTD_DCtx_reset(context_, ZSTD_reset_session_only));
+  }
+  Progress step(std::span<const char>& input, Buffer& out) override {
+    ZSTD_inBuffer in{input.data(), input.size(), 0};
+    ZSTD_outBuffer made{out.end(), out.room(), 0};
+    const size_t code = ZSTD_decompressStream(context_, &made, &in);
+    input = input.subspan(in.pos);
+    out.add(made.pos);
+    if (ZSTD_isError(code)) return Progress::kDamaged;
+    return code == 0 ? Progress::kEnd : Progress::kMore;
+  }
+
+ private:
+  ZSTD_DCtx* context_ = nullptr;
+};
+
 std::unique_ptr<Codec> make_codec(Compression compression) {
   switch (compression) {
     case Compression::kZlib:
-      return std::make_unique<Zlib>(false);
+      return std::make_unique<Zlib>(MAX_WBITS);
     case Compression::kGzip:
-      return std::make_unique<Zlib>(true);
+      return std::make_unique<Zlib>(16 + MAX_WBITS);
     case Compression::kBzip2:
       return std::make_unique<Bzip2>();
     case Compression::kXz:
@@ -186,9 +211,20 @@ std::unique_ptr<Codec> make_codec(Compression compression) {
       return std::make_unique<Lzma>(true);
     case Compression::kLz4:
       return std::make_unique<Lz4>();
+    case Compression::kZstd:
+      return std::make_unique<Zstd>();
+    case Compression::kDeflate:
+      return std::make_unique<Zlib>(-MAX_WBITS);
     default:
       return nullptr;
   }
+}
+
+// 'x' begins texts too; its first two bytes as a number are a multiple of 31 in zlib.
+bool is_zlib(std::string_view head) {
+  if (head.size() < 2 || head[0] != 'x') return false;
+  return (static_cast<unsigned char>(head[0]) * 256u + static_cast<unsigned char>(head[1])) % 31 ==
+         0;
 }
 
 }  // namespace
@@ -196,7 +232,7 @@ std::unique_ptr<Codec> make_codec(Compression compression) {
 Compression compression_of(std::span<const char> bytes) {
   const std::string_view head(bytes.data(), std::min<size_t>(bytes.size(), 8));
   if (head.starts_with("ZF")) return Compression::kOldJoblib;
-  if (head.starts_with('x')) return Compression::kZlib;
+  if (is_zlib(head)) return Compression::kZlib;
   if (head.starts_with("\x1f\x8b")) return Compression::kGzip;
   if (head.starts_with("BZ")) return Compression::kBzip2;
   if (head.starts_with("\xfd"
@@ -204,7 +240,14 @@ Compression compression_of(std::span<const char> bytes) {
     return Compression::kXz;
   if (head.starts_with(std::string_view("\x5d\x00", 2))) return Compression::kLzma;
   if (head.starts_with("\x04\x22\x4d\x18")) return Compression::kLz4;
+  if (head.starts_with("\x28\xb5\x2f\xfd")) return Compression::kZstd;
   return Compression::kNone;
+}
+
+size_t expanded_most(size_t file_bytes) {
+  constexpr size_t kBase = size_t{64} << 20, kPerByte = 64;
+  return checked_sum(kBase, checked_product(kPerByte, file_bytes).value_or(kSizeMax - kBase))
+      .value_or(kSizeMax);
 }
 
 Result<Expanded> expand(std::span<const char> bytes, Compression compression, size_t most) {

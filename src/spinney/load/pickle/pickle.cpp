@@ -6,7 +6,6 @@
 #include <string>
 #include <string_view>
 
-#include "spinney/base/checked_size.h"
 #include "spinney/load/artifact/artifact.h"
 #include "spinney/load/file/expand.h"
 #include "spinney/load/pickle/machine.h"
@@ -14,7 +13,7 @@
 namespace spinney::load {
 namespace {
 
-// Models in other formats are read uncompressed; no pickle begins as they do.
+// No pickle begins as models in other formats do.
 Status check_no_other_format(std::span<const char> bytes) {
   const std::string_view text(bytes.data(), bytes.size());
   const size_t first = text.find_first_not_of(" \t\r\n");
@@ -28,25 +27,22 @@ Status check_no_other_format(std::span<const char> bytes) {
     what = "a .spinney file";
   if (!what) return {};
   return unsupported(std::string("this is ") + what +
-                     " in a compressed file, and only pickles are read compressed; decompress it "
-                     "first");
+                     ", not a pickle; leave out the format, or give the file's own");
 }
 
 Result<Pickle> read(std::span<const char> bytes, const PickleLimits& limits) {
   Pickle pickle;
-  const size_t file_bytes = bytes.size();
+  const size_t file_bytes = limits.file_bytes ? limits.file_bytes : bytes.size();
+  pickle.is_joblib = limits.was_compressed;
   const Compression compression = compression_of(bytes);
   if (compression != Compression::kNone) {
-    const size_t most = checked_sum(limits.expanded_bytes_base,
-                                    checked_product(limits.expanded_bytes_per_byte, bytes.size())
-                                        .value_or(kSizeMax - limits.expanded_bytes_base))
-                            .value_or(kSizeMax);
-    SPINNEY_ASSIGN(const Expanded expanded, expand(bytes, compression, most));
+    SPINNEY_ASSIGN(const Expanded expanded,
+                   expand(bytes, compression, expanded_most(bytes.size())));
     pickle.arena->expanded = expanded.owner;
     pickle.is_joblib = true;
     bytes = expanded.bytes;
-    SPINNEY_TRY(check_no_other_format(bytes));
   }
+  SPINNEY_TRY(check_no_other_format(bytes));
   pickle.budget = Budget(file_bytes, bytes.size(), limits.budget);
   PickleMachine machine(bytes, 0, pickle, 0);
   SPINNEY_ASSIGN(pickle.root, machine.run());

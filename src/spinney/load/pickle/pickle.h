@@ -19,9 +19,9 @@ namespace spinney::load {
 
 struct PickleLimits {
   BudgetLimits budget;
-  // What a compressed file may expand to: a fixed part, and a multiple of its bytes.
-  size_t expanded_bytes_base = size_t{64} << 20;
-  size_t expanded_bytes_per_byte = 64;
+  // Of the file that holds these bytes compressed or among others; 0: they are the file.
+  size_t file_bytes = 0;
+  bool was_compressed = false;
 };
 
 // The object in a pickle, and all that it refers to.
