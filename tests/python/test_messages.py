@@ -56,10 +56,9 @@ def refusal(source, **options):
 def test_a_compressed_model_that_is_no_pickle(files, tmp_path, name, what, compress):
     path = tmp_path / "model.gz"
     path.write_bytes(compress((files / name).read_bytes()))
-    error = refusal(path)
-    assert isinstance(error, spinney.UnsupportedModelError)
-    assert what in str(error) and "decompress it first" in str(error)
-    assert "damaged" not in str(error)
+    with pytest.raises(spinney.UnsupportedModelError, match=f"this is {what}, not a pickle") as error:
+        spinney.load(path, format="pickle")
+    assert "damaged" not in str(error.value)
 
 
 @pytest.mark.parametrize("trusted", [False, True])
@@ -121,7 +120,7 @@ def test_a_width_that_nobody_knows_is_not_none(x):
         DataPreprocessor().fit("text")
 
 
-@pytest.mark.parametrize("source", [5, 2.5, [1]], ids=repr)
+@pytest.mark.parametrize("source", [5, 2.5], ids=repr)
 def test_an_object_that_is_no_model_is_not_called_a_file(source):
     with pytest.raises(spinney.UnsupportedModelError, match="not a fitted model") as raised:
         spinney.load(source)

@@ -196,6 +196,9 @@ def test_a_member_of_what_holds_one_model():
 
 
 def test_a_container_without_a_model():
+    with pytest.raises(spinney.UnsupportedModelError, match="holds no model") as raised:
+        spinney.load([1])
+    assert "file" not in str(raised.value)
     with pytest.raises(spinney.UnsupportedModelError, match="holds no model"):
         spinney.load(pickle.dumps({"scaler": StandardScaler().fit(X), "v": [1]}))
     with pytest.raises(

@@ -182,6 +182,9 @@ def test_a_compressed_model_is_never_a_damaged_pickle(files, name, compress, opt
     data = compress(files[name][0].read_bytes())
     path = Path(tmp_path) / "model.packed"
     path.write_bytes(data)
+    whole = spinney.load(files[name][0])
     for given in (path, data, io.BytesIO(data)):
-        with pytest.raises(spinney.UnsupportedModelError, match="decompress it first"):
-            spinney.load(given, **options)
+        loaded = spinney.load(given, **options)
+        assert_same(loaded.predict(X), whole.predict(X))
+        with pytest.raises(spinney.UnsupportedModelError, match="not a pickle"):
+            spinney.load(data, format="pickle", **options)
