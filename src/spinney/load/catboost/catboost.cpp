@@ -62,8 +62,7 @@ template <typename Read>
 Result<Description> guarded(size_t file_bytes, const Choice& choice, const char* format,
                             Read&& read) {
   try {
-    Budget budget(file_bytes);
-    const BudgetInUse in_use(budget);
+    const BudgetOfFile budget(file_bytes);
     SPINNEY_ASSIGN(Tables tables, read());
     SPINNEY_ASSIGN(DescriptionParts model,
                    describe(std::move(tables), {Kind::kByLoss, choice, format}));
