@@ -52,7 +52,14 @@ def choice_of(arguments):
                 f"{arguments.iteration_range!r}"
             ) from None
         choice["iteration_range"] = (first, behind)
-    for name in ("start_iteration", "num_iteration", "ntree_start", "ntree_end", "missing", "member"):
+    for name in (
+        "start_iteration",
+        "num_iteration",
+        "ntree_start",
+        "ntree_end",
+        "missing",
+        "member",
+    ):
         if getattr(arguments, name) is not None:
             choice[name] = getattr(arguments, name)
     return choice
