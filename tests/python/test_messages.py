@@ -56,9 +56,8 @@ def refusal(source, **options):
 def test_a_compressed_model_that_is_no_pickle(files, tmp_path, name, what, compress):
     path = tmp_path / "model.gz"
     path.write_bytes(compress((files / name).read_bytes()))
-    with pytest.raises(
-        spinney.UnsupportedModelError, match=f"this is {what}, not a pickle"
-    ) as error:
+    wanted = f"this is {what}, not a pickle"
+    with pytest.raises(spinney.UnsupportedModelError, match=wanted) as error:
         spinney.load(path, format="pickle")
     assert "damaged" not in str(error.value)
 

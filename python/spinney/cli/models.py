@@ -52,14 +52,8 @@ def choice_of(arguments):
                 f"{arguments.iteration_range!r}"
             ) from None
         choice["iteration_range"] = (first, behind)
-    for name in (
-        "start_iteration",
-        "num_iteration",
-        "ntree_start",
-        "ntree_end",
-        "missing",
-        "member",
-    ):
+    names = ("start_iteration", "num_iteration", "ntree_start", "ntree_end", "missing", "member")
+    for name in names:
         if getattr(arguments, name) is not None:
             choice[name] = getattr(arguments, name)
     return choice
