@@ -30,6 +30,7 @@
 #include "binding/model/split_values.h"
 #include "binding/prepare/prepare.h"
 #include "binding/quantize/quantize.h"
+#include "binding/server/server.h"
 #include "spinney/model/stored_entries.h"
 #include "spinney/model/variant.h"
 
@@ -251,6 +252,7 @@ NB_MODULE(_core, m) {
   define_quantize(m);
   define_result_memory(m);
   define_quantize_model(m);
+  define_server(m);
 }
 
 }  // namespace spinney::binding

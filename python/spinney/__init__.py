@@ -35,6 +35,7 @@ from spinney.exceptions import (
 )
 from spinney.loading import load
 from spinney.quantization import QuantizationReport, Quantizer, quantize_model
+from spinney.serving import Server, serve
 from spinney.workers import CallableModel, WorkerModel
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "RequestCancelledError",
     "RequestExpiredError",
     "RequestRefusedError",
+    "Server",
     "SpinneyError",
     "ThrottledError",
     "UnsupportedModelError",
@@ -78,4 +80,5 @@ __all__ = [
     "__version__",
     "load",
     "quantize_model",
+    "serve",
 ]

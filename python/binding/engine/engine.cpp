@@ -20,6 +20,7 @@
 #include "binding/interpreter/references.h"
 #include "spinney/cpu/count.h"
 #include "spinney/engine/engine.h"
+#include "spinney/engine/families.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -269,7 +270,7 @@ void define_engine(nb::module_& module) {
       .def(
           "prometheus",
           [](const PyEngine& self, const observe::Labels& labels) {
-            return prometheus_of(self.engine(), labels);
+            return engine::prometheus_of(self.engine(), labels);
           },
           "labels"_a);
 }

@@ -3,10 +3,7 @@
 
 #include <nanobind/nanobind.h>
 
-#include <string>
-
 #include "spinney/engine/engine.h"
-#include "spinney/observe/prometheus.h"
 
 namespace spinney::binding {
 
@@ -18,8 +15,5 @@ nanobind::list calls_of(const engine::Engine& engine, size_t calls_max);
 // A dict for each model: its counts, measured costs, and `stages`: name -> histogram in seconds,
 // and that of the batches' rows.
 nanobind::list models_of(const engine::Engine& engine);
-// What Prometheus scrapes of models: every family with labels of model and version, and no others
-// but `labels` and what tells its samples apart.
-std::string prometheus_of(const engine::Engine& engine, const observe::Labels& labels);
 
 }  // namespace spinney::binding

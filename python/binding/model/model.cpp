@@ -3,6 +3,7 @@
 #include "binding/interpreter/numpy_api.h"
 #include "binding/model/asked.h"
 #include "binding/model/labels.h"
+#include "spinney/model/cast_type.h"
 
 namespace spinney::binding {
 namespace {
@@ -21,16 +22,6 @@ size_t first_rows_beyond(const plan::Plan& plan, double limit_ns) {
     (plan.cost_ns(middle) < limit_ns ? low : high) = middle;
   }
   return high;
-}
-
-// XGBoost and scikit-learn convert any number type straight to the one they compare in. LightGBM
-// turns every array that is not float32 or float64 into float32 first.
-NumberType cast_type(const Description& model) {
-  if (model.source.library == "lightgbm") return NumberType::kFloat32;
-  if (const auto* forest = std::get_if<Forest>(&model.scorer)) return forest->settings().input;
-  if (const auto* linear = std::get_if<Linear>(&model.scorer); linear && linear->skip_missing)
-    return linear->arithmetic;
-  return NumberType::kFloat64;
 }
 
 AnswerShape numbers(size_t columns, NumberType type, bool flat) {
@@ -60,7 +51,7 @@ std::unique_ptr<BoundModel> BoundModel::make(Model model) {
   shape(Answer::kProbabilities) = numbers(held.probability_columns(), output.value_type, false);
   const size_t trees = description.n_trees();
   shape(Answer::kLeaves) = {trees, false, NPY_INT32, trees * sizeof(int32_t)};
-  bound->cast_type = bound->small_cast_type = binding::cast_type(description);
+  bound->cast_type = bound->small_cast_type = spinney::cast_type(description);
   bound->release_rows = first_rows_beyond(held.plan(), kReleaseAfterNs);
   bound->watch_rows = first_rows_beyond(held.plan(), kWatchAfterNs);
   if (&held.for_rows(NumberType::kFloat64) == &held) return bound;

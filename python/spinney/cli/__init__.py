@@ -1,4 +1,4 @@
-"""The command line: spinney predict, inspect, verify, bench, convert and completion.
+"""The command line: spinney predict, inspect, verify, bench, convert, serve and completion.
 
 Exit status: 0 done; 1 verify found a difference; 2 a mistake in the arguments, the data or the
 model file, said in one line on standard error; 130 interrupted, 143 terminated.
@@ -22,6 +22,7 @@ COMMANDS = {
     "verify": ("verify", "prove the answers equal to the training library's"),
     "bench": ("bench", "time the model against the installed rivals"),
     "convert": ("convert", "write a .spinney file, which opens in milliseconds"),
+    "serve": ("serve", "answer requests for models over HTTP"),
     "completion": ("completion", "print what makes a shell complete this command's words"),
 }
 

@@ -1,13 +1,12 @@
-// What Prometheus scrapes of an engine's models.
+#include "spinney/engine/families.h"
+
 #include <cstddef>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "binding/engine/engine_report.h"
-
-namespace spinney::binding {
+namespace spinney::engine {
 namespace {
 
 using observe::Kind;
@@ -20,15 +19,15 @@ double in_us(uint64_t ns) { return static_cast<double>(ns) * 1e-3; }
 
 struct Exported {
   Labels labels;
-  engine::ModelStatus status;
-  engine::Stages stages;
+  ModelStatus status;
+  Stages stages;
 };
 
 // Two loads may be there under one name and version for a moment, and count as one.
-std::vector<Exported> models_to_export(const engine::Engine& engine, const Labels& labels) {
+std::vector<Exported> models_to_export(const Engine& engine, const Labels& labels) {
   std::vector<Exported> all;
   std::set<std::pair<std::string, std::string>> seen;
-  for (engine::ModelStatus& status : engine.models()) {
+  for (ModelStatus& status : engine.models()) {
     if (!seen.emplace(status.name, status.counted_as).second) continue;
     auto stages = engine.stages(status.name, status.version);
     if (!stages.ok()) continue;  // unloaded meanwhile
@@ -96,7 +95,7 @@ constexpr Family kFamilies[] = {
 };
 
 void write_failures(PrometheusText& text, const Exported& of) {
-  const engine::RequestCounts& requests = of.status.requests;
+  const RequestCounts& requests = of.status.requests;
   const auto sample = [&](const char* reason, uint64_t n) {
     Labels labels = of.labels;
     labels.emplace_back("reason", reason);
@@ -143,7 +142,7 @@ void write_histograms(PrometheusText& text, const std::vector<Exported>& all) {
 
 }  // namespace
 
-std::string prometheus_of(const engine::Engine& engine, const Labels& labels) {
+std::string prometheus_of(const Engine& engine, const Labels& labels) {
   const std::vector<Exported> all = models_to_export(engine, labels);
   PrometheusText text;
   for (const Family& family : kFamilies) {
@@ -157,4 +156,4 @@ std::string prometheus_of(const engine::Engine& engine, const Labels& labels) {
   return text.text();
 }
 
-}  // namespace spinney::binding
+}  // namespace spinney::engine

@@ -1,0 +1,353 @@
+#include "server/http1/session.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
+#include "spinney/base/utf8.h"
+
+namespace spinney::server::http1 {
+namespace {
+
+// Room for the head of an answer, which is known only when its body is written.
+constexpr size_t kHeadRoom = 512;
+constexpr size_t kRequestIdMax = 128;
+
+std::string_view reason_of(int status) {
+  switch (status) {
+    case 200: return "OK";
+    case 400: return "Bad Request";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 408: return "Request Timeout";
+    case 411: return "Length Required";
+    case 413: return "Content Too Large";
+    case 415: return "Unsupported Media Type";
+    case 417: return "Expectation Failed";
+    case 429: return "Too Many Requests";
+    case 431: return "Request Header Fields Too Large";
+    case 499: return "Client Closed Request";
+    case 500: return "Internal Server Error";
+    case 501: return "Not Implemented";
+    case 503: return "Service Unavailable";
+    case 504: return "Gateway Timeout";
+    default: return "Unknown";
+  }
+}
+
+// A line of an answer's head, on the spot.
+class HeadText {
+ public:
+  void add(std::string_view text) {
+    const size_t n = std::min(text.size(), sizeof text_ - size_);
+    std::memcpy(text_ + size_, text.data(), n);
+    size_ += n;
+  }
+  void add(uint64_t number) {
+    char digits[20];
+    const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
+    add({digits, static_cast<size_t>(end - digits)});
+  }
+  std::string_view text() const { return {text_, size_}; }
+
+ private:
+  char text_[kHeadRoom];
+  size_t size_ = 0;
+};
+
+// Only what can stand in a header and in a log as it is.
+bool is_plain_id(std::string_view id) {
+  return !id.empty() && id.size() <= kRequestIdMax &&
+         std::all_of(id.begin(), id.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+}
+
+bool equal_ignoring_case(std::string_view a, std::string_view lower) {
+  return a.size() == lower.size() &&
+         std::equal(a.begin(), a.end(), lower.begin(),
+                    [](char x, char y) { return (x >= 'A' && x <= 'Z' ? x + 32 : x) == y; });
+}
+
+}  // namespace
+
+Bytes& Exchange::begin() noexcept {
+  Session& session = session_;
+  Bytes& out = session.out_;
+  if (out.capacity() == 0) out = session.shared_.spares.take();
+  out.resize_down(session.body_first_ ? session.body_first_ - kHeadRoom : out.size());
+  if (char* room = out.room(kHeadRoom)) {
+    (void)room;
+    out.grow(kHeadRoom);
+  }
+  session.body_first_ = out.size();
+  return out;
+}
+
+void Exchange::finish(const AnswerHead& head) noexcept { session_.finish(head); }
+
+void Exchange::resume() noexcept {
+  Session& session = session_;
+  session.answered();
+  if (session.shared_.sink) session.shared_.sink->answered(session.owner_);
+}
+
+void Exchange::refuse(int status, std::string_view message, int64_t retry_after_s,
+                      std::string_view allow) noexcept {
+  Bytes& out = begin();
+  const bool utf8 = is_utf8(message);  // what clients sent may stand in it
+  (void)out.append("{\"error\":\"");
+  for (const char c : message) {
+    const auto code = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') (void)out.append("\\");
+    if (code < 0x20)
+      (void)out.append(" ");
+    else
+      (void)out.append(code >= 0x80 && !utf8 ? std::string_view("?") : std::string_view(&c, 1));
+  }
+  (void)out.append("\"}");
+  AnswerHead answer;
+  answer.status = status;
+  answer.retry_after_s = retry_after_s;
+  answer.allow = allow;
+  finish(answer);
+}
+
+void Session::finish(const AnswerHead& head) noexcept {
+  HeadText text;
+  const bool close = last_ || shared_.closing || !exchange_.head_.keep_alive;
+  const size_t body = out_.size() >= body_first_ ? out_.size() - body_first_ : 0;
+  text.add("HTTP/1.1 ");
+  text.add(static_cast<uint64_t>(head.status));
+  text.add(" ");
+  text.add(reason_of(head.status));
+  text.add("\r\nContent-Type: ");
+  text.add(head.type);
+  text.add("\r\nContent-Length: ");
+  text.add(body);
+  if (head.json_bytes) {
+    text.add("\r\nInference-Header-Content-Length: ");
+    text.add(head.json_bytes);
+  }
+  if (!head.encoding.empty()) {
+    text.add("\r\nContent-Encoding: ");
+    text.add(head.encoding);
+  }
+  if (head.retry_after_s > 0) {
+    text.add("\r\nRetry-After: ");
+    text.add(static_cast<uint64_t>(head.retry_after_s));
+  }
+  if (!head.allow.empty()) {
+    text.add("\r\nAllow: ");
+    text.add(head.allow);
+  }
+  if (const std::string_view id = exchange_.head_.field(Field::kRequestId); is_plain_id(id)) {
+    text.add("\r\nX-Request-Id: ");
+    text.add(id);
+  }
+  if (close)
+    text.add("\r\nConnection: close");
+  else if (!exchange_.head_.is_version_11)
+    text.add("\r\nConnection: keep-alive");
+  text.add("\r\n\r\n");
+  Counts::add(shared_.counts.answers[std::clamp(head.status / 100, 0, 5)]);
+  if (close) last_ = true;
+  exchange_.finished_ = true;
+  const size_t place = body_first_ >= kHeadRoom ? body_first_ - kHeadRoom : 0;
+  const size_t gap = kHeadRoom - text.text().size();
+  if (out_.size() < body_first_ || body_first_ < kHeadRoom) {  // there was no memory for it
+    last_ = true;
+    out_.resize_down(place);
+    body_first_ = 0;
+    return;
+  }
+  std::memcpy(out_.data() + body_first_ - text.text().size(), text.text().data(),
+              text.text().size());
+  if (exchange_.head_.method == Method::kHead) out_.resize_down(body_first_);
+  // Behind an answer that is not sent yet the gap is closed.
+  if (place == out_first_)
+    out_first_ += gap;
+  else
+    out_.erase(place, gap);
+  body_first_ = 0;
+}
+
+std::span<char> Session::room() noexcept {
+  if (ended_ || last_) return {};
+  if (in_.capacity() == 0) in_ = shared_.spares.take();
+  if (in_.size() == in_.capacity()) {
+    // A body grows as it comes, so that what is announced and never sent takes no memory. Whatever
+    // is behind the request at hand waits in its socket.
+    const bool in_head = phase_ == Phase::kIdle || phase_ == Phase::kHead;
+    const size_t wanted = in_head ? shared_.limits.header_bytes : request_bytes_;
+    if (wanted <= in_.size()) return {};
+    const char* before = in_.data();
+    if (!in_.reserve(std::min(wanted, std::max(in_.capacity(), Spares::kFirstBytes) * 2))) {
+      refuse({503, "no memory for the request at this moment"});
+      return {};
+    }
+    if (phase_ != Phase::kIdle) exchange_.head_.rebase(before, in_.data());
+  }
+  return {in_.end(), in_.capacity() - in_.size()};
+}
+
+void Session::received(size_t bytes) noexcept {
+  in_.grow(bytes);
+  process();
+}
+
+void Session::answered() noexcept {
+  if (phase_ != Phase::kAnswer) return;
+  end_request();
+  process();
+}
+
+void Session::process() noexcept {
+  if (processing_) return;
+  processing_ = true;
+  while (!last_ && phase_ != Phase::kAnswer && pending().size() < shared_.limits.pending_answer_bytes) {
+    if (phase_ == Phase::kIdle || phase_ == Phase::kHead) {
+      if (!read_head()) break;
+    }
+    if (!read_body()) break;
+    dispatch();
+    if (!exchange_.finished_) break;
+    end_request();
+  }
+  processing_ = false;
+  if (last_ && phase_ != Phase::kAnswer) phase_ = Phase::kClosing;
+  give_back();
+}
+
+// True once there is a head, and it is known how long its body is.
+bool Session::read_head() noexcept {
+  if (phase_ == Phase::kIdle) {
+    size_t empty = 0;  // some clients end a body with an empty line that it does not count
+    while (empty + 1 < in_.size() && in_.data()[empty] == '\r' && in_.data()[empty + 1] == '\n')
+      empty += 2;
+    in_.erase(0, empty);
+    if (in_.empty()) return false;
+    parser_.restart();
+    ++requests_;
+    phase_ = Phase::kHead;
+    exchange_.head_ = Head{};
+  }
+  Fault fault;
+  head_bytes_ =
+      parser_.read_head(in_.data(), in_.size(), shared_.limits, exchange_.head_, fault);
+  if (fault.status) {
+    refuse(fault);
+    return false;
+  }
+  return head_bytes_ > 0 && begin_body();
+}
+
+bool Session::begin_body() noexcept {
+  const Head& head = exchange_.head_;
+  phase_ = Phase::kBody;
+  request_bytes_ = head_bytes_;
+  if (head.content_length > shared_.limits.body_bytes) {
+    refuse({413, "the body is larger than the server takes"});
+    return false;
+  }
+  if (head.has_length) request_bytes_ += static_cast<size_t>(head.content_length);
+  if (head.method == Method::kPost && !head.has_length && !head.chunked) {
+    refuse({411, "a POST needs a Content-Length, or chunks"});
+    return false;
+  }
+  if (head.has(Field::kExpect)) {
+    if (!equal_ignoring_case(head.field(Field::kExpect), "100-continue")) {
+      refuse({417, "the only expectation that is known is 100-continue"});
+      return false;
+    }
+    const bool more = head.chunked ? in_.size() == head_bytes_ : in_.size() < request_bytes_;
+    if (more && head.is_version_11) {
+      if (out_.capacity() == 0) out_ = shared_.spares.take();
+      (void)out_.append("HTTP/1.1 100 Continue\r\n\r\n");
+    }
+  }
+  return true;
+}
+
+// True once the body is whole.
+bool Session::read_body() noexcept {
+  if (!exchange_.head_.chunked) {
+    if (in_.size() < request_bytes_) return false;
+    exchange_.body_ = {in_.data() + head_bytes_, request_bytes_ - head_bytes_};
+    return true;
+  }
+  if (chunks_.capacity() == 0) chunks_ = shared_.spares.take();
+  bool done = false;
+  Fault fault;
+  const size_t used = parser_.read_chunks(in_.data() + head_bytes_, in_.size() - head_bytes_,
+                                          shared_.limits, chunks_, done, fault);
+  in_.erase(head_bytes_, used);
+  if (fault.status == 0 && !done && in_.size() == in_.capacity())
+    fault = {431, "a chunk's line or the trailers are larger than the server takes"};
+  if (fault.status) {
+    refuse(fault);
+    return false;
+  }
+  exchange_.body_ = chunks_.text();
+  return done;
+}
+
+void Session::dispatch() noexcept {
+  exchange_.finished_ = false;
+  exchange_.arrived_ns_ = shared_.clock.now_ns();
+  Counts::add(shared_.counts.requests);
+  phase_ = Phase::kAnswer;
+  shared_.handler.handle(exchange_);
+}
+
+void Session::end_request() noexcept {
+  exchange_.pending = nullptr;
+  exchange_.finished_ = false;
+  exchange_.body_ = {};
+  exchange_.head_ = Head{};
+  in_.erase(0, request_bytes_);
+  chunks_.wipe();
+  head_bytes_ = request_bytes_ = 0;
+  phase_ = Phase::kIdle;
+}
+
+void Session::refuse(const Fault& fault) noexcept {
+  Counts::add(shared_.counts.requests);
+  Counts::add(shared_.counts.refused);
+  last_ = true;
+  exchange_.refuse(fault.status, fault.message);
+  phase_ = Phase::kClosing;
+}
+
+void Session::timed_out() noexcept {
+  // Whoever has sent nothing is told nothing.
+  if (phase_ == Phase::kHead || phase_ == Phase::kBody)
+    refuse({408, "the request took longer to arrive than the server waits"});
+  last_ = true;
+}
+
+void Session::sent(size_t bytes) noexcept {
+  out_first_ += bytes;
+  if (out_first_ < out_.size()) return;
+  out_first_ = 0;
+  out_.resize_down(0);
+  if (!processing_ && phase_ != Phase::kAnswer && !in_.empty()) process();
+  give_back();
+}
+
+// A connection that has nothing to keep keeps no memory.
+void Session::give_back() noexcept {
+  if (phase_ == Phase::kAnswer) return;
+  if ((in_.empty() || last_) && in_.capacity()) shared_.spares.give(std::move(in_));
+  if (phase_ != Phase::kBody && chunks_.capacity()) shared_.spares.give(std::move(chunks_));
+  if (out_.empty() && out_.capacity()) shared_.spares.give(std::move(out_));
+}
+
+void Session::abandon() noexcept {
+  if (phase_ == Phase::kAnswer && exchange_.pending) shared_.handler.abandoned(exchange_);
+  exchange_.pending = nullptr;
+  phase_ = Phase::kClosing;
+  last_ = true;
+  give_back();
+}
+
+}  // namespace spinney::server::http1
