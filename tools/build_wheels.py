@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = ROOT / "pyproject.toml"
 WORK = ROOT / "build" / "wheels"
 CORE = ROOT / "build" / "release" / "src" / "spinney" / "libspinney.a"
+SERVER = ROOT / "build" / "release" / "src" / "server" / "libspinney_server.a"
 VERSIONS = ["3.8", "3.9", "3.10", "3.11", "3.12", "3.13"]
 # No versions: pip takes the newest of each that runs on that Python.
 LIBRARIES = (
@@ -108,7 +109,7 @@ def build_core():
         launcher = ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else []
         options = ["-DSPINNEY_PYTHON=OFF", *launcher]
         run(["cmake", "--preset", "release", *options], cwd=ROOT, stdout=subprocess.DEVNULL)
-    run(["cmake", "--build", ROOT / "build" / "release", "--target", "spinney"])
+    run(["cmake", "--build", ROOT / "build" / "release", "--target", "spinney_server"])
 
 
 def build(version, python, tools):
@@ -121,7 +122,8 @@ def build(version, python, tools):
     )
     place = environment(WORK / f"build-{version}", python, f"pip wheel {needs}").parent.parent
     launcher = " -DCMAKE_CXX_COMPILER_LAUNCHER=ccache" if shutil.which("ccache") else ""
-    arguments = f"-DSPINNEY_CORE_LIBRARY={CORE}{launcher}"
+    libraries = f"-DSPINNEY_CORE_LIBRARY={CORE} -DSPINNEY_SERVER_LIBRARY={SERVER}"
+    arguments = f"{libraries}{launcher}"
     variables = {**os.environ, "CMAKE_ARGS": arguments, "CCACHE_BASEDIR": str(ROOT)}
     options = ["-q", "--no-deps", "--no-build-isolation", "-w", raw]
     pip(place, "wheel", *options, ROOT, env=variables)

@@ -39,7 +39,7 @@ def serve(source, *, name=None, version="1", host="127.0.0.1", port=8080, **opti
         is trusted, or behind a proxy that knows whom to let in.
     options: threads (that serve connections; as many as the process may use CPUs), workers (that
         compute what is dear; the same), connections (12,000 at most), concurrent_requests (admitted
-        and not yet answered; 0, no limit), cache_entries (answers kept for equal requests; 0, none),
+        and not yet answered; 0, no limit), cache_entries (answers kept for equal ones; 0, none),
         header_bytes (16 KiB), body_bytes (64 MiB), buffer_bytes (of all connections together;
         1 GiB), and seconds: idle_s (75, between requests), header_s (10) and body_s (60) for a
         request to arrive, send_s (30) in which a reader must take something.

@@ -20,9 +20,7 @@ namespace spinney::server {
 
 struct Server::Parts {
   explicit Parts(Options given)
-      : options(std::move(given)),
-        connections(options.connections),
-        budget(options.buffer_bytes) {}
+      : options(std::move(given)), connections(options.connections), budget(options.buffer_bytes) {}
 
   Status open();
   Status listen();
@@ -49,8 +47,8 @@ struct Server::Parts {
 Status Server::Parts::open() {
   SPINNEY_ASSIGN(engine, engine::Engine::make(options.engine));
   repository = std::make_unique<repository::Repository>(*engine);
-  office = std::unique_ptr<protocol::Office>(
-      new protocol::Office{*engine, *repository, options.version, {false}, {}});
+  office = std::unique_ptr<protocol::Office>(new protocol::Office{
+      *engine, *repository, options.version, options.limits.body_bytes, {false}, {}});
   office->server_metrics = [this] { return metrics(); };
   return {};
 }
@@ -128,8 +126,7 @@ std::string Server::Parts::metrics() const {
   one("spinney_http_requests_total", Kind::kCounter, "HTTP requests that were begun to be answered",
       static_cast<double>(requests));
   one("spinney_http_malformed_total", Kind::kCounter,
-      "Of these, requests that were no HTTP, too large or too slow",
-      static_cast<double>(refused));
+      "Of these, requests that were no HTTP, too large or too slow", static_cast<double>(refused));
   text.family("spinney_http_answers_total", Kind::kCounter, "HTTP answers, by the status's class");
   for (size_t i = 1; i < std::size(answers); ++i)
     text.sample("spinney_http_answers_total", {{"status", std::to_string(i) + "xx"}},
@@ -139,7 +136,8 @@ std::string Server::Parts::metrics() const {
   one("spinney_http_connections_accepted_total", Kind::kCounter, "Connections that came",
       static_cast<double>(connections.accepted.load(relaxed)));
   one("spinney_http_connections_refused_total", Kind::kCounter,
-      "Of these, connections beyond the limit", static_cast<double>(connections.refused.load(relaxed)));
+      "Of these, connections beyond the limit",
+      static_cast<double>(connections.refused.load(relaxed)));
   one("spinney_http_connections_timed_out_total", Kind::kCounter,
       "Connections that were ended as they were idle or slow for too long",
       static_cast<double>(connections.timed_out.load(relaxed)));

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+
+import numpy as np
 
 
 class Connection:
@@ -14,10 +17,9 @@ class Connection:
         self.rest = b""
 
     def send(self, data):
-        try:
+        # The server may have answered and closed before it had everything.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.socket.sendall(data)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # the server has answered and closed before it had everything
 
     def read(self):
         """(status, headers, body), or None at the end."""
@@ -27,7 +29,8 @@ class Connection:
                 return None
         head, _, self.rest = self.rest.partition(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
-        headers = {name.lower(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
+        pairs = (line.partition(":") for line in lines)
+        headers = {name.lower(): value.strip() for name, _, value in pairs}
         status = int(first.split(" ")[1])
         if status == 100:
             return status, headers, b""
@@ -79,3 +82,20 @@ def ask(port, method, path, body=b"", headers=()):
 def infer(port, model, body, headers=()):
     status, _, answer = ask(port, "POST", f"/v2/models/{model}/infer", body, headers)
     return status, json.loads(answer)
+
+
+def rows_of(count=40, width=6, seed=0):
+    rows = np.random.default_rng(seed).normal(size=(count, width))
+    return rows, (rows[:, 0] * 2 + rows[:, 1] > 0).astype(int) + (rows[:, 2] > 1)
+
+
+def tensor(rows, datatype="FP64", **more):
+    return {"name": "x", "shape": list(np.shape(rows)), "datatype": datatype, **more}
+
+
+def body_of(rows, datatype="FP64", outputs=None, **more):
+    data = np.asarray(rows).tolist()
+    body = {"inputs": [tensor(rows, datatype, data=data)], **more}
+    if outputs is not None:
+        body["outputs"] = [{"name": name} for name in outputs]
+    return body

@@ -56,6 +56,7 @@ def test_the_examples_of_a_page(name, examples_min, tmp_path, monkeypatch):
         "metrics.monitor",
         "metrics.performance",
         "quantization.quantizer",
+        "serving",
         "tables",
         "threads",
     ],

@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SOURCE = ROOT / "src" / "spinney"
+SERVER = ROOT / "src" / "server"
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 LINES_MAX = 400  # files are about 80 to 250 lines; beyond this one they are cut in two
 COLUMNS_MAX = 100
@@ -116,6 +117,40 @@ def folder_faults(path, text, folders):
     return faults
 
 
+def read_server_table(text):
+    """The server's table: room -> (its rooms, headers of spinney); "–" is its door."""
+    head = "| room of the server | may include | of `src/spinney` besides base |"
+    section = text.split(head)[1].split("\n\n")[0]
+    rooms = {}
+    for line in section.splitlines()[2:]:
+        room, *lists = (cell.strip() for cell in line.strip("| ").split("|"))
+        rooms[room] = tuple({name.strip() for name in one.split(",")} - {"–"} for one in lists)
+    return rooms
+
+
+def server_faults(path, text, rooms):
+    """What is wrong with the includes of one file (path relative to src/server)."""
+    room = room_of(path) or "–"
+    if room not in rooms:
+        return [f"{path}: room '{room}' is not in ARCHITECTURE.md's table of the server"]
+    own, headers = rooms[room]
+    faults = []
+    for bracket, target in INCLUDE.findall(text):
+        if bracket == "<" and target.startswith("boost/") and path != Path("http1/parser.cpp"):
+            faults.append(f"{path}: Boost's headers are slow; http1/parser.cpp alone has them")
+        if bracket != '"':
+            continue
+        first, _, rest = target.partition("/")
+        if first == "server":
+            other = room_of(rest) or "–"
+            fine = other in own or other == room
+        else:
+            fine = first == "spinney" and (rest.startswith("base/") or rest in headers)
+        if not fine:
+            faults.append(f"{path}: {room} may not include {target}")
+    return faults
+
+
 def order_faults(path, text, has_header):
     """A source includes its own header first; a header says #pragma once.
 
@@ -198,8 +233,29 @@ def test_folders_of_load_are_entered_by_their_doors():
     assert set(folders) == {path.name for path in (SOURCE / "load").iterdir() if path.is_dir()}
 
 
+def server_sources():
+    for path in sorted(SERVER.rglob("*")):
+        if path.suffix in (".h", ".cpp"):
+            yield path, path.relative_to(SERVER), path.read_text()
+
+
+def test_the_server_keeps_to_doors():
+    rooms = read_server_table((ROOT / "ARCHITECTURE.md").read_text())
+    faults = []
+    for path, name, text in server_sources():
+        faults += server_faults(name, text, rooms)
+        faults += order_faults(
+            f"server/{name}",
+            text.replace("server/", "spinney/server/"),
+            path.with_suffix(".h").exists(),
+        )
+    assert not faults, "\n".join(faults)
+    assert {path.name for path in SERVER.iterdir() if path.is_dir()} == set(rooms) - {"–"}
+
+
 def test_the_table_has_no_cycle():
     text = (ROOT / "ARCHITECTURE.md").read_text()
+    check_no_cycle({room: own for room, (own, _) in read_server_table(text).items()})
     check_no_cycle(read_table(text))
     check_no_cycle({folder: others for folder, (_, others) in read_folders(text).items()})
 
@@ -254,6 +310,24 @@ CLEAN = '#include "spinney/link/link.h"\n#include <vector>\n#include "spinney/mo
 )
 def test_a_planted_include_is_caught(path, line):
     assert include_faults(path, line + "\n", ALLOWED)
+
+
+ROOMS = {"http1": ({"bytes"}, set()), "bytes": (set(), set()), "–": ({"http1"}, {"spinney.h"})}
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("bytes/bytes.h", '#include "server/http1/session.h"'),
+        ("http1/session.h", '#include "spinney/engine/engine.h"'),
+        ("http1/session.cpp", "#include <boost/beast/http/parser.hpp>"),
+        ("http1/session.cpp", '#include "session.h"'),
+        ("server.cpp", '#include "spinney/engine/core.h"'),
+        ("grpc/frame.h", ""),
+    ],
+)
+def test_a_planted_include_of_the_server_is_caught(path, line):
+    assert server_faults(Path(path), line + "\n", ROOMS)
 
 
 FOLDERS = {"file": ({"budget"}, set()), "json": ({"json"}, {"file"})}

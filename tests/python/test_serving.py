@@ -3,43 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import threading
-import urllib.request
 from fractions import Fraction
 
 import numpy as np
 import pytest
-from http_client import Connection, ask, infer, request
 
 import spinney
+from http_client import ask, body_of, infer, rows_of, tensor
 
 sklearn = pytest.importorskip("sklearn")
 
 
-def rows_of(count=40, width=6, seed=0):
-    rows = np.random.default_rng(seed).normal(size=(count, width))
-    return rows, (rows[:, 0] * 2 + rows[:, 1] > 0).astype(int) + (rows[:, 2] > 1)
-
-
-def tensor(rows, datatype="FP64", **more):
-    return {"name": "x", "shape": list(np.shape(rows)), "datatype": datatype, **more}
-
-
-def body_of(rows, datatype="FP64", outputs=None, **more):
-    data = np.asarray(rows).tolist()
-    body = {"inputs": [tensor(rows, datatype, data=data)], **more}
-    if outputs is not None:
-        body["outputs"] = [{"name": name} for name in outputs]
-    return body
-
-
 def values_of(output):
-    kinds = {"FP32": np.float32, "FP64": np.float64, "INT64": np.int64, "BOOL": bool, "BYTES": object}
-    return np.array(output["data"], kinds[output["datatype"]]).reshape(output["shape"])
+    kinds = {"FP32": np.float32, "FP64": np.float64, "INT64": np.int64, "BOOL": bool}
+    kind = kinds.get(output["datatype"], object)
+    return np.array(output["data"], kind).reshape(output["shape"])
 
 
 @pytest.fixture(scope="module")
@@ -187,10 +165,10 @@ def test_columns_by_name():
         assert answer["outputs"][0]["data"] == forest.predict(frame).tolist()
         for wrong, said in [
             (whole[:-1], "5 inputs"),
-            (whole[:-1] + [column("b")], "twice"),
-            (whole[:-1] + [column("b", name="z")], "none of the model's columns"),
-            (whole[:-1] + [column("a", shape=[29])], "29 rows"),
-            (whole + [column("a")], "more inputs than"),
+            ([*whole[:-1], column("b")], "twice"),
+            ([*whole[:-1], column("b", name="z")], "none of the model's columns"),
+            ([*whole[:-1], column("a", shape=[29])], "29 rows"),
+            ([*whole, column("a")], "more inputs than"),
         ]:
             status, answer = infer(server.port, "model", {"inputs": wrong})
             assert status == 400
@@ -259,149 +237,6 @@ def nearest(text, kind):
     return min(around, key=lambda one: (abs(Fraction(float(one)) - exact), one != near))
 
 
-FINE = {"name": "x", "shape": [1, 6], "datatype": "FP64", "data": [0] * 6}
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"shape": [1, 5]}, "takes [rows, 6]"),
-        ({"shape": [5]}, "takes [rows, 6]"),
-        ({"shape": [1, 1, 6]}, "more than two dimensions"),
-        ({"shape": []}, "without dimensions"),
-        ({"shape": [-1, 6]}, "below zero"),
-        ({"shape": [0, 6], "data": []}, "row"),
-        ({"shape": [2, 6]}, "fewer elements than its shape"),
-        ({"shape": [99, 6]}, "more elements than the request"),
-        ({"shape": [2, 6], "data": [0] * 60}, "more elements than its shape"),
-        ({"shape": [2**62, 6]}, "no memory holds"),
-        ({"shape": [2**40, 6]}, "more elements than the request"),
-        ({"shape": [2**63, 6]}, "beyond what its type holds"),
-        ({"shape": [1.5, 6]}, "expected a whole number"),
-        ({"shape": "1"}, "expected an array"),
-        ({"shape": None}, "expected an array"),
-        ({"datatype": "FP128"}, "FP128"),
-        ({"datatype": "BYTES", "data": ["a"] * 6}, "the model takes numbers"),
-        ({"datatype": "FP16"}, "binary"),
-        ({"datatype": "INT8", "data": [0, 0, 0, 0, 0, 128]}, "beyond what its type holds"),
-        ({"datatype": "UINT8", "data": [0, 0, 0, 0, 0, -1]}, "beyond what its type holds"),
-        ({"datatype": "INT64", "data": [0, 0, 0, 0, 0, 2**63]}, "beyond what its type holds"),
-        ({"datatype": "INT64", "data": [0, 0, 0, 0, 0, 0.5]}, "expected a whole number"),
-        ({"datatype": "BOOL", "data": [0, 0, 0, 0, 0, 2]}, "expected true"),
-        ({"data": [0] * 5}, "fewer elements"),
-        ({"data": [0] * 7}, "more elements"),
-        ({"data": [[0] * 5]}, "fewer elements"),
-        ({"data": [[0] * 7]}, "more elements"),
-        ({"data": [[0] * 6, [0] * 6]}, "more elements"),
-        ({"data": [[0, 0, 0], [0, 0, 0]]}, "fewer elements"),
-        ({"data": ["0"] * 6}, "expected a number"),
-        ({"data": [True] * 6}, "expected a number"),
-        ({"data": {}}, "expected an array"),
-        ({"data": None}, "expected an array"),
-        ({"name": 3}, "expected a string"),
-        ({"parameters": {"binary_data_size": 48}}, "data and a binary_data_size"),
-        ({"parameters": []}, "expected an object"),
-    ],
-)
-def test_inputs_that_do_not_fit_are_told_why(server, change, said):
-    status, answer = infer(server.port, "forest", {"inputs": [{**FINE, **change}]})
-    assert status == 400
-    assert said in answer["error"]
-
-
-@pytest.mark.parametrize("left_out", ["shape", "datatype", "data"])
-def test_what_an_input_must_have(server, left_out):
-    given = {name: value for name, value in FINE.items() if name != left_out}
-    status, answer = infer(server.port, "forest", {"inputs": [given]})
-    assert status == 400
-    assert f"has no {left_out}" in answer["error"]
-
-
-def one(data):
-    return b'{"inputs":[{"name":"x","shape":[1,6],"datatype":"FP64","data":%s}]}' % data
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"{",
-        b"null",
-        b"[]",
-        b"{}",
-        b'{"inputs":[]}',
-        b'{"inputs":{}}',
-        b'{"inputs":[{}]}',
-        b'{"inputs":[1]}',
-        one(b"[0,0,0,0,0,0") + b"}",
-        one(b"[0,0,0,0,0,0,]"),
-        one(b"[,0,0,0,0,0,0]"),
-        one(b"[0 0 0 0 0 0]"),
-        one(b"[00,0,0,0,0,0]"),
-        one(b"[+1,0,0,0,0,0]"),
-        one(b"[.5,0,0,0,0,0]"),
-        one(b"[1.,0,0,0,0,0]"),
-        one(b"[1e,0,0,0,0,0]"),
-        one(b"[1e400,0,0,0,0,0]"),
-        one(b"[0x1,0,0,0,0,0]"),
-        one(b"[nan,0,0,0,0,0]"),
-        one(b"[inf,0,0,0,0,0]"),
-        one(b"[-NaN,0,0,0,0,0]"),
-        one(b"[nul,0,0,0,0,0]"),
-        one(b"[0,0,0,0,0,0]") + b"x",
-        one(b"[0,0,0,0,0,0]") + b"\0",
-        one(b"[0,0,0,0,0,0]") + one(b"[0,0,0,0,0,0]"),
-        b"[" * 250_000,
-        b'{"inputs":' + b"[" * 250_000,
-        b'{"a":' * 250_000,
-        one(b"[" * 120 + b"0" + b"]" * 120),
-        b'{"x":' + b"[" * 60 + b"]" * 60 + b',"inputs":[]}',
-        one(b"[0,0,0,0,0,0]").replace(b'"x"', b'"\xff"'),
-        one(b"[0,0,0,0,0,0]").replace(b'"x"', b'"a\nb"'),
-        one(b"[0,0,0,0,0,0]").replace(b'"x"', b'"x'),
-        b'{"inputs":[],' + one(b"[0,0,0,0,0,0]")[1:],
-        one(b"[0,0,0,0,0,0]")[:-1] + b',"outputs":[{"name":"nothing"}]}',
-        one(b"[0,0,0,0,0,0]")[:-1] + b',"outputs":[{}]}',
-        one(b"[0,0,0,0,0,0]")[:-1] + b',"outputs":[{"name":"predict"},{"name":"predict"}]}',
-        one(b"[0,0,0,0,0,0]")[:-1] + b',"outputs":' + json.dumps([{"name": "p"}] * 99).encode() + b"}",
-        one(b"[0,0,0,0,0,0]")[:-1] + b',"parameters":{"priority":9}}',
-        one(b"[0,0,0,0,0,0]")[:-1] + b',"parameters":{"priority":-1}}',
-        one(b"[0,0,0,0,0,0]")[:-1] + b',"parameters":{"timeout":-1}}',
-        one(b"[0,0,0,0,0,0]")[:-1] + b',"parameters":{"special_numbers":"what"}}',
-        one(b"[0,0,0,0,0,0]")[:-1] + b',"parameters":{"sequence_start":true}}',
-        one(b"[0,0,0,0,0,0]")[:-1] + b',"parameters":{"binary_data_output":1}}',
-    ],
-)
-def test_bodies_that_are_none(server, body):
-    with Connection(server.port) as connection:
-        connection.send(request("POST", "/v2/models/forest/infer", body))
-        status, _, answer = connection.read()
-        assert status == 400
-        assert json.loads(answer)["error"]
-        connection.send(request("POST", "/v2/models/forest/infer", one(b"[0,0,0,0,0,0]")))
-        assert connection.read()[0] == 200  # the connection goes on
-
-
-def test_what_is_ignored(server):
-    body = json.loads(one(b"[0,0,0,0,0,0]"))
-    more = {"a": [1, {"b": [None, True, "x", -1.5e3]}], "": {}}
-    for place in (body, body["inputs"][0]):
-        place.update(more)
-    body["parameters"] = {"priority": 1, "timeout": 10**7, "sequence_id": 0, "other": [1]}
-    assert infer(server.port, "forest", body)[0] == 200
-
-
-def test_priority_and_timeout_reach_the_engine(server):
-    body = json.loads(one(b"[0,0,0,0,0,0]"))
-    for level in range(6):
-        body["parameters"] = {"priority": level, "timeout": 10_000_000}
-        assert infer(server.port, "forest", body)[0] == 200
-    body["parameters"] = {"timeout": 1}  # a microsecond, which has passed when the body is read
-    body["inputs"][0].update(shape=[20_000, 6], data=[0.0] * 120_000)
-    status, answer = infer(server.port, "forest", body)
-    assert status == 504, answer
-
-
 def test_health_and_metadata(server, models):
     assert json.loads(ask(server.port, "GET", "/v2/health/live")[2]) == {"live": True}
     ready = json.loads(ask(server.port, "GET", "/v2/health/ready")[2])
@@ -438,152 +273,3 @@ def metrics_of(server):
     assert headers["content-type"].startswith("text/plain; version=0.0.4")
     lines = [line for line in body.decode().splitlines() if not line.startswith("#")]
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
-
-
-def test_models_come_go_and_are_replaced_while_requests_run(models):
-    from sklearn.linear_model import LinearRegression
-
-    def constant(value):
-        return LinearRegression().fit([[0.0], [1.0]], [value, value])
-
-    body = {"inputs": [{"name": "x", "shape": [1, 1], "datatype": "FP64", "data": [0.5]}]}
-    with spinney.serve({"m": constant(0.0)}, port=0, threads=2) as server:
-        failures, seen, ended = [], set(), threading.Event()
-
-        def run():
-            with Connection(server.port) as connection:
-                while not ended.is_set():
-                    connection.send(request("POST", "/v2/models/m/infer", body))
-                    status, _, answer = connection.read()
-                    if status != 200:
-                        failures.append((status, answer))
-                        return
-                    seen.add(round(json.loads(answer)["outputs"][0]["data"][0]))
-
-        threads = [threading.Thread(target=run) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        for value in range(1, 60):
-            server.load("m", constant(float(value)))
-        ended.set()
-        for thread in threads:
-            thread.join()
-        assert not failures
-        assert seen <= set(range(60))
-        assert round(infer(server.port, "m", body)[1]["outputs"][0]["data"][0]) == 59
-        server.load("m", constant(7.0), version="2")
-        assert round(infer(server.port, "m", body)[1]["outputs"][0]["data"][0]) == 7
-        first = ask(server.port, "POST", "/v2/models/m/versions/1/infer", body)[2]
-        assert round(json.loads(first)["outputs"][0]["data"][0]) == 59
-        server.unload("m", "2")
-        assert round(infer(server.port, "m", body)[1]["outputs"][0]["data"][0]) == 59
-        server.unload("m")
-        assert infer(server.port, "m", body)[0] == 404
-        with pytest.raises(spinney.ModelNotFoundError):
-            server.unload("m")
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"port": 70000}, "port"),
-        ({"port": True}, "port"),
-        ({"host": ""}, "host"),
-        ({"host": "no.such.host.invalid"}, "no.such.host.invalid"),
-        ({"threads": -1}, "threads"),
-        ({"threads": 5000}, "threads"),
-        ({"connections": 0}, "connections"),
-        ({"idle_s": 0}, "idle_s"),
-        ({"idle_s": float("nan")}, "idle_s"),
-        ({"speed": 3}, "no option 'speed'"),
-        ({"name": "a/b"}, "a/b"),
-        ({"name": ".."}, ".."),
-        ({"name": ""}, "name"),
-        ({"version": "1#2"}, "1#2"),
-    ],
-)
-def test_options_that_do_not_fit(models, options, said):
-    with pytest.raises(spinney.InvalidInputError, match=said.replace(".", r"\.")):
-        spinney.serve(models["forest"], **{"port": 0, "threads": 1, **options})
-
-
-def test_what_is_not_served(models):
-    with pytest.raises(spinney.InvalidInputError):
-        spinney.serve({}, port=0)
-    with pytest.raises(spinney.InvalidInputError):
-        spinney.serve(models, name="m", port=0)
-    with pytest.raises(spinney.ModelNotFoundError):
-        spinney.serve("no_such_file.json", port=0)
-
-
-def test_an_address_that_is_taken(server, models):
-    with pytest.raises(spinney.ModelIOError, match=str(server.port)):
-        spinney.serve(models["forest"], port=server.port)
-
-
-def test_a_server_is_ended_once(models):
-    server = spinney.serve(models["forest"], port=0, threads=1)
-    assert "http://127.0.0.1:" in repr(server)
-    assert server.stop()
-    assert server.stop()
-    assert "stopped" in repr(server)
-
-
-def test_a_forked_child_has_no_server(models):
-    with spinney.serve(models["forest"], port=0, threads=1) as server:
-        child = os.fork()
-        if child == 0:
-            fine = server.url == "" and server.stop() and "stopped" in repr(server)
-            os._exit(0 if fine else 1)
-        assert os.waitpid(child, 0)[1] == 0
-        assert infer(server.port, "model", body_of(rows_of(1)[0]))[0] == 200
-
-
-@pytest.fixture
-def model_file(models, tmp_path):
-    path = tmp_path / "my.model.pkl"
-    path.write_bytes(__import__("pickle").dumps(models["forest"]))
-    return str(path)
-
-
-def served_by(command):
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    line = process.stderr.readline()
-    assert "http://127.0.0.1:" in line, line + process.stderr.read()
-    return process, int(line.strip().rpartition(":")[2])
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_command_serves_until_it_is_told_to_end(model_file, models, number):
-    command = [sys.executable, "-m", "spinney", "serve", model_file, "--port", "0", "--threads", "1"]
-    process, port = served_by(command)
-    rows = rows_of(2)[0]
-    answer = infer(port, "my", body_of(rows))[1]
-    assert answer["outputs"][0]["data"] == models["forest"].predict(rows).tolist()
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/health/ready") as ready:
-        assert ready.status == 200
-    process.send_signal(number)
-    assert process.wait(20) == 0
-
-
-@pytest.mark.parametrize(
-    ("more", "said"),
-    [
-        (["other.txt", "--port", "0"], "other.txt"),
-        (["--name", "a/b", "--port", "0"], "a/b"),
-    ],
-)
-def test_the_command_says_what_is_wrong(model_file, more, said):
-    command = [sys.executable, "-m", "spinney", "serve", model_file, *more]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert ran.returncode == 2
-    assert said in ran.stderr
-    assert len(ran.stderr.splitlines()) == 1
-
-
-def test_a_name_goes_with_one_file(model_file):
-    command = [sys.executable, "-m", "spinney", "serve", model_file, model_file]
-    ran = subprocess.run([*command, "--name", "x"], capture_output=True, text=True, timeout=60)
-    assert (ran.returncode, "--name" in ran.stderr) == (2, True)
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert (ran.returncode, "'my'" in ran.stderr) == (2, True)

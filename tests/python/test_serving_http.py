@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+
 from http_client import Connection, ask, request
 
 pytest.importorskip("sklearn")
@@ -295,7 +296,8 @@ def test_a_reader_that_does_not_read_holds_no_more_than_a_buffer(server, port):
         assert sent < most * len(asked)  # the server stopped reading
         _, _, body = ask(server.port, "GET", "/metrics")
         held = next(
-            line for line in body.decode().splitlines()
+            line
+            for line in body.decode().splitlines()
             if line.startswith("spinney_http_buffer_bytes ")
         )
         assert float(held.split()[1]) < 16e6

@@ -11,7 +11,8 @@ namespace spinney::server {
 bool Bytes::reserve(size_t capacity) noexcept {
   if (capacity <= capacity_) return true;
   if (budget_ && !budget_->take(capacity)) return false;
-  char* larger = static_cast<char*>(std::malloc(capacity));
+  // Zeros, so that what others freed is in no buffer either.
+  char* larger = static_cast<char*>(std::calloc(capacity, 1));
   if (!larger) {
     if (budget_) budget_->give(capacity);
     return false;

@@ -15,24 +15,42 @@ constexpr size_t kRequestIdMax = 128;
 
 std::string_view reason_of(int status) {
   switch (status) {
-    case 200: return "OK";
-    case 400: return "Bad Request";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 408: return "Request Timeout";
-    case 411: return "Length Required";
-    case 413: return "Content Too Large";
-    case 415: return "Unsupported Media Type";
-    case 417: return "Expectation Failed";
-    case 429: return "Too Many Requests";
-    case 431: return "Request Header Fields Too Large";
-    case 499: return "Client Closed Request";
-    case 500: return "Internal Server Error";
-    case 501: return "Not Implemented";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    default: return "Unknown";
+    case 200:
+      return "OK";
+    case 400:
+      return "Bad Request";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 411:
+      return "Length Required";
+    case 413:
+      return "Content Too Large";
+    case 415:
+      return "Unsupported Media Type";
+    case 417:
+      return "Expectation Failed";
+    case 429:
+      return "Too Many Requests";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 499:
+      return "Client Closed Request";
+    case 500:
+      return "Internal Server Error";
+    case 501:
+      return "Not Implemented";
+    case 503:
+      return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
+    default:
+      return "Unknown";
   }
 }
 
@@ -204,7 +222,8 @@ void Session::answered() noexcept {
 void Session::process() noexcept {
   if (processing_) return;
   processing_ = true;
-  while (!last_ && phase_ != Phase::kAnswer && pending().size() < shared_.limits.pending_answer_bytes) {
+  while (!last_ && phase_ != Phase::kAnswer &&
+         pending().size() < shared_.limits.pending_answer_bytes) {
     if (phase_ == Phase::kIdle || phase_ == Phase::kHead) {
       if (!read_head()) break;
     }
@@ -225,15 +244,14 @@ bool Session::read_head() noexcept {
     while (empty + 1 < in_.size() && in_.data()[empty] == '\r' && in_.data()[empty + 1] == '\n')
       empty += 2;
     in_.erase(0, empty);
-    if (in_.empty()) return false;
+    if (in_.empty() || in_.text() == "\r") return false;
     parser_.restart();
     ++requests_;
     phase_ = Phase::kHead;
     exchange_.head_ = Head{};
   }
   Fault fault;
-  head_bytes_ =
-      parser_.read_head(in_.data(), in_.size(), shared_.limits, exchange_.head_, fault);
+  head_bytes_ = parser_.read_head(in_.data(), in_.size(), shared_.limits, exchange_.head_, fault);
   if (fault.status) {
     refuse(fault);
     return false;

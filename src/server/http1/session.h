@@ -32,9 +32,9 @@ class Sink {
 
 // Read by others.
 struct Counts {
-  std::atomic<uint64_t> requests{0};  // that were begun to be answered
-  std::atomic<uint64_t> refused{0};   // of those, that were no HTTP
-  std::atomic<uint64_t> answers[6] = {};  // by the status's first digit
+  std::atomic<uint64_t> requests{0};                        // that were begun to be answered
+  std::atomic<uint64_t> refused{0};                         // of those, that were no HTTP
+  std::atomic<uint64_t> answers[6] = {};                    // by the status's first digit
   static void add(std::atomic<uint64_t>& count) noexcept {  // each has one writer
     count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   }

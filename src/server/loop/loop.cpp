@@ -17,7 +17,7 @@ namespace {
 constexpr uint64_t kWakeTag = UINT64_MAX;
 constexpr uint64_t kListenerTag = uint64_t{1} << 63;
 constexpr int64_t kSweepNs = 250 * kMillisecond;
-constexpr int kReadsATurn = 8;      // of one connection, so that none keeps the others waiting
+constexpr int kReadsATurn = 8;  // of one connection, so that none keeps the others waiting
 constexpr int kAcceptsATurn = 64;
 constexpr int64_t kLingerNs = 2 * kSecond;
 constexpr size_t kDiscardMax = size_t{4} << 20;
@@ -46,8 +46,7 @@ Loop::~Loop() {
 Result<std::unique_ptr<Loop>> Loop::make(const http1::Limits& limits, Connections& connections,
                                          Budget& budget, Service& service,
                                          std::vector<Descriptor> listeners) {
-  std::unique_ptr<Loop> loop(
-      new Loop(limits, connections, budget, service, std::move(listeners)));
+  std::unique_ptr<Loop> loop(new Loop(limits, connections, budget, service, std::move(listeners)));
   SPINNEY_TRY(loop->open());
   return loop;
 }
@@ -64,8 +63,8 @@ Status Loop::open() noexcept {
   };
   bool watched = epoll_ && wake_ && watch(wake_.get(), EPOLLIN, kWakeTag);
   for (const Descriptor& listener : listeners_)
-    watched = watched && watch(listener.get(), EPOLLIN,
-                               kListenerTag | static_cast<uint64_t>(listener.get()));
+    watched = watched &&
+              watch(listener.get(), EPOLLIN, kListenerTag | static_cast<uint64_t>(listener.get()));
   if (!watched) return Error{Code::kIo, std::string("no epoll: ") + std::strerror(errno)};
   return {};
 }

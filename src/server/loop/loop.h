@@ -55,8 +55,8 @@ class Loop final : private http1::Sink {
   // From any thread. Ends all connections and returns from run().
   void stop() noexcept;
 
-  // In a forked child, where nobody runs it: closes its listeners, which would take connections that
-  // nobody serves once the parent has gone. All else is left as it was.
+  // In a forked child, where nobody runs it: closes its listeners, which would take connections
+  // that nobody serves once the parent has gone. All else is left as it was.
   void abandon() noexcept;
 
   const http1::Counts& counts() const { return counts_; }

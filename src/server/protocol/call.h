@@ -17,15 +17,12 @@
 
 namespace spinney::server::protocol {
 
-// In which words the request came, and the answer goes.
-enum class Dialect : uint8_t { kOpenInference };
-
 struct Call {
   http1::Exchange* exchange = nullptr;  // null: its client has gone
-  Dialect dialect = Dialect::kOpenInference;
   const repository::Served* served = nullptr;
   repository::ServedPtr kept;  // of a request that is answered later
   InferRequest request;
+  Bytes expanded;                         // the body, where it came compressed
   AnswerKind kind = AnswerKind::kValues;  // if one is asked for
   std::array<std::string_view, kAnswerKinds> kinds{};
   size_t kinds_count = 0;

@@ -1,10 +1,12 @@
 #include "server/protocol/desk.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <new>
 
 #include "server/protocol/errors.h"
+#include "server/protocol/inflate.h"
 
 namespace spinney::server::protocol {
 namespace {
@@ -103,6 +105,7 @@ void Desk::give_call(Call* call) noexcept {
   call->served = nullptr;
   call->kept.reset();
   call->request.clear();
+  call->expanded.free();
   call->error.reset();
   call->answer.clear();
   call->computed = {};
@@ -111,8 +114,8 @@ void Desk::give_call(Call* call) noexcept {
 }
 
 void Desk::infer(Exchange& exchange, const Path& path) {
-  if (!exchange.head().field(http1::Field::kContentEncoding).empty())
-    return exchange.refuse(415, "bodies are taken as they are, without a Content-Encoding");
+  if (coding_of(exchange.head().field(http1::Field::kContentEncoding)) == Coding::kUnknown)
+    return exchange.refuse(415, "the Content-Encodings that are known are gzip and deflate");
   // A model that is replaced between the look at the directory and the engine's is looked for
   // again, and its successor reads the request anew.
   constexpr int kTries = 3;
@@ -122,15 +125,36 @@ void Desk::infer(Exchange& exchange, const Path& path) {
     Call* call = take_call();
     call->exchange = &exchange;
     call->served = served->get();
-    const std::string_view body = exchange.body();
-    if (const Status read = call->request.read(body, body.size(), *call->served); !read.ok()) {
-      fail(*call, read.error(), 0);
+    if (const Status fits = read(*call, office_.body_bytes_max); !fits.ok()) {
+      fail(*call, fits.error(), 0);
       return give_call(call);
     }
     if (submit(*call, *served)) return;
   }
   office_.engine.count_unknown();
   unknown_model(exchange, path);
+}
+
+Status Desk::read(Call& call, size_t expanded_max) {
+  const http1::Head& head = call.exchange->head();
+  std::string_view body = call.exchange->body();
+  const Coding coding = coding_of(head.field(http1::Field::kContentEncoding));
+  if (coding != Coding::kNone) {
+    SPINNEY_TRY(inflate_body(body, coding, expanded_max, call.expanded));
+    body = call.expanded.text();
+  }
+  size_t json_bytes = body.size();
+  if (head.has(http1::Field::kJsonLength)) {
+    const std::string_view text = head.field(http1::Field::kJsonLength);
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), json_bytes);
+    if (text.empty() || error != std::errc() || end != text.data() + text.size() ||
+        json_bytes > body.size())
+      return invalid_argument("Inference-Header-Content-Length is '" + std::string(text) +
+                              "', but the body has " + std::to_string(body.size()) + " bytes");
+    // A bare tensor: all that its description would say is the model's.
+    if (json_bytes == 0) return call.request.read_bare(body, *call.served);
+  }
+  return call.request.read(body, json_bytes, *call.served);
 }
 
 Request Desk::request_of(Call& call) const {

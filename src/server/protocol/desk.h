@@ -25,6 +25,7 @@ struct Office {
   engine::Engine& engine;
   repository::Repository& repository;
   std::string version;                          // of Spinney
+  size_t body_bytes_max = 0;                    // of what a compressed body expands to
   std::atomic<bool> draining{false};            // not ready any more
   std::function<std::string()> server_metrics;  // Prometheus's text of the server's own families
 };
@@ -47,6 +48,7 @@ class Desk final : public loop::Service, private Completion {
 
   // Predictions.
   void infer(http1::Exchange& exchange, const Path& path);
+  static Status read(Call& call, size_t expanded_max);
   bool submit(Call& call, const repository::ServedPtr& served);
   Request request_of(Call& call) const;
   void answer(Call& call, const Computed& computed) noexcept;

@@ -169,16 +169,14 @@ bool write_values(Bytes& out, const Served& served, const ServedOutput& output,
   if (table.shape.type == ElementType::kInt32)
     return put([&](char* to, size_t i) { return write_integer(to, value_at<int32_t>(data, i)); });
   if (table.shape.type == ElementType::kFloat32)
-    return put([&](char* to, size_t i) {
-      return write_number(to, value_at<float>(data, i), literals);
-    });
+    return put(
+        [&](char* to, size_t i) { return write_number(to, value_at<float>(data, i), literals); });
   if (type_of(output, narrow) == Datatype::kFp32)
     return put([&](char* to, size_t i) {
       return write_number(to, static_cast<float>(value_at<double>(data, i)), literals);
     });
-  return put([&](char* to, size_t i) {
-    return write_number(to, value_at<double>(data, i), literals);
-  });
+  return put(
+      [&](char* to, size_t i) { return write_number(to, value_at<double>(data, i), literals); });
 }
 
 bool write_text(Bytes& out, std::string_view text) {

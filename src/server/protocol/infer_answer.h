@@ -1,4 +1,5 @@
-// The answer of an Open Inference request: JSON, and tensors behind it where they were asked for so.
+// The answer of an Open Inference request: JSON, and tensors behind it where they were asked for
+// so.
 #pragma once
 
 #include <array>

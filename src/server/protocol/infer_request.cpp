@@ -18,6 +18,11 @@ Status InferRequest::read(std::string_view body, size_t json_bytes,
   if (!json.at_end()) return json.error();
   SPINNEY_TRY(cut_tensors());
   SPINNEY_TRY(decode_all(json));
+  return choose_outputs();
+}
+
+Status InferRequest::choose_outputs() {
+  const repository::Served& served = *served_;
   if (asked_.empty()) outputs_.push_back({&served.outputs().front(), binary_output_});
   for (size_t i = 0; i < asked_.size(); ++i) {
     std::string_view name = asked_[i];
@@ -106,7 +111,8 @@ Status InferRequest::read_input(JsonReader& json) {
       input.type = repository::datatype_of(text);
       input.has_type = true;
       if (input.type == Datatype::kNone)
-        return at(input, "has datatype '" + std::string(text.substr(0, 20)) + "', which there is not");
+        return at(input,
+                  "has datatype '" + std::string(text.substr(0, 20)) + "', which there is not");
     } else if (key == "shape") {
       if (input.has_shape) return at(input, "has two shapes");
       read_shape(json, input);

@@ -26,6 +26,8 @@ class InferRequest {
  public:
   // json_bytes: how many bytes of the body are JSON; the rest are tensors.
   Status read(std::string_view body, size_t json_bytes, const repository::Served& served);
+  // A body that is one tensor and nothing else, of the datatype that the model's metadata name.
+  Status read_bare(std::string_view body, const repository::Served& served);
   // Wipes the rows and keeps the memory.
   void clear() noexcept;
 
@@ -62,6 +64,7 @@ class InferRequest {
   void read_input_parameters(JsonReader& json, Input& input);
   void read_priority(JsonReader& json);
 
+  Status choose_outputs();
   Status cut_tensors();
   Status decode_all(JsonReader& json);
   Status decode_tensor(JsonReader& json, Input& input);

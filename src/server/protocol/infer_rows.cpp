@@ -29,6 +29,32 @@ Status InferRequest::cut_tensors() {
   return {};
 }
 
+Status InferRequest::read_bare(std::string_view body, const repository::Served& served) {
+  served_ = &served;
+  body_ = body;
+  json_bytes_ = 0;
+  Input input;
+  input.name = "input";
+  input.type = served.input_type();
+  const size_t row_bytes = served.width() * repository::size_of(input.type);
+  if (row_bytes == 0 || body.empty() || body.size() % row_bytes != 0)
+    return invalid_argument("a body without JSON holds rows of " + std::to_string(served.width()) +
+                            " " + std::string(name_of(input.type)) + ", each of " +
+                            std::to_string(row_bytes) + " bytes; this one has " +
+                            std::to_string(body.size()));
+  input.dimensions = 2;
+  input.shape[0] = body.size() / row_bytes;
+  input.shape[1] = served.width();
+  input.has_binary = true;
+  input.binary_bytes = body.size();
+  input.binary = body;
+  inputs_.push_back(input);
+  binary_output_ = true;
+  JsonReader none({});
+  SPINNEY_TRY(decode_tensor(none, inputs_.front()));
+  return choose_outputs();
+}
+
 // [rows, columns], or one row that lies flat.
 bool InferRequest::is_tensor(const Input& input) const {
   const size_t width = served_->width();
@@ -66,8 +92,7 @@ Status InferRequest::make_rows(size_t count, NumberType type, size_t least_bytes
 }
 
 Status InferRequest::decode_tensor(JsonReader& json, Input& input) {
-  if (input.type == Datatype::kBytes)
-    return at(input, "holds BYTES, but the model takes numbers");
+  if (input.type == Datatype::kBytes) return at(input, "holds BYTES, but the model takes numbers");
   const size_t width = served_->width();
   const bool is_matrix = input.dimensions == 2;
   const uint64_t count = is_matrix ? input.shape[0] : input.shape[0] / width;
@@ -122,7 +147,8 @@ Status InferRequest::decode(JsonReader& json, const Input& input, size_t columns
     const auto bytes = checked_product(rows_.count, columns, repository::size_of(input.type));
     if (!bytes || *bytes != input.binary_bytes)
       return at(input, "has a binary_data_size of " + std::to_string(input.binary_bytes) +
-                           ", but its shape and datatype need " + std::to_string(bytes.value_or(0)));
+                           ", but its shape and datatype need " +
+                           std::to_string(bytes.value_or(0)));
     read_elements(input.binary.data(), input.type, target);
     return {};
   }

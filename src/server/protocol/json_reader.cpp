@@ -17,16 +17,23 @@ JsonReader::Kind JsonReader::kind() noexcept {
   skip_space();
   if (at_ == end_ || fault_) return Kind::kNone;
   switch (*at_) {
-    case '{': return Kind::kObject;
-    case '[': return Kind::kArray;
-    case '"': return Kind::kString;
+    case '{':
+      return Kind::kObject;
+    case '[':
+      return Kind::kArray;
+    case '"':
+      return Kind::kString;
     case 't':
-    case 'f': return Kind::kBool;
-    case 'n': return Kind::kNull;
+    case 'f':
+      return Kind::kBool;
+    case 'n':
+      return Kind::kNull;
     case '-':
     case 'N':
-    case 'I': return Kind::kNumber;
-    default: return *at_ >= '0' && *at_ <= '9' ? Kind::kNumber : Kind::kNone;
+    case 'I':
+      return Kind::kNumber;
+    default:
+      return *at_ >= '0' && *at_ <= '9' ? Kind::kNumber : Kind::kNone;
   }
 }
 

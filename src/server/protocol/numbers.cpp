@@ -50,8 +50,7 @@ const char* read_digits(const char* at, const char* end, Parts& parts) {
     at += 8;
   }
   for (; at != end && is_digit(*at); ++at) {
-    if (parts.digits < 19)
-      parts.mantissa = parts.mantissa * 10 + static_cast<uint64_t>(*at - '0');
+    if (parts.digits < 19) parts.mantissa = parts.mantissa * 10 + static_cast<uint64_t>(*at - '0');
     parts.digits += parts.digits || *at != '0';
   }
   return at;

@@ -35,11 +35,8 @@ std::string shape_of(const ServedOutput& output) {
 
 std::string input_of(const Served& served) {
   std::string text;
-  const repository::Datatype type = served.row_type(repository::Datatype::kInt64) ==
-                                            NumberType::kFloat32
-                                        ? repository::Datatype::kFp32
-                                        : repository::Datatype::kFp64;
-  add_tensor(text, "input", name_of(type), "-1," + std::to_string(served.width()), true);
+  add_tensor(text, "input", name_of(served.input_type()), "-1," + std::to_string(served.width()),
+             true);
   return text;
 }
 
@@ -60,7 +57,7 @@ void Desk::server_metadata(Exchange& exchange) {
   Bytes& out = exchange.begin();
   (void)out.append("{\"name\":\"spinney\",\"version\":");
   (void)write_text(out, office_.version);
-  (void)out.append(",\"extensions\":[]}");
+  (void)out.append(",\"extensions\":[\"binary_tensor_data\",\"schedule_policy\"]}");
   end(exchange);
 }
 
@@ -100,8 +97,7 @@ void Desk::model_config(Exchange& exchange, const Served& served) {
   std::string text = "{\"name\":\"" + served.name() +
                      "\",\"platform\":\"spinney\",\"backend\":\"spinney\",\"max_batch_size\":0,"
                      "\"input\":[{\"name\":\"input\",\"data_type\":\"";
-  text += served.row_type(repository::Datatype::kInt64) == NumberType::kFloat32 ? "TYPE_FP32"
-                                                                                : "TYPE_FP64";
+  text += type_of(served.input_type());
   text.append("\",\"dims\":[-1,").append(std::to_string(served.width())).append("]}],\"output\":[");
   bool is_first = true;
   for (const ServedOutput& output : served.outputs()) {

@@ -117,21 +117,35 @@ void from_bytes(const char* elements, const Target& target) {
 template <typename Visit>
 bool with_type(Datatype type, Visit&& visit) {
   switch (type) {
-    case Datatype::kBool: return visit(Bool{});
-    case Datatype::kUint8: return visit(uint8_t{});
-    case Datatype::kUint16: return visit(uint16_t{});
-    case Datatype::kUint32: return visit(uint32_t{});
-    case Datatype::kUint64: return visit(uint64_t{});
-    case Datatype::kInt8: return visit(int8_t{});
-    case Datatype::kInt16: return visit(int16_t{});
-    case Datatype::kInt32: return visit(int32_t{});
-    case Datatype::kInt64: return visit(int64_t{});
-    case Datatype::kFp16: return visit(Half{});
-    case Datatype::kBf16: return visit(Brain{});
-    case Datatype::kFp32: return visit(float{});
-    case Datatype::kFp64: return visit(double{});
+    case Datatype::kBool:
+      return visit(Bool{});
+    case Datatype::kUint8:
+      return visit(uint8_t{});
+    case Datatype::kUint16:
+      return visit(uint16_t{});
+    case Datatype::kUint32:
+      return visit(uint32_t{});
+    case Datatype::kUint64:
+      return visit(uint64_t{});
+    case Datatype::kInt8:
+      return visit(int8_t{});
+    case Datatype::kInt16:
+      return visit(int16_t{});
+    case Datatype::kInt32:
+      return visit(int32_t{});
+    case Datatype::kInt64:
+      return visit(int64_t{});
+    case Datatype::kFp16:
+      return visit(Half{});
+    case Datatype::kBf16:
+      return visit(Brain{});
+    case Datatype::kFp32:
+      return visit(float{});
+    case Datatype::kFp64:
+      return visit(double{});
     case Datatype::kBytes:
-    case Datatype::kNone: break;
+    case Datatype::kNone:
+      break;
   }
   return false;
 }

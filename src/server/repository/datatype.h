@@ -26,9 +26,9 @@ enum class Datatype : uint8_t {
   kNone,  // no such datatype
 };
 
-inline constexpr std::string_view kDatatypeNames[] = {
-    "BOOL",  "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16",
-    "INT32", "INT64", "FP16",   "BF16",   "FP32",   "FP64", "BYTES"};
+inline constexpr std::string_view kDatatypeNames[] = {"BOOL", "UINT8", "UINT16", "UINT32", "UINT64",
+                                                      "INT8", "INT16", "INT32",  "INT64",  "FP16",
+                                                      "BF16", "FP32",  "FP64",   "BYTES"};
 
 inline std::string_view name_of(Datatype type) { return kDatatypeNames[static_cast<size_t>(type)]; }
 inline Datatype datatype_of(std::string_view name) {

@@ -178,7 +178,7 @@ Status Served::add_outputs() {
     outputs_.push_back({"predict_proba", AnswerKind::kProba, value_type, narrow_value,
                         model.probability_columns(), false, false});
   const size_t scores = description.n_outputs();
-  const ServedOutput raw{"predict_raw", AnswerKind::kRaw, raw_type,  narrow_raw,
+  const ServedOutput raw{"predict_raw", AnswerKind::kRaw,    raw_type, narrow_raw,
                          scores,        flat && scores == 1, false};
   outputs_.push_back(raw);
   if (has_decision_function(description)) {

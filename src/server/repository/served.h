@@ -55,6 +55,10 @@ class Served {
   // The type of number that a tensor's rows are given to the model in, as the training library
   // converts numpy's.
   NumberType row_type(Datatype type) const;
+  // What its metadata say of the input; any other datatype of numbers is taken as well.
+  Datatype input_type() const {
+    return cast_type_ == NumberType::kFloat32 ? Datatype::kFp32 : Datatype::kFp64;
+  }
   bool has_narrow() const { return narrow_; }
 
  private:
