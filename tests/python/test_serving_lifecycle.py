@@ -104,7 +104,7 @@ def test_what_is_not_served(forest):
     with pytest.raises(spinney.InvalidInputError):
         spinney.serve({}, port=0)
     with pytest.raises(spinney.InvalidInputError):
-        spinney.serve(forest, name="m", port=0)
+        spinney.serve({"a": forest}, name="m", port=0)
     with pytest.raises(spinney.ModelNotFoundError):
         spinney.serve("no_such_file.json", port=0)
 
