@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from typing import Any
 
 from spinney._core import HttpServer, Model
 from spinney.exceptions import InvalidInputError, UnsupportedModelError
@@ -26,7 +27,15 @@ _COUNTS = (
 _TIMES = ("idle_s", "header_s", "body_s", "send_s")
 
 
-def serve(source, *, name=None, version="1", host="127.0.0.1", port=8080, **options):
+def serve(
+    source: Any,
+    *,
+    name: str | None = None,
+    version: str = "1",
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    **options: float,
+) -> Server:
     """Serve a model, or several, and return at once; what is returned is a Server.
 
     source: whatever spinney.load takes, or a dict of names and such. Only models that Spinney runs
@@ -99,7 +108,7 @@ def _native(source):
 class Server:
     """What spinney.serve returns: models behind an address, until stop() or the end of `with`."""
 
-    def __init__(self, host, port, **options):
+    def __init__(self, host: str, port: int, **options: float) -> None:
         unknown = sorted(set(options) - set(_COUNTS) - set(_TIMES))
         if unknown:
             raise InvalidInputError(
@@ -119,16 +128,16 @@ class Server:
         self._core.listen()
 
     @property
-    def url(self):
+    def url(self) -> str:
         """Where it is, such as 'http://127.0.0.1:8080'."""
         return self._core.url
 
     @property
-    def port(self):
+    def port(self) -> int:
         """The port that it listens on."""
         return self._core.port
 
-    def load(self, name, source, version="1"):
+    def load(self, name: str, source: Any, version: str = "1") -> None:
         """Serve another model, or another version, or put one in the place of what is there.
 
         Requests that are under way finish on the old one; none fails.
@@ -137,11 +146,11 @@ class Server:
             raise InvalidInputError("name and version are texts, such as 'fraud' and '1'")
         self._core.load(name, version, _native(source))
 
-    def unload(self, name, version=""):
+    def unload(self, name: str, version: str = "") -> None:
         """Stop serving a version of a model, or without a version all of them."""
         self._core.unload(name, version)
 
-    def stop(self, timeout=25.0):
+    def stop(self, timeout: float = 25.0) -> bool:
         """End it: not ready any more, no new connections, what was begun is answered.
 
         timeout: seconds after which the rest is cut off. True if nothing was. May be called twice.
@@ -151,13 +160,13 @@ class Server:
         self._stopped = True
         return self._core.drain(float(timeout))
 
-    def __enter__(self):
+    def __enter__(self) -> Server:
         return self
 
-    def __exit__(self, *raised):
+    def __exit__(self, *raised: object) -> None:
         self.stop()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<spinney.Server {'stopped' if self._stopped else self.url}>"
 
 

@@ -18,6 +18,7 @@ DOCS = Path(__file__).parents[2] / "docs"
         ("quick-start", 18),
         ("python-api", 15),
         ("engine", 25),
+        ("serving", 15),
         ("configuration", 12),
         ("batching", 10),
         ("workers", 10),

@@ -232,7 +232,8 @@ def test_numbers_are_read_as_the_nearest(text):
 def nearest(text, kind):
     """Rounded once, where numpy goes by way of float64."""
     exact, near = Fraction(text), kind(float(text))
-    around = [np.nextafter(near, kind(-np.inf)), near, np.nextafter(near, kind(np.inf))]
+    with np.errstate(over="ignore"):
+        around = [np.nextafter(near, kind(-np.inf)), near, np.nextafter(near, kind(np.inf))]
     around = [one for one in around if np.isfinite(one)]
     return min(around, key=lambda one: (abs(Fraction(float(one)) - exact), one != near))
 

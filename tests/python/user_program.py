@@ -258,11 +258,22 @@ def moved() -> None:
     print(others, spinney.__version__)
 
 
+def behind_an_address(model: spinney.Model) -> None:
+    with spinney.serve(model, name="served", version="1", port=0, threads=1) as server:
+        assert_type(server, spinney.Server)
+        server.load("other", model, version="2")
+        server.unload("other")
+        assert_type(server.url, str)
+        assert_type(server.port, int)
+    assert_type(server.stop(timeout=1), bool)
+
+
 def main(path: Path, folder: Path) -> None:
     print(len(FAILURES))
     model = models(path, folder)
     python_models()
     served(model)
+    behind_an_address(model)
     batches()
     caches()
     measured()

@@ -82,7 +82,8 @@ TEST(Session, ARequestAllocatesNothingOnceItsKindHasBeenServed) {
   const std::string request = post(kRow, "Accept: */*\r\nUser-Agent: x\r\n");
   const std::string binary_json =
       R"({"inputs":[{"name":"x","shape":[1,2],"datatype":"FP64","parameters":)"
-      R"({"binary_data_size":16}}],"outputs":[{"name":"predict","parameters":{"binary_data":true}}]})";
+      R"({"binary_data_size":16}}],)"
+      R"("outputs":[{"name":"predict","parameters":{"binary_data":true}}]})";
   std::string header = "Inference-Header-Content-Length: ";
   header.append(std::to_string(binary_json.size())).append("\r\n");
   const double row[] = {1, 2};
