@@ -2,6 +2,7 @@
 
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/error.hpp>
+#include <new>
 
 namespace spinney::server::http1 {
 namespace {
@@ -128,7 +129,7 @@ class Parser::Machine final : public http::basic_parser<true> {
     std::string_view& kept = head.fields[static_cast<size_t>(number)];
     if (kept.data() && name != http::field::accept_encoding)
       return refuse(400, "a header field that may stand once is given twice", error);
-    kept = value.data() ? plain(value) : std::string_view(call.begin, 0);
+    kept = value.data() ? plain(value) : plain(text).substr(0, 0);
   }
 
   void on_header_impl(error_code& error) override {
@@ -162,6 +163,10 @@ class Parser::Machine final : public http::basic_parser<true> {
   }
   void on_finish_impl(error_code& error) override { error = {}; }
 };
+
+Parser::Machine* Parser::machine() noexcept {
+  return std::launder(reinterpret_cast<Machine*>(place_));
+}
 
 void Parser::restart() {
   static_assert(sizeof(Machine) <= kMachineBytes && alignof(Machine) <= 16);

@@ -6,8 +6,6 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
-#include <new>
 
 #include "server/bytes/bytes.h"
 #include "server/http1/limits.h"
@@ -41,7 +39,7 @@ class Parser {
  private:
   class Machine;
   static constexpr size_t kMachineBytes = 320;
-  Machine* machine() noexcept { return std::launder(reinterpret_cast<Machine*>(place_)); }
+  Machine* machine() noexcept;
   void destroy() noexcept;
   bool made_ = false;
   size_t done_ = 0;  // bytes of the head that the machine has taken

@@ -111,8 +111,7 @@ bool put_binary(Bytes& out, const Served& served, const ServedOutput& output,
     for (size_t i = 0; i < n; ++i) {
       const std::string& one =
           served.labels()[i % output.columns][static_cast<size_t>(classes[i])].binary;
-      std::memcpy(to, one.data(), one.size());
-      to += one.size();
+      to += one.copy(to, one.size());
     }
   } else if (table.shape.type == ElementType::kInt32) {
     convert<int32_t, int64_t>(table.data, n, to);
