@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import ast
 import re
-from inspect import cleandoc
 
+from api_markdown import as_markdown, signature
 from api_sources import Sources
 
 # Public modules and what their pages are called, in the order of the pages; a module that this
 # version lacks is left out.
 MODULES = {
-    "spinney": "Load, predict, errors",
+    "spinney": "Load and predict",
     "spinney.engine": "InferenceEngine",
     "spinney.batching": "Batchers",
     "spinney.preprocessing": "DataPreprocessor",
@@ -38,74 +38,6 @@ OLD_PATHS = (
     "modules.engine.lru_ttl_cache",
 )
 OLD_PAGE = "modules.md"
-_PARAMETER = re.compile(r"^((?:[a-z_][\w.]*|X)(?:, [A-Za-z_][\w.]*)*): (?=\S)")
-_WIDE = 84  # columns of a signature that is written on one line
-
-
-def as_markdown(docstring):
-    """A docstring as Markdown: parameters as a list, examples as code, the rest as it is."""
-    lines, block = [], None
-    for line in cleandoc(docstring or "").splitlines():
-        if block == "code":
-            if line.strip():
-                lines.append(line)
-                continue
-            lines.append("```")
-            block = None
-        if line.startswith(">>>"):
-            lines += ["", "```pycon", line]
-            block = "code"
-        elif _PARAMETER.match(line) and (block == "list" or not any(lines[-1:])):
-            if block != "list":
-                lines.append("")
-            names, text = line.split(": ", 1)
-            shown = ", ".join(f"`{name}`" for name in names.split(", "))
-            lines.append(f"- {shown}: {_escaped(text)}")
-            block = "list"
-        elif block == "list" and line.strip():  # an item goes on until a line is empty
-            lines.append(f"  {_escaped(line.strip())}")
-        else:
-            block = None
-            lines.append(_escaped(line))
-    return "\n".join([*lines, "```"] if block == "code" else lines).strip() + "\n"
-
-
-def _escaped(text):
-    parts = text.split("`")
-    for i in range(0, len(parts), 2):
-        parts[i] = re.sub(r"([*\[\]]|__)", r"\\\1", parts[i]).replace("<", "&lt;")
-    return "`".join(parts)
-
-
-def _signature(name, node, of_method):
-    """A call on one line, or with a line for each parameter where that is too wide."""
-    given = node.args
-    positional = [*given.posonlyargs, *given.args]
-    text = ast.unparse(given)
-    if of_method and positional:
-        text = text[len(ast.unparse(positional[0])) :].lstrip(", ").removeprefix("/, ")
-    gives = f" -> {ast.unparse(node.returns)}" if node.returns else ""
-    line = f"{name}({text}){gives}"
-    if len(line) <= _WIDE:
-        return line
-    parameters = _divided(text)
-    return "\n".join([f"{name}(", *(f"    {one}," for one in parameters), f"){gives}"])
-
-
-def _divided(text):
-    """Parameters of a signature: divided at the commas that stand in no bracket or text."""
-    found, depth, quote, start = [], 0, "", 0
-    for i, char in enumerate(text):
-        if quote:
-            quote = "" if char == quote else quote
-        elif char in "'\"":
-            quote = char
-        else:
-            depth += (char in "([{") - (char in ")]}")
-            if char == "," and not depth:
-                found.append(text[start:i].strip())
-                start = i + 1
-    return [*found, text[start:].strip()]
 
 
 def _decorators(node):
@@ -158,15 +90,15 @@ class Pages:
         if "property" in marks:
             call = f"{item.name}  # property"
         else:
-            call = _signature(item.name, shown, "staticmethod" not in marks)
+            call = signature(item.name, shown, "staticmethod" not in marks)
             call = f"await {call}" if isinstance(item, ast.AsyncFunctionDef) else call
         heading = f"### `{owner}.{item.name}` {{ #{owner}.{item.name} }}"
         return "\n".join([heading, "", "```python", call, "```", "", as_markdown(documented)])
 
     def class_text(self, name, module, node):
-        bases = ", ".join(ast.unparse(base) for base in node.bases)
+        bases = ", ".join(self._shown_bases(module, node))
         made = self._constructor(module, node)
-        call = _signature(name, made, True) if made else name
+        call = signature(name, made, True).removesuffix(" -> None") if made else name
         lines = [f"## `{name}` {{ #{name} }}", "", "```python"]
         lines += [f"class {call}" + (f"  # {bases}" if bases else ""), "```", ""]
         lines.append(as_markdown(ast.get_docstring(node)))
@@ -176,6 +108,13 @@ class Pages:
         lines += [self.method(name, module, item) for item in _methods(node)]
         lines += self._inherited(name, module, node)
         return "\n".join(lines)
+
+    def _shown_bases(self, module, node):
+        """Base classes that mean something to a reader: with an entry, or not of this package."""
+        for base in node.bases:
+            home, definition = self.sources.resolve(module, base)
+            if definition is None or (home, definition.name) in self.homes:
+                yield ast.unparse(base).lstrip("_")
 
     def _constructor(self, module, node):
         for _, each in [(module, node), *self.sources.ancestors(module, node)]:
@@ -240,7 +179,7 @@ class Pages:
                 lines += ["", self.class_text(name, home, node)]
             else:
                 head = [f"## `{name}` {{ #{name} }}", "", "```python"]
-                lines += [*head, _signature(name, node, False), "```", ""]
+                lines += [*head, signature(name, node, False), "```", ""]
                 lines.append(as_markdown(ast.get_docstring(node)))
         if links:
             lines += ["## On other pages", "", ", ".join(links) + ".", ""]

@@ -85,7 +85,9 @@ def test_public_methods_say_what_they_do(tools):
 
 
 def test_wide_signatures_have_a_line_for_each_parameter(tools):
-    divided = tools[0]._divided("a, b: dict[str, int]=(1, 2), *, c='x, y'")
+    import api_markdown
+
+    divided = api_markdown.divided("a, b: dict[str, int]=(1, 2), *, c='x, y'")
     assert divided == ["a", "b: dict[str, int]=(1, 2)", "*", "c='x, y'"]
     page = tools[0].render_pages()["spinney.md"]
     load = re.search(r"## `load` .*?```python\n(.*?)```", page, re.DOTALL)[1]
