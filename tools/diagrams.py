@@ -21,7 +21,8 @@ text{font:15px system-ui,sans-serif;fill:#1d2a2a}.s{font-size:13px;fill:#4b5c5c}
 .stop{fill:#fdecea;stroke:#b3261e}.line{fill:none;stroke:#5a6b6b;stroke-width:1.6}
 .dash{stroke-dasharray:5 4}.head{fill:#5a6b6b}.one{fill:#00796b}.two{fill:#4db6ac}
 .three{fill:#b2dfdb}
-@media(prefers-color-scheme:dark){text{fill:#e3ecec}.s{fill:#a9bbbb}.box{fill:#12332f;stroke:#4db6ac}
+@media(prefers-color-scheme:dark){text{fill:#e3ecec}.s{fill:#a9bbbb}
+.box{fill:#12332f;stroke:#4db6ac}
 .plain{fill:#2b3136;stroke:#7c8a8a}.stop{fill:#42201d;stroke:#f2b8b5}.line{stroke:#9fb0b0}
 .head{fill:#9fb0b0}.one{fill:#4db6ac}.two{fill:#26867b}.three{fill:#1b5a53}}
 </style>"""
