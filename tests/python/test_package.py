@@ -65,9 +65,20 @@ def test_no_other_file_has_a_version_of_its_own():
 def test_the_distribution_has_its_own_name(metadata):
     assert metadata["Name"] == "spinney-engine"
     assert metadata["License-Expression"] == "Apache-2.0"
-    assert metadata["License-File"] == "LICENSE"
+    assert metadata.get_all("License-File") == ["LICENSE", "THIRD_PARTY_LICENSES.txt"]
     assert metadata["Requires-Python"] == ">=3.8"
     assert "pip install ." in metadata.get_payload() and "spinney.load(" in metadata.get_payload()
+
+
+def test_the_terms_of_what_a_wheel_holds_are_in_it():
+    libraries = (ROOT / "cmake" / "dependencies.cmake").read_text()
+    linked = set(re.findall(r"^spinney_find_library\((\w+)", libraries, re.M))
+    told = (ROOT / "THIRD_PARTY_LICENSES.txt").read_text()
+    named = set(re.findall(r"^    (\w+) ", told, re.M))
+    # The compiler's libraries and zlib stay outside a wheel (manylinux has them).
+    assert named == (linked - {"zlib"}) | {"xxHash", "nanobind", "robin_map"}
+    for name in named - {"lzma"}:  # which is in the public domain
+        assert re.search(rf"^={{80}}\n(.*\n)?{name}\b", told, re.M), name
 
 
 def test_what_messages_and_pages_install_is_this_distribution():
