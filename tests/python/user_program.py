@@ -138,6 +138,16 @@ def served(model: spinney.Model) -> None:
         engine.shutdown(timeout=1.0)
 
 
+def over_http(model: spinney.Model) -> None:
+    with spinney.serve(model, name="a", port=0, threads=1) as server:
+        assert_type(server, spinney.Server)
+        assert_type(server.url, str)
+        assert_type(server.port, int)
+        server.load("b", model, version="2")
+        server.unload("b")
+        assert_type(server.stop(timeout=1.0), bool)
+
+
 def batches() -> None:
     with batching.DynamicBatcher(mean, max_batch_size=8, row_shape=(2,)) as batcher:
         request = batching.PredictionRequest(id=1, features=ROWS, timeout_ms=5000.0)
@@ -273,6 +283,7 @@ def main(path: Path, folder: Path) -> None:
     model = models(path, folder)
     python_models()
     served(model)
+    over_http(model)
     behind_an_address(model)
     batches()
     caches()
