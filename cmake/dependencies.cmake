@@ -37,7 +37,7 @@ if(PROJECT_NAME STREQUAL "spinney")  # compiled in: what links with Spinney need
   find_path(SPINNEY_BEAST_INCLUDE_DIR boost/beast/http/basic_parser.hpp)
   mark_as_advanced(SPINNEY_BEAST_INCLUDE_DIR)
   if(NOT SPINNEY_BEAST_INCLUDE_DIR AND NOT SPINNEY_SERVER_LIBRARY)
-    list(APPEND spinney_missing libboost1.81-dev)
+    list(APPEND spinney_missing libboost-dev)
   endif()
   find_path(SPINNEY_HWLOC_INCLUDE_DIR hwloc.h)
   mark_as_advanced(SPINNEY_HWLOC_INCLUDE_DIR)

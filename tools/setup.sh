@@ -72,22 +72,41 @@ system_packages() {
                          /^[^#]/ && !off' requirements/debian.txt
 }
 
-install_system_packages() {
-  local missing=() package
-  for package in $(system_packages) ${SPINNEY_APT:-}; do
-    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
-      missing+=("$package")
+# is_installed "a | b": whether one of the packages is.
+is_installed() {
+  local package
+  for package in ${1//|/ }; do
+    ! dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || return 0
   done
+  return 1
+}
+
+# offered "a | b": the first of the packages that apt knows; the first where it knows none.
+offered() {
+  local package
+  for package in ${1//|/ }; do
+    ! apt-cache show "$package" >/dev/null 2>&1 || break
+    package=${1%% *}
+  done
+  echo "$package"
+}
+
+install_system_packages() {
+  local missing=() packages=() line
+  while read -r line; do
+    [ -z "$line" ] || is_installed "$line" || missing+=("$line")
+  done < <(system_packages; printf '%s\n' ${SPINNEY_APT:-})
   [ ${#missing[@]} -gt 0 ] || return 0
-  say "Installing system packages with apt: ${missing[*]}"
+  say "Installing system packages with apt: $(printf '%s, ' "${missing[@]}" | sed 's/, $//')"
   if [ "$(id -u)" != 0 ]; then
     command -v sudo >/dev/null ||
       fail "this needs root: run 'apt-get install ${missing[*]}' as root, then try again"
     sudo -v || fail "sudo was refused"
   fi
   step "Reading package lists" as_root apt-get update -q
-  step "Installing ${#missing[@]} system packages" \
-    as_root apt-get install -y -q --no-install-recommends "${missing[@]}"
+  for line in "${missing[@]}"; do packages+=("$(offered "$line")"); done
+  step "Installing ${#packages[@]} system packages" \
+    as_root apt-get install -y -q --no-install-recommends "${packages[@]}"
 }
 
 # Ubuntu 20.04 comes with g++ 9, which lacks parts of C++20; 22.04's 11 has them.

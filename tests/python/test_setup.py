@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -152,6 +153,25 @@ def test_only_tests_need_the_packages_of_tests():
     without, having = (run(f"tests={on}; system_packages").stdout.split() for on in ("OFF", "ON"))
     assert set(having) - set(without) == {"libgtest-dev"}
     assert {"g++", "cmake", "zlib1g-dev"} <= set(without)
+    written = (ROOT / "requirements" / "debian.txt").read_text()
+    for name in without:  # what one release alone has stands beside another name
+        assert not re.search(r"\d\.\d", name) or f"{name} |" in written
+
+
+def test_the_first_package_that_there_is_is_taken(tmp_path):
+    """libboost1.81-dev is Debian 12's; others have a libboost-dev that will do."""
+    log = tmp_path / "log"
+    programs = (
+        "dpkg-query() { [ ${!#} = here-dev ] && echo install ok installed; }\n"
+        'apt-cache() { [ $2 != old-dev ]; }\nas_root() { echo "$*" >>$told; }\n'
+        'step() { shift; "$@"; }\n'
+        "system_packages() { printf '%s\\n' 'old-dev | new-dev' 'gone-dev | here-dev' 'g++'; }\n"
+        "id() { echo 0; }\n"
+    )
+    done = run(programs + "install_system_packages", told=log)
+    assert done.returncode == 0, done.stderr
+    assert "with apt: old-dev | new-dev, g++" in done.stdout
+    assert log.read_text().splitlines()[1].split()[-2:] == ["new-dev", "g++"]
 
 
 def configured(tmp_path, requirements, cached=""):

@@ -2,6 +2,7 @@
 
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/error.hpp>
+#include <boost/version.hpp>
 #include <new>
 
 namespace spinney::server::http1 {
@@ -43,6 +44,13 @@ int field_number(http::field name, View text) {
   }
 }
 
+bool is_bad_length(const error_code& error) {
+#if BOOST_VERSION >= 108100  // 1.74 has one error for both
+  if (error == http::error::multiple_content_length) return true;
+#endif
+  return error == http::error::bad_content_length;
+}
+
 Fault fault_of(const error_code& error) {
   if (error == http::error::header_limit)
     return {431, "the header is larger than the server takes"};
@@ -51,8 +59,7 @@ Fault fault_of(const error_code& error) {
     return {400, "not HTTP/1.1 or 1.0 (bad version or end of the request line)"};
   if (error == http::error::bad_method || error == http::error::bad_target)
     return {400, "the request line cannot be read"};
-  if (error == http::error::bad_content_length || error == http::error::multiple_content_length)
-    return {400, "Content-Length is no number, or not the only length"};
+  if (is_bad_length(error)) return {400, "Content-Length is no number, or not the only length"};
   if (error == http::error::bad_transfer_encoding)
     return {400, "Transfer-Encoding is given twice, or beside Content-Length"};
   if (error == http::error::bad_chunk || error == http::error::bad_chunk_extension)
