@@ -28,16 +28,18 @@ make bench                               the comparison below (some ten minutes)
 .venv/bin/python benchmarks/report.py    this page
 ```
 
-Rivals run beside Spinney in the same process, taking turns on the same rows, each called in the
-fastest way that its Python package offers. Times are the best of many calls; every call sees other
-rows than the one before. Absolute times move with the machine and with what else it does: compare
-the ratios. `by medians` is the ratio of the median times; `goal` is what this project set itself.
+`spinney bench MODEL` does the same for a model of yours.
 
-What bounds the closest figures, those at 10,000 rows, where daal4py is the best rival by far, is
-told in `docs/decisions/ranks-and-kernels.md` and `deep-forests.md`, and counted by `kernel_bench`.
-
-Memory is what opening a model adds to the process's own pages (RssAnon); pages of programs, which
-processes share and of which either library has some megabytes, are not counted.
+- **Rivals** run beside Spinney in the same process, taking turns on the same rows, each called in
+  the fastest way that its Python package offers.
+- **Times** are the best of many calls; every call sees other rows than the one before. They move
+  with the machine and with what else it does: compare the ratios. `by medians` is the ratio of the
+  median times; `goal` is what this project set itself.
+- **The closest figures** are those at 10,000 rows, where daal4py is the best rival by far; what
+  bounds them is told in [ranks and kernels](decisions/ranks-and-kernels.md) and [deep
+  forests](decisions/deep-forests.md), and counted by `kernel_bench`.
+- **Memory** is what opening a model adds to the process's own pages (RssAnon); programs' pages,
+  which processes share and of which either library has some megabytes, are not counted.
 
 Other pages: the engine [under load](benchmarks/overload.md) beside fixed waits
 ([curves](benchmarks/overload.svg)), [requests that arrive in asyncio](benchmarks/arrivals.md)
@@ -45,8 +47,6 @@ Other pages: the engine [under load](benchmarks/overload.md) beside fixed waits
 monitoring costs](benchmarks/monitoring.md), [batching a Python function](benchmarks/batching.md),
 [preprocessing](benchmarks/preprocessing.md), [quantization](benchmarks/quantization.md), [worker
 processes](benchmarks/workers.md), [linear models](decisions/exact-sums.md).
-
-`spinney bench MODEL` does the same for a model of yours.
 """
 
 
