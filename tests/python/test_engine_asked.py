@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 import spinney
 from differential import assert_same
 from spinney import InferenceEngine
+from spinney.engine.asked import NAMES
 
 lightgbm = pytest.importorskip("lightgbm")
 xgboost = pytest.importorskip("xgboost")
@@ -71,6 +73,21 @@ def metadata_of_rows(engine, rows, name, asked):
     few = {key: value[:7] if np.ndim(value) and len(value) == 300 else value
            for key, value in asked.items()}  # fmt: skip
     return engine.predict(rows, **few)[2]["batch_size"]
+
+
+def test_the_keywords_are_those_of_model_predict():
+    own = list(inspect.signature(spinney.Model.predict).parameters)
+    assert sorted(NAMES) == sorted(set(own) - {"self", "x", "num_threads", "strict"})
+
+
+def test_trees_of_catboost():
+    catboost = pytest.importorskip("catboost")
+    fitted = catboost.CatBoostRegressor(iterations=9, verbose=False, allow_writing_files=False)
+    model = spinney.load(fitted.fit(X, Y))
+    with InferenceEngine() as engine:
+        assert engine.load_model(model), engine.last_error
+        for _, found, _ in ways(engine, X, ntree_start=2, ntree_end=7):
+            assert_same(found, fitted.predict(X, ntree_start=2, ntree_end=7))
 
 
 def test_one_flat_row_and_a_margin_of_its_own():

@@ -117,11 +117,14 @@ def served(model: spinney.Model) -> None:
         assert_type(good, bool)
         assert_type(metadata, dict[str, Any])
         print(good, result)
+        engine.predict(ROWS, "a", num_iteration=1, start_iteration=None)
+        engine.enqueue_prediction(ROWS, model="a", num_iteration=1).result(timeout=30)
         future = engine.enqueue_prediction(ROWS, spinney.BatchPriority.HIGH, model="a")
         assert_type(future, PredictionFuture)
         kept: Future[Any] = future
         print(kept.result(5.0), future.metadata)
         print(asyncio.run(engine.predict_async(ROWS, timeout_ms=5000, model="b")))
+        print(asyncio.run(engine.predict_async(ROWS, model="a", init_score=ROWS[:, 0])))
         assert_type(
             engine.predict_batch([ROWS, ROWS], model="a"), list[tuple[bool, Any, dict[str, Any]]]
         )

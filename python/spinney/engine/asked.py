@@ -17,6 +17,8 @@ class Asked(TypedDict, total=False):
     missing: float | None
     base_margin: Any
     init_score: Any
+    ntree_start: int | None
+    ntree_end: int | None
 
 
 NAMES = tuple(Asked.__annotations__)

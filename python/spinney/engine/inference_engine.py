@@ -134,8 +134,8 @@ class InferenceEngine(Answering, Loads, lifecycle.Lifetime):
             are found by these. A column is refused.
         model, version: which one; None is the model that was loaded without a name, or else first.
         asked: keywords of Model.predict for this call: iteration_range, missing and base_margin of
-            XGBoost's models, num_iteration, start_iteration and init_score of LightGBM's. Such
-            calls share no answers with others.
+            XGBoost's models, num_iteration, start_iteration and init_score of LightGBM's,
+            ntree_start and ntree_end of CatBoost's. Such calls share no answers with others.
         result: what the trained object's own predict gives, or its predict_proba with
             return_probabilities.
         metadata: inference_time_ms, total_time_ms, batch_size, compiled_model_used; cached and
@@ -152,8 +152,10 @@ class InferenceEngine(Answering, Loads, lifecycle.Lifetime):
                 self._count_unknown()
                 return False, None, {"error": why}
         parts = self._parts
-        if parts.plain and served.direct and not asked:
+        if parts.quick and served.direct and not asked:
             outcome = served.ask(features, served.outcomes, served.notes)
+            if type(outcome) is tuple:
+                return outcome
         else:
             asked = given(asked, "predict")
             outcome = self._prepare_and_ask(served, parts, features, asked)

@@ -99,6 +99,7 @@ class Parts:
         self.scale, self.quantize = self.preparation.scale, self.preparation.quantize
         # Nothing stands between rows and the core, but what a model quantizes.
         self.plain = self.scale is None and self.stand_in is None
+        self.quick = self.plain and not self.config.debug_mode  # and nobody logs requests
 
     def model_options(self):
         """Options of each model's queue, by the names of the core."""
