@@ -17,8 +17,12 @@
 
 namespace spinney::server::protocol {
 
+// In which words the request came, and the answer goes.
+enum class Dialect : uint8_t { kTensors, kPredictions };
+
 struct Call {
   http1::Exchange* exchange = nullptr;  // null: its client has gone
+  Dialect dialect = Dialect::kTensors;
   const repository::Served* served = nullptr;
   repository::ServedPtr kept;  // of a request that is answered later
   InferRequest request;

@@ -21,7 +21,8 @@ thread_local bool answered_at_once = false;
 // Whether the method is the page's own; if not, the request is answered with that.
 bool is_allowed(Exchange& exchange, Page page) {
   const Method method = exchange.head().method;
-  const bool posts = page == Page::kInfer || page == Page::kLoad || page == Page::kUnload;
+  const bool posts = page == Page::kInfer || page == Page::kPredict || page == Page::kInvocations ||
+                     page == Page::kLoad || page == Page::kUnload;
   if (posts ? method == Method::kPost : method == Method::kGet || method == Method::kHead)
     return true;
   exchange.refuse(405, posts ? "this path takes POST" : "this path takes GET", 0,
@@ -45,20 +46,26 @@ void Desk::handle(Exchange& exchange) noexcept {
   }
 }
 
-void Desk::route(Exchange& exchange, const Path& path) {
+void Desk::route(Exchange& exchange, Path& path) {
   if (path.page == Page::kUnknown) return exchange.refuse(404, "there is nothing at this path");
   if (!is_allowed(exchange, path.page)) return;
   switch (path.page) {
+    case Page::kInvocations:
+      if (!find_only_model(exchange, path)) return;
+      return infer(exchange, path);
     case Page::kInfer:
+    case Page::kPredict:
       return infer(exchange, path);
     case Page::kLive:
       return health(exchange, false);
+    case Page::kPing:
     case Page::kReady:
       return health(exchange, true);
     case Page::kServer:
       return server_metadata(exchange);
     case Page::kMetrics:
       return metrics(exchange);
+    case Page::kPredictReady:
     case Page::kModelReady:
       return model_ready(exchange, path);
     case Page::kLoad:
@@ -125,6 +132,7 @@ void Desk::infer(Exchange& exchange, const Path& path) {
     Call* call = take_call();
     call->exchange = &exchange;
     call->served = served->get();
+    call->dialect = path.page == Page::kInfer ? Dialect::kTensors : Dialect::kPredictions;
     if (const Status fits = read(*call, office_.body_bytes_max); !fits.ok()) {
       fail(*call, fits.error(), 0);
       return give_call(call);
@@ -135,6 +143,23 @@ void Desk::infer(Exchange& exchange, const Path& path) {
   unknown_model(exchange, path);
 }
 
+// Of a path that names none.
+bool Desk::find_only_model(Exchange& exchange, Path& path) {
+  const std::string_view type = exchange.head().field(http1::Field::kContentType);
+  if (!type.empty() && !type.starts_with("application/json")) {
+    exchange.refuse(415, "this path takes application/json");
+    return false;
+  }
+  const auto& models = directory().models;
+  if (models.size() != 1) {
+    exchange.refuse(404, "this path is for a server of one model; ask /v2/models/NAME/infer");
+    return false;
+  }
+  path.decoded_model = models.begin()->first;
+  path.model = path.decoded_model;
+  return true;
+}
+
 Status Desk::read(Call& call, size_t expanded_max) {
   const http1::Head& head = call.exchange->head();
   std::string_view body = call.exchange->body();
@@ -143,6 +168,7 @@ Status Desk::read(Call& call, size_t expanded_max) {
     SPINNEY_TRY(inflate_body(body, coding, expanded_max, call.expanded));
     body = call.expanded.text();
   }
+  if (call.dialect == Dialect::kPredictions) return call.request.read_table(body, *call.served);
   size_t json_bytes = body.size();
   if (head.has(http1::Field::kJsonLength)) {
     const std::string_view text = head.field(http1::Field::kJsonLength);
@@ -207,7 +233,9 @@ void Desk::answer(Call& call, const Computed& computed) noexcept {
   Exchange& exchange = *call.exchange;
   http1::AnswerHead head;
   Bytes& out = exchange.begin();
-  if (!write_answer(out, *call.served, call.request, computed, head.json_bytes))
+  if (call.dialect == Dialect::kPredictions
+          ? !write_predictions(out, *call.served, call.request, computed)
+          : !write_answer(out, *call.served, call.request, computed, head.json_bytes))
     return exchange.refuse(503, "no memory for the answer at this moment", 1);
   if (head.json_bytes) head.type = "application/octet-stream";
   exchange.finish(head);

@@ -44,10 +44,11 @@ class Desk final : public loop::Service, private Completion {
 
  private:
   void finish(std::span<Finished> finished) noexcept override;
-  void route(http1::Exchange& exchange, const Path& path);
+  void route(http1::Exchange& exchange, Path& path);
 
   // Predictions.
   void infer(http1::Exchange& exchange, const Path& path);
+  bool find_only_model(http1::Exchange& exchange, Path& path);
   static Status read(Call& call, size_t expanded_max);
   bool submit(Call& call, const repository::ServedPtr& served);
   Request request_of(Call& call) const;

@@ -194,6 +194,15 @@ bool write_text(Bytes& out, std::string_view text) {
   return fine && out.append("\"");
 }
 
+bool write_predictions(Bytes& out, const Served& served, const InferRequest& request,
+                       const Computed& computed) {
+  const ServedOutput& output = *request.outputs().front().output;
+  return out.append("{\"predictions\":") &&
+         write_values(out, served, output, computed, is_narrow(served, request), false,
+                      !output.flat) &&
+         out.append("}");
+}
+
 bool write_answer(Bytes& out, const Served& served, const InferRequest& request,
                   const Computed& computed, size_t& json_bytes) {
   const size_t first = out.size();

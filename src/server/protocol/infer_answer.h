@@ -29,6 +29,10 @@ struct Computed {
 bool write_answer(Bytes& out, const repository::Served& served, const InferRequest& request,
                   const Computed& computed, size_t& json_bytes);
 
+// {"predictions": [...]} of the first output, rows of several columns nested.
+bool write_predictions(Bytes& out, const repository::Served& served, const InferRequest& request,
+                       const Computed& computed);
+
 // One output's values as (nested) arrays of JSON.
 bool write_values(Bytes& out, const repository::Served& served,
                   const repository::ServedOutput& output, const Computed& computed, bool narrow,

@@ -28,6 +28,8 @@ class InferRequest {
   Status read(std::string_view body, size_t json_bytes, const repository::Served& served);
   // A body that is one tensor and nothing else, of the datatype that the model's metadata name.
   Status read_bare(std::string_view body, const repository::Served& served);
+  // Rows as V1 and MLflow have them (infer_table.cpp).
+  Status read_table(std::string_view body, const repository::Served& served);
   // Wipes the rows and keeps the memory.
   void clear() noexcept;
 
@@ -72,6 +74,15 @@ class InferRequest {
   Status decode(JsonReader& json, const Input& input, size_t columns, size_t first_column);
   Status make_rows(size_t count, NumberType type, size_t bytes_behind);
   bool is_tensor(const Input& input) const;
+
+  Status read_table_rows(JsonReader& json);
+  Status read_listed_row(JsonReader& json, const std::vector<size_t>& columns);
+  Status read_named_row(JsonReader& json);
+  Status read_split(JsonReader& json);
+  Status read_cell(JsonReader& json, double* cell);
+  double* add_row() noexcept;
+  Result<size_t> column_of(std::string_view name);
+  Status finish_table();
   Error at(const Input& input, const std::string& what) const;
 
   const repository::Served* served_ = nullptr;
@@ -83,6 +94,7 @@ class InferRequest {
   std::vector<uint8_t> asked_binary_;    // 0, 1, or 2: as the request says
   std::vector<RequestedOutput> outputs_;
   std::vector<uint8_t> seen_;  // columns
+  bool all_whole_ = true;      // the table's numbers
   bool binary_output_ = false;
   bool literals_ = false;
   Priority priority_ = Priority::kNormal;

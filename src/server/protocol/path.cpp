@@ -59,6 +59,16 @@ Page model_page(std::string_view rest, Path& path) {
   return Page::kUnknown;
 }
 
+// As TensorFlow Serving has it, the verb stands behind a colon.
+Page v1_page(std::string_view rest, Path& path) {
+  const bool predicts = rest.ends_with(":predict");
+  if (predicts) rest.remove_suffix(std::string_view(":predict").size());
+  const Page page = model_page(rest, path);
+  const std::string_view last = path.version.empty() ? path.model : path.version;
+  if (page != Page::kModel || last.find(':') != std::string_view::npos) return Page::kUnknown;
+  return predicts ? Page::kPredict : Page::kPredictReady;
+}
+
 Page repository_page(std::string_view rest, Path& path) {
   path.model = next_part(rest);
   if (!decode(path.model, path.decoded_model)) return Page::kUnknown;
@@ -80,7 +90,13 @@ void read_path(std::string_view target, Path& path) {
     path.page = model_page(target, path);
     return;
   }
+  if (take_prefix(target, "/v1/models/")) {
+    path.page = v1_page(target, path);
+    return;
+  }
   if (target.size() > 1 && target.back() == '/') target.remove_suffix(1);
+  if (target == "/invocations") path.page = Page::kInvocations;
+  if (target == "/ping") path.page = Page::kPing;
   if (target == "/v2") path.page = Page::kServer;
   if (target == "/v2/health/live") path.page = Page::kLive;
   if (target == "/v2/health/ready") path.page = Page::kReady;

@@ -9,16 +9,20 @@ namespace spinney::server::protocol {
 
 enum class Page : uint8_t {
   kUnknown,
-  kServer,       // /v2
-  kLive,         // /v2/health/live
-  kReady,        // /v2/health/ready
-  kModel,        // /v2/models/{m}[/versions/{v}]
-  kModelReady,   // …/ready
-  kModelConfig,  // …/config
-  kInfer,        // …/infer
-  kMetrics,      // /metrics
-  kLoad,         // /v2/repository/models/{m}/load
-  kUnload,       // …/unload
+  kServer,        // /v2
+  kLive,          // /v2/health/live
+  kReady,         // /v2/health/ready
+  kModel,         // /v2/models/{m}[/versions/{v}]
+  kModelReady,    // …/ready
+  kModelConfig,   // …/config
+  kInfer,         // …/infer
+  kPredict,       // /v1/models/{m}[/versions/{v}]:predict
+  kPredictReady,  // /v1/models/{m}
+  kInvocations,   // /invocations
+  kPing,          // /ping
+  kMetrics,       // /metrics
+  kLoad,          // /v2/repository/models/{m}/load
+  kUnload,        // …/unload
 };
 
 struct Path {
