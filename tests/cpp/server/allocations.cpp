@@ -14,5 +14,10 @@ void* operator new(size_t bytes) {
   if (void* made = std::malloc(bytes ? bytes : 1)) return made;
   throw std::bad_alloc();
 }
+void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
+  ++counted;
+  return std::malloc(bytes ? bytes : 1);
+}
+void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, size_t) noexcept { std::free(memory); }
