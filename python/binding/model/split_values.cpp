@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <memory>
+#include <numeric>
 #include <variant>
 #include <vector>
 
 #include "binding/interpreter/errors.h"
 #include "binding/model/model.h"
+#include "spinney/model/graph.h"
 
 namespace nb = nanobind;
 
@@ -27,28 +29,25 @@ void add_categories(const Forest& forest, const Node& node, std::vector<double>&
   }
 }
 
-// columns maps the scorer's features to the whole model's; empty: they are the same.
+// columns maps the scorer's features to the whole model's; kNoNode: to none, it is computed.
 void collect(const Description& model, const std::vector<uint32_t>& columns,
              std::vector<SplitValues>& out) {
-  const auto at = [&](uint32_t f) -> SplitValues& { return out[columns.empty() ? f : columns[f]]; };
   if (const auto* forest = std::get_if<Forest>(&model.scorer)) {
     for (const Node& node : forest->nodes.span()) {
-      if (node.is_leaf()) continue;
+      if (node.is_leaf() || columns[node.feature] == kNoNode) continue;
+      SplitValues& values = out[columns[node.feature]];
       if (node.is_categorical()) {
-        add_categories(*forest, node, at(node.feature).categories);
+        add_categories(*forest, node, values.categories);
       } else {
-        at(node.feature).thresholds.push_back(node.threshold);
+        values.thresholds.push_back(node.threshold);
       }
     }
-  } else if (const auto* ensemble = std::get_if<Ensemble>(&model.scorer)) {
-    for (const Member& member : ensemble->members) {
-      std::vector<uint32_t> inner = member.features;
-      if (inner.empty()) {
-        inner = columns;
-      } else if (!columns.empty()) {
-        for (uint32_t& f : inner) f = columns[f];
-      }
-      collect(*member.model, inner, out);
+  } else if (const auto* graph = std::get_if<GraphPtr>(&model.scorer)) {
+    for (const ScoreNode* score : (*graph)->scorers()) {
+      std::vector<uint32_t> inner = (*graph)->origins(score->from);
+      for (uint32_t& column : inner)
+        if (column != kNoNode) column = columns[column];
+      collect(*score->model, inner, out);
     }
   }
 }
@@ -75,7 +74,9 @@ nb::list split_values(const BoundModel& bound) {
     throw nb::python_error();
   }
   std::vector<SplitValues> values(bound.model.n_features());
-  collect(bound.model.description(), {}, values);
+  std::vector<uint32_t> columns(values.size());
+  std::iota(columns.begin(), columns.end(), 0u);
+  collect(bound.model.description(), columns, values);
   nb::list result;
   for (SplitValues& one : values) {
     result.append(nb::make_tuple(sorted_array(std::move(one.thresholds)),

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "spinney/model/description.h"
+#include "spinney/model/graph.h"
 
 namespace spinney {
 namespace {
@@ -13,23 +14,53 @@ std::string column(uint32_t feature) { return "column " + std::to_string(feature
 // A scorer that another room filled in by hand is refused like any other that is not whole.
 Status check_scorer(const DescriptionParts& parts) {
   if (const auto* linear = std::get_if<Linear>(&parts.scorer)) return check_linear(*linear);
-  if (const auto* ensemble = std::get_if<Ensemble>(&parts.scorer)) return check_ensemble(*ensemble);
+  if (const auto* graph = std::get_if<GraphPtr>(&parts.scorer)) {
+    if (*graph) return {};
+    return corrupt("the model has no scorer: its graph was never made");
+  }
   if (std::get<Forest>(parts.scorer).is_checked()) return {};
   return corrupt("the model has no scorer: its forest was never made");
 }
 
-// Scores of an ensemble that votes are its classes, so that there are as many as labels in the
-// file, whatever number it declares.
-Status check_votes(const DescriptionParts& parts) {
-  const auto* ensemble = std::get_if<Ensemble>(&parts.scorer);
-  if (!ensemble || ensemble->combination == Combination::kMeanValue ||
-      ensemble->combination == Combination::kWeightedMedian)
+// Scores that are one for each class are as many as labels in the file, whatever number it
+// declares.
+Status check_classes(const DescriptionParts& parts) {
+  const auto* graph = std::get_if<GraphPtr>(&parts.scorer);
+  if (!graph) return {};
+  const uint32_t wanted = (*graph)->shape((*graph)->answers().scores).classes;
+  if (wanted == 0 || (parts.output.labels.size() == 1 && parts.output.labels[0].size() == wanted))
     return {};
-  const bool one_score = ensemble->combination == Combination::kSamme && ensemble->n_outputs == 1;
-  const size_t wanted = one_score ? 2 : ensemble->n_outputs;
-  if (parts.output.labels.size() == 1 && parts.output.labels[0].size() == wanted) return {};
   return corrupt("the ensemble combines " + std::to_string(wanted) +
                  " classes and does not name them");
+}
+
+// What a graph answers besides its scores stands where the link or the decision would be.
+Status check_answers(const DescriptionParts& parts) {
+  const auto* held = std::get_if<GraphPtr>(&parts.scorer);
+  const bool by_node = parts.output.decision == Decision::kByNode;
+  if (!held || (*held)->answers().classes == kNoNode) {
+    if (by_node) return corrupt("the model decides by a node for classes, and there is none");
+    if (!held) return {};
+  }
+  const Graph& graph = **held;
+  const GraphAnswers& answers = graph.answers();
+  if (answers.classes != kNoNode) {
+    const NodeShape& shape = graph.shape(answers.classes);
+    const std::vector<Labels>& labels = parts.output.labels;
+    bool fit = by_node && shape.columns == labels.size();
+    for (size_t t = 0; fit && t < labels.size(); ++t)
+      fit = (shape.targets.empty() ? shape.classes : shape.targets[t]) <= labels[t].size();
+    if (!fit)
+      return corrupt("the model has a node that decides for " + std::to_string(shape.columns) +
+                     " targets, and names other classes");
+  }
+  if (answers.values == kNoNode) return {};
+  const NodeShape& shape = graph.shape(answers.values);
+  if (parts.output.link.kind == LinkKind::kIdentity && parts.output.link.divisor == 1 &&
+      shape.columns == graph.n_outputs() &&
+      shape.type == static_cast<ColumnType>(parts.output.value_type))
+    return {};
+  return corrupt("the model has a node for its values, and others besides");
 }
 
 Status check_codes_of(const DescriptionParts& parts) {
@@ -38,7 +69,7 @@ Status check_codes_of(const DescriptionParts& parts) {
     return corrupt("the quantized model has codes or scores of an unknown type");
   SPINNEY_TRY(check_quantization(quantization, parts.n_outputs()));
   const auto* forest = std::get_if<Forest>(&parts.scorer);
-  if (std::holds_alternative<Ensemble>(parts.scorer))
+  if (std::holds_alternative<GraphPtr>(parts.scorer))
     return corrupt("an ensemble of whole models has no codes of its own");
   if (forest &&
       (forest->settings().reduction != Reduction::kSum || !forest->linear_leaves.empty() ||
@@ -124,7 +155,8 @@ Status check_number_codes(const DescriptionParts& parts) {
 Result<Description> make_description(DescriptionParts parts) {
   SPINNEY_TRY(check_scorer(parts));
   SPINNEY_TRY(check_output(parts.output, parts.n_outputs()));
-  SPINNEY_TRY(check_votes(parts));
+  SPINNEY_TRY(check_classes(parts));
+  SPINNEY_TRY(check_answers(parts));
   if (parts.quantization) SPINNEY_TRY(check_codes_of(parts));
   SPINNEY_TRY(check_names(parts));
   SPINNEY_TRY(check_categories(parts));

@@ -145,6 +145,8 @@ Status check_decision(const Output& output, size_t columns) {
                      std::to_string(columns) + " scores");
     case Decision::kOutlier:
       return corrupt("the model tells outliers and names classes besides");
+    case Decision::kByNode:
+      return {};
   }
   return corrupt("the model decides in an unknown way");
 }
@@ -153,7 +155,7 @@ Status check_decision(const Output& output, size_t columns) {
 
 Status check_output(const Output& output, size_t n_raw) {
   if (output.task > Task::kOutlier || output.value_type > NumberType::kFloat64 ||
-      output.decision > Decision::kOutlier)
+      output.decision > Decision::kByNode)
     return corrupt("the model's task, type of values or way to decide is unknown");
   SPINNEY_TRY(check_link(output.link));
   const size_t columns = output.decision_on_raw ? n_raw : value_columns(output, n_raw);

@@ -1,6 +1,6 @@
 #include "spinney/model/description.h"
 
-#include <algorithm>
+#include "spinney/model/graph.h"
 
 namespace spinney {
 
@@ -21,29 +21,26 @@ Description::Description(std::shared_ptr<const DescriptionParts> parts)
       n_features_(parts_->n_features()),
       n_outputs_(parts_->n_outputs()),
       score_type_(parts_->score_type()) {
-  const auto* ensemble = std::get_if<Ensemble>(&scorer);
-  if (!ensemble) return;
-  for (const Member& member : ensemble->members) depth_ = std::max(depth_, member.model->depth());
-  ++depth_;
+  if (const auto* graph = std::get_if<GraphPtr>(&scorer)) depth_ = (*graph)->depth();
 }
 
 uint32_t DescriptionParts::n_features() const {
   if (const auto* forest = std::get_if<Forest>(&scorer)) return forest->settings().n_features;
   if (const auto* linear = std::get_if<Linear>(&scorer)) return linear->n_features;
-  return std::get<Ensemble>(scorer).n_features;
+  return std::get<GraphPtr>(scorer)->n_features();
 }
 
 uint32_t DescriptionParts::n_outputs() const {
   if (const auto* forest = std::get_if<Forest>(&scorer)) return forest->settings().n_outputs;
   if (const auto* linear = std::get_if<Linear>(&scorer)) return linear->n_outputs;
-  return std::get<Ensemble>(scorer).n_outputs;
+  return std::get<GraphPtr>(scorer)->n_outputs();
 }
 
 size_t Description::n_trees() const {
   if (const auto* forest = std::get_if<Forest>(&scorer)) return forest->n_trees();
   size_t total = 0;
-  if (const auto* ensemble = std::get_if<Ensemble>(&scorer))
-    for (const Member& member : ensemble->members) total += member.model->n_trees();
+  if (const auto* graph = std::get_if<GraphPtr>(&scorer))
+    for (const ScoreNode* score : (*graph)->scorers()) total += score->model->n_trees();
   return total;
 }
 
@@ -52,9 +49,12 @@ size_t Description::bytes() const {
   if (const auto* linear = std::get_if<Linear>(&scorer))
     return linear->weights.bytes() + linear->bias.bytes();
   size_t total = 0;
-  for (const Member& member : std::get<Ensemble>(scorer).members)
-    total += member.model->bytes() + member.features.size() * sizeof(uint32_t) +
-             member.classes.size() * sizeof(uint32_t);
+  for (const GraphNode& node : std::get<GraphPtr>(scorer)->nodes()) {
+    total += sizeof node;
+    if (const auto* score = std::get_if<ScoreNode>(&node)) total += score->model->bytes();
+    if (const auto* select = std::get_if<SelectNode>(&node))
+      total += select->columns.size() * sizeof(uint32_t);
+  }
   return total;
 }
 
@@ -62,17 +62,18 @@ NumberType DescriptionParts::score_type() const {
   if (quantization) return quantization->score_type;
   if (const auto* forest = std::get_if<Forest>(&scorer)) return forest->settings().accumulator;
   if (const auto* linear = std::get_if<Linear>(&scorer)) return linear->score_type();
-  return std::get<Ensemble>(scorer).arithmetic;
+  return std::get<GraphPtr>(scorer)->score_type();
 }
 
 Result<bool> Description::absent_is_missing() const {
   if (const auto* forest = std::get_if<Forest>(&scorer))
     return forest->settings().absent_is_missing;
   if (const auto* linear = std::get_if<Linear>(&scorer)) return linear->absent_is_missing;
-  const auto& members = std::get<Ensemble>(scorer).members;
+  const Graph& graph = *std::get<GraphPtr>(scorer);
   std::optional<bool> agreed;
-  for (const Member& member : members) {
-    SPINNEY_ASSIGN(const bool missing, member.model->absent_is_missing());
+  for (const ScoreNode* score : graph.scorers()) {
+    if (!graph.shape(score->from).reads_input) continue;
+    SPINNEY_ASSIGN(const bool missing, score->model->absent_is_missing());
     if (agreed.value_or(missing) != missing)
       return unsupported(
           "some members of this ensemble take absent entries of sparse input for missing and "

@@ -16,45 +16,8 @@
 
 namespace spinney {
 
-class Description;
-
-// A member of an ensemble that is not one flat forest (Voting, Bagging or AdaBoost over anything).
-struct Member {
-  std::shared_ptr<const Description> model;
-  std::vector<uint32_t> features;  // the columns it sees; empty: all, in order
-  // Classifiers: the ensemble's class that each of its own classes is; empty: the same numbers.
-  std::vector<uint32_t> classes;
-  double weight = 1;
-};
-
-// How members' answers become the ensemble's raw scores. Members are taken in order; each answer
-// is multiplied by the member's weight (unless that is 1), added, and the sums are divided by the
-// divisor.
-enum class Combination : uint8_t {
-  kMeanProbability = 0,  // members' predict_proba (soft voting, Bagging)
-  kMajorityVote = 1,     // the weight, to the class a member predicts (hard voting)
-  kMeanValue = 2,        // members' predict (regressors)
-  // The weight to the class a member predicts and -1 / (n_classes - 1) times it to the others; one
-  // output for two classes, twice the weight with the second class's sign (AdaBoost's SAMME).
-  kSamme = 3,
-  kWeightedMedian = 4,  // the weighted median of members' predict (AdaBoostRegressor)
-};
-
-struct Ensemble {
-  Combination combination = Combination::kMeanProbability;
-  // Answers are rounded to this type first and added in it.
-  NumberType arithmetic = NumberType::kFloat64;
-  uint32_t n_features = 0;
-  uint32_t n_outputs = 1;
-  double divisor = 1;
-  std::vector<Member> members;
-};
-
-// Checks that members exist, fit the columns and outputs, answer what the ensemble combines, and
-// nest no deeper than this limit.
-inline constexpr size_t kEnsembleDepthMax = 16;
-Result<Ensemble> make_ensemble(Ensemble parts);
-Status check_ensemble(const Ensemble& ensemble);
+class Graph;  // graph.h
+using GraphPtr = std::shared_ptr<const Graph>;
 
 // Categories that a data frame's column had in training, in the order of their codes.
 struct ColumnCategories {
@@ -88,7 +51,7 @@ struct TreesUsed {
 
 // What a reader fills in. make_description() checks all of it before anything is used.
 struct DescriptionParts {
-  std::variant<Forest, Linear, Ensemble> scorer;
+  std::variant<Forest, Linear, GraphPtr> scorer;
   std::optional<Quantization> quantization;  // of a scorer whose leaves or weights are codes
   Output output;
   Source source;
@@ -117,7 +80,7 @@ struct DescriptionParts {
 class Description {
  public:
   const DescriptionParts& parts() const { return *parts_; }
-  const std::variant<Forest, Linear, Ensemble>& scorer;
+  const std::variant<Forest, Linear, GraphPtr>& scorer;
   const std::optional<Quantization>& quantization;
   const Output& output;
   const Source& source;
@@ -136,11 +99,11 @@ class Description {
   NumberType score_type() const { return score_type_; }
   size_t n_trees() const;
   size_t bytes() const;                    // of the scorer's arrays, those of members included
-  size_t depth() const { return depth_; }  // ensembles within ensembles; 0: the scorer is none
-  // What the absent entries of sparse input mean: missing (NaN), else zero. kUnsupported for an
-  // ensemble whose members disagree.
+  size_t depth() const { return depth_; }  // graphs within graphs; 0: the scorer is none
+  // What the absent entries of sparse input mean: missing (NaN), else zero. kUnsupported for a
+  // graph whose models disagree.
   Result<bool> absent_is_missing() const;
-  // Whether sparse rows are summed up as they are stored: a linear model, or an ensemble with one.
+  // Whether sparse rows are summed up as they are stored: a linear model, or a graph with one.
   bool sums_stored_entries() const;
 
  private:
@@ -153,7 +116,7 @@ class Description {
 };
 
 // Validates everything above the trees and makes it a Description: the scorer was made by
-// make_forest(), make_linear() or make_ensemble(); labels fit their dtype, the scores and the
+// make_forest(), make_linear() or a GraphBuilder; labels fit their dtype, the scores and the
 // decision; the link's numbers are ones that a library writes; names, categories and codes belong
 // to features; a quantized scorer has its scales. The error names what is wrong.
 Result<Description> make_description(DescriptionParts parts);

@@ -66,6 +66,7 @@ enum class Decision : uint8_t {
   kThreshold = 2,
   kThresholdInclusive = 3,  // one value: class 1 where value >= threshold
   kOutlier = 4,             // one raw-derived value: -1 where value - threshold < 0, else 1
+  kByNode = 5,              // a graph's own node for classes (graph.h)
 };
 
 // A classifier's labels in the order of its columns. Booleans are kept as 0 and 1 with is_bool.

@@ -4,6 +4,7 @@
 #include <numeric>
 #include <span>
 
+#include "spinney/model/graph.h"
 #include "spinney/model/stored_entries.h"
 
 namespace spinney {
@@ -34,27 +35,27 @@ struct Form {
   bool by_matrix = false, sparse = false;
 };
 
-// columns: where in the flags each of the model's features is.
+// columns: where in the flags each of the model's features is; kNoNode: in none, it is computed.
 void add(const Description& model, std::span<const uint32_t> columns, Form form,
          std::vector<uint8_t>& flags) {
   uint8_t all = 0;
   if (refuses_missing(model, form.sparse)) all |= kRefusesNan;
   if (refuses_infinity(model, form.by_matrix))
     all |= looks_at_floats(model) ? kRefusesInfinityAsFloat : kRefusesInfinity;
-  for (const uint32_t column : columns) flags[column] |= all;
+  for (const uint32_t column : columns)
+    if (column != kNoNode) flags[column] |= all;
   // scikit-learn encodes categories through an OrdinalEncoder, which takes NaN but no infinity.
   for (const NumberCodes& codes : model.number_codes)
-    if (codes.feature < columns.size()) flags[columns[codes.feature]] |= kRefusesInfinity;
-  const auto* ensemble = std::get_if<Ensemble>(&model.scorer);
-  if (!ensemble) return;
-  std::vector<uint32_t> seen;
-  for (const Member& member : ensemble->members) {
-    seen.assign(columns.begin(), columns.end());
-    if (!member.features.empty()) {
-      seen.clear();
-      for (const uint32_t feature : member.features) seen.push_back(columns[feature]);
-    }
-    add(*member.model, seen, form, flags);
+    if (codes.feature < columns.size() && columns[codes.feature] != kNoNode)
+      flags[columns[codes.feature]] |= kRefusesInfinity;
+  const auto* graph = std::get_if<GraphPtr>(&model.scorer);
+  if (!graph) return;
+  for (const ScoreNode* score : (*graph)->scorers()) {
+    if (!(*graph)->shape(score->from).reads_input) continue;
+    std::vector<uint32_t> seen = (*graph)->origins(score->from);
+    for (uint32_t& column : seen)
+      if (column != kNoNode) column = columns[column];
+    add(*score->model, seen, form, flags);
   }
 }
 

@@ -7,6 +7,7 @@
 
 #include "spinney/base/checked_size.h"
 #include "spinney/link/link.h"
+#include "spinney/model/graph.h"
 
 namespace spinney::plan {
 namespace {
@@ -34,10 +35,17 @@ class Numbers {
   std::unique_ptr<double[]> many_;
 };
 
+// The nodes that answer, of a graph.
+GraphAnswers nodes_of(const Description& model) {
+  const auto* graph = std::get_if<GraphPtr>(&model.scorer);
+  return graph ? (*graph)->answers() : GraphAnswers{};
+}
+
 }  // namespace
 
 void Answers::values(const Rows& rows, void* out) const {
   const Output& output = model.output;
+  if (nodes_of(model).values != kNoNode) return plan.answer(rows, {.values = out}, num_threads);
   const NumberType score_type = model.score_type();
   if (output.link.kind == LinkKind::kIdentity && output.link.divisor == 1 &&
       output.value_type == score_type)
@@ -64,6 +72,7 @@ void Answers::probabilities(const Rows& rows, void* out) const {
 
 void Answers::classes(const Rows& rows, int32_t* out) const {
   const Output& output = model.output;
+  if (output.decision == Decision::kByNode) return plan.answer(rows, {.classes = out}, num_threads);
   const NumberType score_type = model.score_type();
   const size_t n = model.n_outputs();
   Numbers scores(score_type, rows.count, n);
@@ -82,14 +91,19 @@ void Answers::several(const Rows& rows, const Several& out) const {
   const size_t value_bytes = rows.count * value_columns * size_of(output.value_type);
   Numbers own_scores(score_type, out.raw ? 0 : rows.count, n);
   void* scores = out.raw ? out.raw : own_scores.data();
-  plan.score(rows, scores, num_threads);
+  const GraphAnswers nodes = nodes_of(model);
+  const bool decides = out.classes && nodes.classes == kNoNode;
   const bool linked_wanted =
-      out.values || out.probabilities || (out.classes && !output.decision_on_raw);
+      out.values || out.probabilities || (decides && !output.decision_on_raw);
   Numbers own_linked(output.value_type, out.values || !linked_wanted ? 0 : rows.count,
                      value_columns);
   void* linked = out.values ? out.values : own_linked.data();
-  if (linked_wanted) link::apply(output, score_type, scores, rows.count, n, linked);
-  if (out.classes) link::decide(output, score_type, scores, linked, rows.count, n, out.classes);
+  const bool links = linked_wanted && nodes.values == kNoNode;
+  plan.answer(rows,
+              {scores, linked_wanted && !links ? linked : nullptr, decides ? nullptr : out.classes},
+              num_threads);
+  if (links) link::apply(output, score_type, scores, rows.count, n, linked);
+  if (decides) link::decide(output, score_type, scores, linked, rows.count, n, out.classes);
   if (!out.probabilities) return;
   if (link::probability_columns(output, n) == value_columns)
     std::memcpy(out.probabilities, linked, value_bytes);

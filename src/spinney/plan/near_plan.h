@@ -25,6 +25,9 @@ class NearPlan final : public Plan {
   void add(const Rows& rows, void* scores, unsigned num_threads) const override {
     copies_.near()->add(rows, scores, num_threads);
   }
+  void answer(const Rows& rows, const Outputs& out, unsigned num_threads) const override {
+    copies_.near()->answer(rows, out, num_threads);
+  }
   bool can_add() const override { return copies_.first()->can_add(); }
   double cost_ns(size_t rows) const override { return copies_.first()->cost_ns(rows); }
   std::vector<KernelChoice> choices() const override { return copies_.first()->choices(); }

@@ -3,8 +3,8 @@
 #include <cmath>
 #include <string>
 
-#include "spinney/plan/ensemble_plan.h"
 #include "spinney/plan/forest_plan.h"
+#include "spinney/plan/graph_plan.h"
 #include "spinney/plan/linear_plan.h"
 #include "spinney/plan/measure.h"
 #include "spinney/plan/quantized_plan.h"
@@ -39,8 +39,8 @@ Result<std::shared_ptr<const Plan>> make_plan(std::shared_ptr<const Description>
     return with_missing(with_scales(std::move(plan), linear->score_type(), *model),
                         linear->missing_value, *model);
   }
-  if (std::holds_alternative<Ensemble>(model->scorer))
-    return make_ensemble_plan(std::move(model), allowance);
+  if (std::holds_alternative<GraphPtr>(model->scorer))
+    return make_graph_plan(std::move(model), allowance);
   const ForestSettings& settings = std::get<Forest>(model->scorer).settings();
   if (!model->number_codes.empty()) {
     SPINNEY_ASSIGN(auto sums, make_forest_plan(model, allowance));

@@ -38,6 +38,16 @@ class Plan {
     score(rows, scores, num_threads);
   }
   virtual bool can_add() const { return false; }
+  // What a graph gives by nodes of its own (graph.h), all in one pass; null: not asked for. At
+  // least one is, and of values and classes only those that have a node.
+  struct Outputs {
+    void* scores = nullptr;
+    void* values = nullptr;
+    int32_t* classes = nullptr;
+  };
+  virtual void answer(const Rows& rows, const Outputs& out, unsigned num_threads) const {
+    score(rows, out.scores, num_threads);
+  }
 };
 
 class Allowance;  // measure.h

@@ -243,7 +243,7 @@ Status check(const Description& model, CodeType type) {
       return unsupported(kind + " has leaves that are linear functions, which have no codes");
     return {};
   }
-  if (std::holds_alternative<Ensemble>(model.scorer))
+  if (std::holds_alternative<GraphPtr>(model.scorer))
     return unsupported(kind + " is an ensemble of whole models; only a forest or a linear model " +
                        "can be quantized");
   if (type == CodeType::kInt16)

@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "spinney/model/description.h"
+#include "spinney/model/ensemble.h"
 
 namespace spinney {
 namespace {
@@ -81,8 +82,9 @@ TEST(Description, NeedsAScorerThatWasMade) {
   DescriptionParts parts;
   parts.scorer = Linear{};
   EXPECT_SAYS(refusal(parts), "0 intercepts for 1 outputs");
-  parts.scorer = Ensemble{};
-  EXPECT_SAYS(refusal(parts), "the ensemble has no members");
+  parts.scorer = GraphPtr();
+  EXPECT_SAYS(refusal(parts), "its graph was never made");
+  EXPECT_SAYS(make_ensemble({}).error().message, "the ensemble has no members");
 }
 
 TEST(Description, LabelsFitTheirDtype) {
@@ -218,12 +220,15 @@ TEST(Description, EnsemblesThatVoteNameTheirClasses) {
   ensemble.n_outputs = 4'000'000'000u;  // placed classes say nothing of how many there are
   ensemble.members = {{member, {}, {0, 1, 3'999'999'999u}, 1}};
   DescriptionParts parts;
+  EXPECT_SAYS(make_ensemble(ensemble).error().message, "columns that are joined or that nothing");
+  ensemble.n_outputs = 4000;
+  ensemble.members[0].classes = {0, 1, 3999};
   parts.scorer = make_ensemble(ensemble).value();
-  EXPECT_SAYS(refusal(parts), "combines 4000000000 classes and does not name them");
+  EXPECT_SAYS(refusal(parts), "combines 4000 classes and does not name them");
   parts = classifier();
   ensemble.n_outputs = 3;
   ensemble.members[0].classes = {};
-  parts.scorer = ensemble;
+  parts.scorer = make_ensemble(ensemble).value();
   const auto made = make_description(std::move(parts));
   ASSERT_TRUE(made.ok()) << made.error().message;
   EXPECT_EQ(made->depth(), 1u);

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "spinney/model/ensemble.h"
 #include "spinney/spinney.h"
 
 namespace spinney {
@@ -161,7 +162,7 @@ TEST(Ensemble, NamesTheMemberThatDoesNotFit) {
 TEST(Ensemble, RefusesToNestWithoutEnd) {
   std::shared_ptr<const Description> inner = scaled(1, false);
   std::string last = "accepted";
-  for (size_t depth = 0; depth <= kEnsembleDepthMax && last == "accepted"; ++depth) {
+  for (size_t depth = 0; depth <= kGraphDepthMax && last == "accepted"; ++depth) {
     Ensemble ensemble;
     ensemble.combination = Combination::kMeanValue;
     ensemble.n_features = 1;
@@ -169,7 +170,9 @@ TEST(Ensemble, RefusesToNestWithoutEnd) {
     last = refusal(ensemble);
     DescriptionParts parts;
     parts.output.value_type = NumberType::kFloat64;
-    parts.scorer = ensemble;
+    auto graph = make_ensemble(ensemble);
+    if (!graph.ok()) break;
+    parts.scorer = *graph;
     auto made = make_description(std::move(parts));
     if (made.ok()) inner = std::make_shared<const Description>(*made);
   }

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "spinney/kernel/linear/exact_dot.h"
+#include "spinney/model/ensemble.h"
 #include "spinney/spinney.h"
 
 namespace spinney {

@@ -10,8 +10,18 @@
 #include <type_traits>
 
 #include "spinney/model/description.h"
+#include "spinney/model/ensemble.h"
+#include "spinney/model/graph.h"
 
 namespace spinney::load {
+
+// What a description begins with.
+enum ScorerKind : uint8_t {
+  kForestScorer = 0,
+  kLinearScorer = 1,
+  kEnsembleScorer = 2,  // of versions before 3
+  kGraphScorer = 3,
+};
 
 // Added to the number of a scorer whose leaves or weights are codes. Its quantization and an array
 // of packed codes come before its own fields, where the array of leaves or weights is then empty.
@@ -84,7 +94,7 @@ void fields(Archive& archive, T& linear) {
   archive(linear.bias);
 }
 
-// All but the members, which the archives recurse into themselves.
+// Of versions before 3: all but the members, which the reader recurses into itself.
 template <typename Archive, Is<Ensemble> T>
 void fields(Archive& archive, T& ensemble) {
   archive.limited(ensemble.combination, Combination::kWeightedMedian);
@@ -99,6 +109,52 @@ void fields(Archive& archive, T& member) {
   archive(member.features);
   archive(member.classes);
   archive(member.weight);
+}
+
+template <typename Archive, Is<InputNode> T>
+void fields(Archive& archive, T& input) {
+  archive(input.columns);
+}
+
+template <typename Archive, Is<SelectNode> T>
+void fields(Archive& archive, T& select) {
+  archive(select.from);
+  archive(select.columns);
+}
+
+template <typename Archive, Is<JoinNode> T>
+void fields(Archive& archive, T& join) {
+  archive(join.from);
+}
+
+// All but the model, which the archives recurse into themselves.
+template <typename Archive, Is<ScoreNode> T>
+void fields(Archive& archive, T& score) {
+  archive(score.from);
+  archive.limited(score.answer, AnswerOf::kClasses);
+}
+
+template <typename Archive, Is<CombinedPart> T>
+void fields(Archive& archive, T& part) {
+  archive(part.from);
+  archive(part.places);
+  archive(part.weight);
+}
+
+template <typename Archive, Is<CombineNode> T>
+void fields(Archive& archive, T& combine) {
+  archive.limited(combine.combination, Combination::kWeightedMedian);
+  archive.limited(combine.arithmetic, NumberType::kFloat64);
+  archive(combine.n_outputs);
+  archive(combine.divisor);
+  archive(combine.parts);
+}
+
+template <typename Archive, Is<GraphAnswers> T>
+void fields(Archive& archive, T& answers) {
+  archive(answers.scores);
+  archive(answers.values);
+  archive(answers.classes);
 }
 
 template <typename Archive, Is<Labels> T>
@@ -116,7 +172,7 @@ void fields(Archive& archive, T& output) {
   archive(output.link.parameter);
   archive(output.link.divisor);
   archive(output.decision_on_raw);
-  archive.limited(output.decision, Decision::kOutlier);
+  archive.limited(output.decision, archive.version() >= 3 ? Decision::kByNode : Decision::kOutlier);
   archive(output.threshold);
   archive.limited(output.value_type, NumberType::kFloat64);
   archive(output.labels);

@@ -1,5 +1,7 @@
 #include <cstring>
 #include <new>
+#include <string>
+#include <utility>
 
 #include "spinney/base/aligned.h"
 #include "spinney/load/artifact/artifact.h"
@@ -113,12 +115,14 @@ class Reader {
       codes = read_codes(model.quantization.emplace());
       scorer -= kQuantizedScorer;
     }
-    if (scorer == 0)
+    if (scorer == kForestScorer)
       read_forest(model, std::move(codes));
-    else if (scorer == 1)
+    else if (scorer == kLinearScorer)
       read_linear(model, std::move(codes));
-    else if (scorer == 2)
+    else if (scorer == kEnsembleScorer && version() < 3)
       read_ensemble(model, depth);
+    else if (scorer == kGraphScorer && version() >= 3)
+      read_graph(model, depth);
     else
       fail("the artifact holds a model of unknown kind " + number(scorer));
     fields(*this, model);
@@ -268,9 +272,19 @@ class Reader {
     if (model.quantization) linear.weights = std::move(codes);
     if (status_.ok()) accept(make_linear(std::move(linear)), model);
   }
+  // A whole model within another; null where something is wrong, which status_ then says.
+  std::shared_ptr<const Description> read_inner(size_t depth, const std::string& where) {
+    if (depth >= kGraphDepthMax)
+      fail("the artifact nests ensembles deeper than " + number(kGraphDepthMax));
+    if (!status_.ok()) return nullptr;
+    auto parts = read(depth + 1);
+    if (!parts.ok()) return nullptr;
+    auto inner = make_description(std::move(parts).value());
+    if (inner.ok()) return std::make_shared<const Description>(std::move(inner).value());
+    status_ = Error{inner.error().code, where + ": " + inner.error().message};
+    return nullptr;
+  }
   void read_ensemble(DescriptionParts& model, size_t depth) {
-    if (depth >= kEnsembleDepthMax)
-      return fail("the artifact nests ensembles deeper than " + number(kEnsembleDepthMax));
     Ensemble ensemble;
     fields(*this, ensemble);
     uint32_t n = 0;
@@ -278,18 +292,53 @@ class Reader {
     for (; n > 0 && status_.ok(); --n) {
       Member member;
       fields(*this, member);
-      auto parts = read(depth + 1);
-      if (!parts.ok()) return;  // status_ says why
-      auto inner = make_description(std::move(parts).value());
-      if (!inner.ok()) {
-        status_ = Error{inner.error().code, "ensemble member " + number(ensemble.members.size()) +
-                                                ": " + inner.error().message};
-        return;
-      }
-      member.model = std::make_shared<const Description>(std::move(inner).value());
-      ensemble.members.push_back(std::move(member));
+      member.model = read_inner(depth, "ensemble member " + number(ensemble.members.size()));
+      if (member.model) ensemble.members.push_back(std::move(member));
     }
-    if (status_.ok()) accept(make_ensemble(std::move(ensemble)), model);
+    if (status_.ok()) accept(make_ensemble(ensemble), model);
+  }
+  // A node, of which the variant holds the first kind on entry.
+  void read_node(GraphNode& node, std::span<const GraphNode> before, size_t depth,
+                 const std::string& where) {
+    uint8_t kind = 0;
+    (*this)(kind);
+    if (kind >= std::variant_size_v<GraphNode>)
+      return fail(where + " is of the unknown kind " + number(kind));
+    read_kind(node, kind, std::make_index_sequence<std::variant_size_v<GraphNode>>());
+    auto* score = std::get_if<ScoreNode>(&node);
+    if (!score) return;
+    uint32_t written = 0;
+    (*this)(written);
+    if (written == before.size()) {
+      score->model = read_inner(depth, where);
+      return;
+    }
+    // Only what one pass over the model answers may share it, so that work is in proportion to
+    // the file.
+    const auto* same = written < before.size() ? std::get_if<ScoreNode>(&before[written]) : nullptr;
+    if (!same || same->from != score->from)
+      return fail(where + " has the model of node " + number(written) +
+                  ", which is not asked about the same columns");
+    score->model = same->model;
+  }
+  template <size_t... kKinds>
+  void read_kind(GraphNode& node, uint8_t kind, std::index_sequence<kKinds...>) {
+    ((kKinds == kind ? fields(*this, node.template emplace<kKinds>()) : void()), ...);
+  }
+  void read_graph(DescriptionParts& model, size_t depth) {
+    const size_t n = count(2);  // a node takes at least its kind and one thing more
+    GraphBuilder builder;
+    for (size_t i = 0; i < n && status_.ok(); ++i) {
+      const std::string where = "node " + number(i) + " of the artifact's graph of " + number(n);
+      GraphNode node;
+      read_node(node, builder.nodes(), depth, where);
+      if (!status_.ok()) return;
+      const auto added = builder.add(std::move(node));
+      if (!added.ok()) status_ = Error{added.error().code, where + ": " + added.error().message};
+    }
+    GraphAnswers answers;
+    fields(*this, answers);
+    if (status_.ok()) accept(std::move(builder).finish(answers), model);
   }
 
   const Sections& sections_;

@@ -1,6 +1,7 @@
 #include <bit>
 #include <cstring>
 #include <deque>
+#include <map>
 #include <new>
 #include <utility>
 
@@ -21,7 +22,8 @@ class Writer {
     const auto* forest = std::get_if<Forest>(&model.scorer);
     const auto* linear = std::get_if<Linear>(&model.scorer);
     const bool quantized = model.quantization && (forest || linear);
-    (*this)(static_cast<uint8_t>(model.scorer.index() + (quantized ? kQuantizedScorer : 0)));
+    const uint8_t kind = forest ? kForestScorer : linear ? kLinearScorer : kGraphScorer;
+    (*this)(static_cast<uint8_t>(kind + (quantized ? kQuantizedScorer : 0)));
     if (quantized) write_codes(*model.quantization, forest ? forest->leaf_values : linear->weights);
     if (forest) {
       fields(*this, forest->settings());
@@ -33,15 +35,28 @@ class Writer {
       if (quantized) rest.weights = {};
       fields(*this, std::as_const(rest));
     } else {
-      const auto& ensemble = std::get<Ensemble>(model.scorer);
-      fields(*this, ensemble);
-      (*this)(static_cast<uint32_t>(ensemble.members.size()));
-      for (const Member& member : ensemble.members) {
-        fields(*this, member);
-        write(*member.model);
-      }
+      write(*std::get<GraphPtr>(model.scorer));
     }
     fields(*this, model.parts());
+  }
+
+  // Each node by the place of its kind in GraphNode, what it is, and its model if it has one.
+  void write(const Graph& graph) {
+    (*this)(static_cast<uint32_t>(graph.nodes().size()));
+    std::map<std::pair<uint32_t, const Description*>, uint32_t> asked;
+    uint32_t number = 0;
+    for (const GraphNode& node : graph.nodes()) {
+      (*this)(static_cast<uint8_t>(node.index()));
+      std::visit([this](const auto& kind) { fields(*this, kind); }, node);
+      const auto* score = std::get_if<ScoreNode>(&node);
+      const uint32_t own = number++;
+      if (!score) continue;
+      // The first node that asks the same model about the same columns is where it is written.
+      const auto [first, is_new] = asked.try_emplace({score->from, score->model.get()}, own);
+      (*this)(first->second);
+      if (is_new) write(*score->model);
+    }
+    fields(*this, graph.answers());
   }
 
   template <typename T>

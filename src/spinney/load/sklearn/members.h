@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "spinney/load/estimator.h"
+#include "spinney/model/ensemble.h"
 
 namespace spinney::load {
 

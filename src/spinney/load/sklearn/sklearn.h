@@ -2,6 +2,7 @@
 #pragma once
 
 #include "spinney/load/estimator.h"
+#include "spinney/model/ensemble.h"
 
 namespace spinney::load {
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "spinney/load/artifact/artifact.h"
+#include "spinney/model/ensemble.h"
 #include "spinney/spinney.h"
 
 namespace spinney::load {
@@ -52,7 +53,7 @@ inline ForestParts full_forest() {
   return parts;
 }
 
-inline DescriptionParts describe(std::variant<Forest, Linear, Ensemble> scorer) {
+inline DescriptionParts describe(std::variant<Forest, Linear, GraphPtr> scorer) {
   DescriptionParts model;
   model.scorer = std::move(scorer);
   Output& output = model.output;

@@ -1,0 +1,199 @@
+#include "spinney/plan/graph_plan.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <deque>
+#include <memory>
+
+#include "spinney/plan/answers.h"
+#include "spinney/plan/combine.h"
+#include "spinney/plan/graph_columns.h"
+
+namespace spinney::plan {
+namespace {
+
+// What nodes compute for a block of rows stays in the caches; kernels are at their best well below
+// so many rows.
+constexpr size_t kBlockRowsMax = 2048;
+constexpr size_t kBlockWords = size_t{1} << 17;
+constexpr size_t kWordsAtHand = 512;  // on the stack
+
+class GraphPlan final : public Plan {
+ public:
+  GraphPlan(std::shared_ptr<const Description> model,
+            std::vector<std::shared_ptr<const Plan>> plans)
+      : model_(std::move(model)),
+        graph_(*std::get<GraphPtr>(model_->scorer)),
+        plans_(std::move(plans)) {
+    const GraphAnswers& answers = graph_.answers();
+    const int known = kAsksScores | (answers.values == kNoNode ? 0 : kAsksValues) |
+                      (answers.classes == kNoNode ? 0 : kAsksClasses);
+    for (int asked = 1; asked < 8; ++asked)
+      if ((asked & ~known) == 0)
+        programs_[static_cast<size_t>(asked)] = make_program(graph_, static_cast<uint8_t>(asked));
+  }
+
+  void score(const Rows& rows, void* scores, unsigned num_threads) const override {
+    answer(rows, {scores, nullptr, nullptr}, num_threads);
+  }
+
+  void answer(const Rows& rows, const Outputs& out, unsigned num_threads) const override {
+    const int asked = (out.scores ? kAsksScores : 0) | (out.values ? kAsksValues : 0) |
+                      (out.classes ? kAsksClasses : 0);
+    const GraphProgram& program = programs_[static_cast<size_t>(asked)];
+    const size_t at_once = block_rows(program);
+    const size_t words = program.words * std::min(rows.count, at_once);
+    double near[kWordsAtHand];
+    const std::unique_ptr<double[]> far(words > kWordsAtHand ? new double[words] : nullptr);
+    double* memory = far ? far.get() : near;
+    for (size_t first = 0; first < rows.count; first += at_once)
+      run(program, rows.slice(first, std::min(at_once, rows.count - first)), memory,
+          behind(out, first), num_threads);
+  }
+
+  double cost_ns(size_t rows) const override {
+    double total = 0;
+    for (const auto& plan : plans_)
+      if (plan) total += 100.0 + plan->cost_ns(rows);
+    return total;
+  }
+
+  std::vector<KernelChoice> choices() const override {
+    std::vector<KernelChoice> choices{{1, "ensemble"}};
+    for (const auto& plan : plans_) {
+      if (!plan) continue;
+      for (const KernelChoice& choice : plan->choices())
+        if (std::none_of(choices.begin(), choices.end(), [&](const KernelChoice& known) {
+              return known.kernel == choice.kernel && known.rows == choice.rows;
+            }))
+          choices.push_back(choice);
+    }
+    std::stable_sort(choices.begin(), choices.end(),
+                     [](const auto& a, const auto& b) { return a.rows < b.rows; });
+    return choices;
+  }
+
+  size_t bytes() const override {
+    size_t total = 0;
+    for (const auto& plan : plans_)
+      if (plan) total += plan->bytes();
+    for (const GraphProgram& program : programs_)
+      total += program.steps.size() * sizeof(GraphStep) + program.places.size() * 4;
+    return total;
+  }
+
+ private:
+  static size_t block_rows(const GraphProgram& program) {
+    const size_t rows = std::min(kBlockRowsMax, kBlockWords / std::max<size_t>(program.words, 1));
+    return rows < 64 ? std::max<size_t>(rows, 1) : rows / 64 * 64;
+  }
+
+  // Where the answers of the rows from `first` on go.
+  Outputs behind(const Outputs& out, size_t first) const {
+    const auto at = [&](void* data, uint32_t node) -> void* {
+      if (!data) return nullptr;
+      const NodeShape& shape = graph_.shape(node);
+      const size_t bytes = shape.type == ColumnType::kFloat64 ? 8 : 4;
+      return static_cast<char*>(data) + first * shape.columns * bytes;
+    };
+    const GraphAnswers& answers = graph_.answers();
+    return {at(out.scores, answers.scores), at(out.values, answers.values),
+            static_cast<int32_t*>(at(out.classes, answers.classes))};
+  }
+
+  void run(const GraphProgram& program, const Rows& rows, double* memory, const Outputs& out,
+           unsigned num_threads) const {
+    GraphColumns columns(graph_, program, rows, memory, out);
+    for (const GraphStep& step : program.steps) {
+      const GraphNode& node = graph_.nodes()[step.node];
+      if (std::holds_alternative<ScoreNode>(node))
+        run_score(columns, program, step.node, num_threads);
+      else if (const auto* join = std::get_if<JoinNode>(&node))
+        columns.join(step.node, *join, model_->sums_stored_entries());
+      else
+        run_combine(columns, step, std::get<CombineNode>(node));
+    }
+    // Of a node that gives scores and values alike, the scores are what was computed.
+    const GraphAnswers& answers = graph_.answers();
+    if (out.scores && out.values && answers.scores == answers.values)
+      std::memcpy(out.values, out.scores,
+                  rows.count * graph_.n_outputs() * size_of(graph_.score_type()));
+  }
+
+  void run_score(const GraphColumns& columns, const GraphProgram& program, uint32_t node,
+                 unsigned num_threads) const {
+    const auto& score = std::get<ScoreNode>(graph_.nodes()[node]);
+    const SeenColumns seen(graph_, columns, score.from, score.model->sums_stored_entries());
+    const Answers answers{*score.model, *plans_[node], num_threads};
+    if (!program.followers[node].empty()) {
+      Answers::Several several;
+      ask(several, score.answer, columns.memory(node));
+      for (const uint32_t follower : program.followers[node])
+        ask(several, std::get<ScoreNode>(graph_.nodes()[follower]).answer,
+            columns.memory(follower));
+      return answers.several(seen.rows(), several);
+    }
+    void* out = columns.memory(node);
+    switch (score.answer) {
+      case AnswerOf::kRaw:
+        return plans_[node]->score(seen.rows(), out, num_threads);
+      case AnswerOf::kValues:
+        return answers.values(seen.rows(), out);
+      case AnswerOf::kProbabilities:
+        return answers.probabilities(seen.rows(), out);
+      case AnswerOf::kClasses:
+        return answers.classes(seen.rows(), static_cast<int32_t*>(out));
+    }
+  }
+
+  static void ask(Answers::Several& several, AnswerOf answer, void* out) {
+    if (answer == AnswerOf::kRaw) several.raw = out;
+    if (answer == AnswerOf::kValues) several.values = out;
+    if (answer == AnswerOf::kProbabilities) several.probabilities = out;
+    if (answer == AnswerOf::kClasses) several.classes = static_cast<int32_t*>(out);
+  }
+
+  void run_combine(const GraphColumns& columns, const GraphStep& step,
+                   const CombineNode& combine) const {
+    const CombinedRows out{columns.memory(step.node), columns.count()};
+    if (combine.combination == Combination::kWeightedMedian) {
+      std::vector<const void*> parts;
+      std::deque<SeenColumns> seen;
+      std::vector<Rows> values;
+      for (const CombinedPart& part : combine.parts)
+        values.push_back(seen.emplace_back(graph_, columns, part.from, false).rows());
+      return take_medians(combine, values, out);
+    }
+    if (step.kind == GraphStep::Kind::kFinish) return divide(combine, out);
+    if (step.part == 0) clear(combine, out);
+    const CombinedPart& part = combine.parts[step.part];
+    if (graph_.shape(part.from).type == ColumnType::kClass)
+      return add_votes(combine, part, static_cast<const int32_t*>(columns.memory(part.from)), out);
+    const SeenColumns seen(graph_, columns, part.from, false);
+    add_numbers(combine, part, seen.rows(), out);
+  }
+
+  std::shared_ptr<const Description> model_;
+  const Graph& graph_;
+  std::vector<std::shared_ptr<const Plan>> plans_;  // per node, null for those without a model
+  std::array<GraphProgram, 8> programs_;            // by GraphAsked
+};
+
+}  // namespace
+
+Result<std::shared_ptr<const Plan>> make_graph_plan(std::shared_ptr<const Description> model,
+                                                    Allowance& allowance) {
+  const Graph& graph = *std::get<GraphPtr>(model->scorer);
+  std::vector<std::shared_ptr<const Plan>> plans;
+  for (const GraphNode& node : graph.nodes()) {
+    plans.emplace_back();
+    const auto* score = std::get_if<ScoreNode>(&node);
+    if (!score) continue;
+    SPINNEY_ASSIGN(plans.back(), make_plan(score->model, allowance));
+  }
+  return std::shared_ptr<const Plan>(
+      std::make_shared<GraphPlan>(std::move(model), std::move(plans)));
+}
+
+}  // namespace spinney::plan
