@@ -74,6 +74,18 @@ constexpr std::array kEntries = {
     Entry{"sklearn", "HalvingRandomSearchCV", describe_sklearn_wrapped},
     Entry{"sklearn", "FrozenEstimator", describe_sklearn_wrapped},
     Entry{"sklearn", "SelfTrainingClassifier", describe_sklearn_wrapped},
+    Entry{"sklearn", "CalibratedClassifierCV", describe_sklearn_calibrated},
+    Entry{"sklearn", "StackingClassifier", describe_sklearn_stacking},
+    Entry{"sklearn", "StackingRegressor", describe_sklearn_stacking},
+    Entry{"sklearn", "OneVsRestClassifier", describe_sklearn_one_vs_rest},
+    Entry{"sklearn", "OneVsOneClassifier", describe_sklearn_one_vs_one},
+    Entry{"sklearn", "TransformedTargetRegressor", describe_sklearn_transformed_target},
+    Entry{"sklearn", "FixedThresholdClassifier", describe_sklearn_threshold},
+    Entry{"sklearn", "TunedThresholdClassifierCV", describe_sklearn_threshold},
+    Entry{"sklearn", "MultiOutputClassifier", describe_sklearn_multi_output_classifier},
+    Entry{"sklearn", "MultiOutputRegressor", describe_sklearn_multi_output_regressor},
+    Entry{"sklearn", "ClassifierChain", describe_sklearn_classifier_chain},
+    Entry{"sklearn", "RegressorChain", describe_sklearn_regressor_chain},
     Entry{"xgboost", "Booster", describe_xgboost_booster},
     Entry{"xgboost", "XGBClassifier", describe_xgboost_wrapper},
     Entry{"xgboost", "XGBModel", describe_xgboost_wrapper},
@@ -92,8 +104,6 @@ constexpr std::array kWrappers = {
     Wrapper{"Pipeline",
             "save its final step, `pipeline[-1]`, and transform rows with "
             "`pipeline[:-1]`"},
-    Wrapper{"TransformedTargetRegressor", "save its `regressor_` and transform its predictions"},
-    Wrapper{"CalibratedClassifierCV", "save the `estimator` of its `calibrated_classifiers_`"},
 };
 
 const Entry* entry_of(std::string_view module, std::string_view name) {

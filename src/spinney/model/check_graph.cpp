@@ -1,5 +1,6 @@
 // GraphBuilder::add(): the one check of nodes, for readers and artifacts alike.
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "spinney/model/description.h"
@@ -94,6 +95,66 @@ class Shaper {
                      values ? 0 : n_classes(combine)};
   }
 
+  Result<NodeShape> operator()(const LabelNode& label) {
+    SPINNEY_ASSIGN(const NodeShape* const seen, classes(label.from));
+    if (label.labels.size() != seen->classes)
+      return corrupt("it has " + std::to_string(label.labels.size()) + " labels for " +
+                     std::to_string(seen->classes) + " classes");
+    return NodeShape{1, ColumnType::kFloat64};
+  }
+
+  Result<NodeShape> operator()(const ThresholdNode& node) {
+    SPINNEY_ASSIGN(const NodeShape* const seen, numbers(node.from));
+    if (node.column >= seen->columns)
+      return corrupt("it reads column " + of(node.column, seen->columns));
+    const uint32_t last = std::max(node.below, node.reached);
+    if (last >= node.n_classes) return corrupt("it decides for class " + of(last, node.n_classes));
+    if (std::isnan(node.threshold)) return corrupt("its threshold is NaN");
+    return NodeShape{1, ColumnType::kClass, node.n_classes};
+  }
+
+  Result<NodeShape> operator()(const MapNode& map) {
+    if (map.function > Function::kAffine) return corrupt("it computes an unknown function");
+    SPINNEY_ASSIGN(const NodeShape* const seen, numbers(map.from));
+    const bool wide = map.function == Function::kDouble;
+    return NodeShape{seen->columns, wide ? ColumnType::kFloat64 : seen->type};
+  }
+
+  Result<NodeShape> operator()(const CalibrateNode& node) {
+    if (node.calibration > Calibration::kLogTemperature)
+      return corrupt("it calibrates in an unknown way");
+    SPINNEY_ASSIGN(const NodeShape* const seen, numbers(node.from));
+    const bool together = node.calibration >= Calibration::kTemperature;
+    const size_t wanted = together ? 1 : seen->columns;
+    if (node.n_classes < 2 || node.curves.size() != wanted)
+      return corrupt("it has " + std::to_string(node.curves.size()) + " calibrations for " +
+                     std::to_string(seen->columns) + " scores of " +
+                     std::to_string(node.n_classes) + " classes");
+    const bool one_of_two = node.n_classes == 2 && seen->columns == 1;
+    if (together ? !one_of_two && seen->columns != node.n_classes
+                 : node.n_classes == 2 && seen->columns != 1)
+      return corrupt("it makes probabilities of " + std::to_string(node.n_classes) +
+                     " classes out of " + std::to_string(seen->columns) + " scores");
+    for (const CalibrationCurve& curve : node.curves) SPINNEY_TRY(check(node, curve));
+    if (node.n_classes > node.curves.size() && !together)
+      growth_ += node.n_classes - node.curves.size();
+    return NodeShape{node.n_classes, ColumnType::kFloat64, node.n_classes};
+  }
+
+  Result<NodeShape> operator()(const PairwiseVotesNode& node) {
+    const uint64_t n = node.n_classes;
+    if (n < 2 || n > kGraphNodesMax || node.from.size() != n * (n - 1))
+      return corrupt("it has " + std::to_string(node.from.size()) + " answers of pairs of " +
+                     std::to_string(n) + " classes");
+    for (size_t i = 0; i < node.from.size(); ++i) {
+      const bool votes = i < node.from.size() / 2;
+      SPINNEY_ASSIGN(const NodeShape* const seen,
+                     votes ? classes(node.from[i]) : numbers(node.from[i]));
+      if (seen->columns != 1) return corrupt("a pair of classes has several answers");
+    }
+    return NodeShape{n == 2 ? 1 : node.n_classes, ColumnType::kFloat64};
+  }
+
  private:
   static bool votes(Combination combination) {
     return combination == Combination::kMajorityVote || combination == Combination::kSamme;
@@ -127,6 +188,29 @@ class Shaper {
     if (seen->type == ColumnType::kClass)
       return corrupt("it reads the classes of node " + std::to_string(from) + " as numbers");
     return seen;
+  }
+
+  Result<const NodeShape*> classes(uint32_t from) const {
+    SPINNEY_ASSIGN(const NodeShape* const seen, any(from));
+    if (seen->type == ColumnType::kClass && seen->columns == 1) return seen;
+    return corrupt("it reads node " + std::to_string(from) + ", which says no class");
+  }
+
+  static Status check(const CalibrateNode& node, const CalibrationCurve& curve) {
+    if (curve.place >= node.n_classes)
+      return corrupt("it calibrates class " + of(curve.place, node.n_classes));
+    if (!std::isfinite(curve.a) || !std::isfinite(curve.b) ||
+        curve.arithmetic > NumberType::kFloat64)
+      return corrupt("a calibration is no finite number");
+    if (node.calibration != Calibration::kIsotonic) return {};
+    if (curve.x.empty() || curve.x.size() != curve.y.size())
+      return corrupt("a calibration has " + std::to_string(curve.x.size()) + " points and " +
+                     std::to_string(curve.y.size()) + " values");
+    for (size_t i = 0; i < curve.x.size(); ++i)
+      if (!std::isfinite(curve.x[i]) || !std::isfinite(curve.y[i]) ||
+          (i > 0 && !(curve.x[i - 1] < curve.x[i])))
+        return corrupt("the points of a calibration do not ascend");
+    return {};
   }
 
   static Result<NodeShape> answer(const Description& model, AnswerOf kind) {

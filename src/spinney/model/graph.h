@@ -74,8 +74,77 @@ struct CombineNode {
   std::vector<CombinedPart> parts;
 };
 
+// Numbers of classes become numbers: the label of each class.
+struct LabelNode {
+  uint32_t from = 0;
+  std::vector<double> labels;
+};
+
+// One class where a number reaches a threshold, another one below it.
+struct ThresholdNode {
+  uint32_t from = 0;
+  uint32_t column = 0;
+  bool negated = false;  // the number's opposite is looked at
+  double threshold = 0;
+  uint32_t below = 0, reached = 1;
+  uint32_t n_classes = 2;
+};
+
+// These numbers are stored in artifacts: append only.
+enum class Function : uint8_t {
+  kDouble = 0,  // the number as float64
+  kShare = 1,   // x / sum(x) of each row, added in order; as it is where the sum is 0
+  kExp = 2,
+  kExpm1 = 3,
+  kSquare = 4,
+  kSquareRoot = 5,
+  kLog = 6,
+  kLog1p = 7,
+  kAffine = 8,  // x * factor, rounded, + summand
+};
+
+// A function of each number, in its own type.
+struct MapNode {
+  uint32_t from = 0;
+  Function function = Function::kDouble;
+  double factor = 1, summand = 0;  // kAffine
+};
+
+// Numbers are stored in artifacts: append only.
+enum class Calibration : uint8_t {
+  kSigmoid = 0,         // expit(-(a x + b))
+  kIsotonic = 1,        // between points of a curve, flat beyond its ends
+  kTemperature = 2,     // softmax of a x; of [-a x, a x] where there is one column
+  kLogTemperature = 3,  // the same of log(x + 1e-12): x are probabilities
+};
+
+struct CalibrationCurve {
+  uint32_t place = 0;  // the class that it is of
+  double a = 1, b = 0;
+  NumberType arithmetic = NumberType::kFloat64;  // kIsotonic: of the points
+  std::vector<double> x, y;                      // kIsotonic: ascending, as many
+};
+
+// Scores become probabilities of n_classes classes: each column by its curve, then shares of their
+// sum (equal ones where it is 0); with two classes the second's curve alone, and the rest.
+struct CalibrateNode {
+  uint32_t from = 0;
+  Calibration calibration = Calibration::kSigmoid;
+  uint32_t n_classes = 2;
+  std::vector<CalibrationCurve> curves;  // one a column; kTemperature: one
+};
+
+// One classifier for each pair of classes (0, 1), (0, 2) ... (1, 2) ...: votes, and what breaks
+// their ties (OneVsOneClassifier). With two classes the score of the second.
+struct PairwiseVotesNode {
+  uint32_t n_classes = 2;
+  // Per pair the node of the class that it says, 0 or 1, and behind them that of its confidence.
+  std::vector<uint32_t> from;
+};
+
 // Artifacts store the place of a node's kind in this list: append only.
-using GraphNode = std::variant<InputNode, SelectNode, JoinNode, ScoreNode, CombineNode>;
+using GraphNode = std::variant<InputNode, SelectNode, JoinNode, ScoreNode, CombineNode, LabelNode,
+                               ThresholdNode, MapNode, CalibrateNode, PairwiseVotesNode>;
 
 enum class ColumnType : uint8_t {
   kFloat32 = 0,

@@ -9,6 +9,7 @@
 #include "spinney/plan/answers.h"
 #include "spinney/plan/combine.h"
 #include "spinney/plan/graph_columns.h"
+#include "spinney/plan/node_functions.h"
 
 namespace spinney::plan {
 namespace {
@@ -111,8 +112,10 @@ class GraphPlan final : public Plan {
         run_score(columns, program, step.node, num_threads);
       else if (const auto* join = std::get_if<JoinNode>(&node))
         columns.join(step.node, *join, model_->sums_stored_entries());
+      else if (const auto* combine = std::get_if<CombineNode>(&node))
+        run_combine(columns, step, *combine);
       else
-        run_combine(columns, step, std::get<CombineNode>(node));
+        run_function(columns, step.node, node);
     }
     // Of a node that gives scores and values alike, the scores are what was computed.
     const GraphAnswers& answers = graph_.answers();
@@ -152,6 +155,34 @@ class GraphPlan final : public Plan {
     if (answer == AnswerOf::kValues) several.values = out;
     if (answer == AnswerOf::kProbabilities) several.probabilities = out;
     if (answer == AnswerOf::kClasses) several.classes = static_cast<int32_t*>(out);
+  }
+
+  void run_function(const GraphColumns& columns, uint32_t number, const GraphNode& node) const {
+    void* out = columns.memory(number);
+    const auto seen = [&](uint32_t from) { return SeenColumns(graph_, columns, from, false); };
+    if (const auto* label = std::get_if<LabelNode>(&node))
+      return name_classes(*label, static_cast<const int32_t*>(columns.memory(label->from)),
+                          columns.count(), static_cast<double*>(out));
+    if (const auto* threshold = std::get_if<ThresholdNode>(&node))
+      return decide(*threshold, seen(threshold->from).rows(), static_cast<int32_t*>(out));
+    if (const auto* mapped = std::get_if<MapNode>(&node))
+      return map(*mapped, seen(mapped->from).rows(), out);
+    if (const auto* curves = std::get_if<CalibrateNode>(&node))
+      return calibrate(*curves, seen(curves->from).rows(), static_cast<double*>(out));
+    run_votes(columns, std::get<PairwiseVotesNode>(node), static_cast<double*>(out));
+  }
+
+  void run_votes(const GraphColumns& columns, const PairwiseVotesNode& node, double* out) const {
+    std::vector<const int32_t*> says;
+    std::deque<SeenColumns> seen;
+    std::vector<Rows> confidences;
+    for (size_t i = 0; i < node.from.size(); ++i) {
+      if (i < node.from.size() / 2)
+        says.push_back(static_cast<const int32_t*>(columns.memory(node.from[i])));
+      else
+        confidences.push_back(seen.emplace_back(graph_, columns, node.from[i], false).rows());
+    }
+    count_votes(node, says, confidences, columns.count(), out);
   }
 
   void run_combine(const GraphColumns& columns, const GraphStep& step,

@@ -150,6 +150,55 @@ void fields(Archive& archive, T& combine) {
   archive(combine.parts);
 }
 
+template <typename Archive, Is<LabelNode> T>
+void fields(Archive& archive, T& label) {
+  archive(label.from);
+  archive(label.labels);
+}
+
+template <typename Archive, Is<ThresholdNode> T>
+void fields(Archive& archive, T& node) {
+  archive(node.from);
+  archive(node.column);
+  archive(node.negated);
+  archive(node.threshold);
+  archive(node.below);
+  archive(node.reached);
+  archive(node.n_classes);
+}
+
+template <typename Archive, Is<MapNode> T>
+void fields(Archive& archive, T& map) {
+  archive(map.from);
+  archive.limited(map.function, Function::kAffine);
+  archive(map.factor);
+  archive(map.summand);
+}
+
+template <typename Archive, Is<CalibrationCurve> T>
+void fields(Archive& archive, T& curve) {
+  archive(curve.place);
+  archive(curve.a);
+  archive(curve.b);
+  archive.limited(curve.arithmetic, NumberType::kFloat64);
+  archive(curve.x);
+  archive(curve.y);
+}
+
+template <typename Archive, Is<CalibrateNode> T>
+void fields(Archive& archive, T& node) {
+  archive(node.from);
+  archive.limited(node.calibration, Calibration::kLogTemperature);
+  archive(node.n_classes);
+  archive(node.curves);
+}
+
+template <typename Archive, Is<PairwiseVotesNode> T>
+void fields(Archive& archive, T& node) {
+  archive(node.n_classes);
+  archive(node.from);
+}
+
 template <typename Archive, Is<GraphAnswers> T>
 void fields(Archive& archive, T& answers) {
   archive(answers.scores);

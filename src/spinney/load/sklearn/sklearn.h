@@ -39,5 +39,27 @@ Result<DescriptionParts> describe_sklearn_wrapped(const Record& record, Describe
 const Record* estimator_within(const Record& record);
 // The mean of several models' probabilities or values, or their majority, as Voting* has it.
 Result<DescriptionParts> describe_folds(std::vector<Member> members);
+// CalibratedClassifierCV: sigmoid, isotonic, temperature.
+Result<DescriptionParts> describe_sklearn_calibrated(const Record& record,
+                                                     DescribeContext& context);
+// StackingClassifier, StackingRegressor.
+Result<DescriptionParts> describe_sklearn_stacking(const Record& record, DescribeContext& context);
+Result<DescriptionParts> describe_sklearn_one_vs_rest(const Record& record,
+                                                      DescribeContext& context);
+Result<DescriptionParts> describe_sklearn_one_vs_one(const Record& record,
+                                                     DescribeContext& context);
+// TransformedTargetRegressor with numpy's named functions or a StandardScaler.
+Result<DescriptionParts> describe_sklearn_transformed_target(const Record& record,
+                                                             DescribeContext& context);
+// FixedThresholdClassifier, TunedThresholdClassifierCV.
+Result<DescriptionParts> describe_sklearn_threshold(const Record& record, DescribeContext& context);
+Result<DescriptionParts> describe_sklearn_multi_output_classifier(const Record& record,
+                                                                  DescribeContext& context);
+Result<DescriptionParts> describe_sklearn_multi_output_regressor(const Record& record,
+                                                                 DescribeContext& context);
+Result<DescriptionParts> describe_sklearn_classifier_chain(const Record& record,
+                                                           DescribeContext& context);
+Result<DescriptionParts> describe_sklearn_regressor_chain(const Record& record,
+                                                          DescribeContext& context);
 
 }  // namespace spinney::load
