@@ -23,6 +23,7 @@
 #include "binding/interpreter/threads.h"
 #include "binding/memory/pool.h"
 #include "binding/metrics/metrics.h"
+#include "binding/model/category_rows.h"
 #include "binding/model/info.h"
 #include "binding/model/model.h"
 #include "binding/model/predict.h"
@@ -206,6 +207,13 @@ NB_MODULE(_core, m) {
           [](const BoundModel& b) { return text(b.model.description().output.objective); },
           "The training library's own name of the objective.")
       .def_prop_ro("source", &source, "Where the model comes from: library, version, kind, format.")
+      .def_prop_ro("_hashed_columns",
+                   [](const BoundModel& b) {
+                     nb::list columns;
+                     if (const auto& tables = b.model.description().category_tables)
+                       for (const uint32_t column : tables->categories) columns.append(column);
+                     return columns;
+                   })
       .def_prop_ro("_number_coded",
                    [](const BoundModel& b) {
                      nb::set features;
@@ -238,6 +246,23 @@ NB_MODULE(_core, m) {
       .def("__copy__", [](nb::object self) { return self; })
       .def("__deepcopy__", [](nb::object self, nb::handle) { return self; });
   define_split_values(m);
+  m.def(
+      "_hash_column",
+      [](nb::list cells) {
+        PyObject* const hashes = hashed_column(cells.ptr());
+        if (!hashes) throw nb::python_error();
+        return nb::steal(hashes);
+      },
+      "cells"_a, "The hashes that CatBoost knows categories by, as float64.");
+  m.def(
+      "_hash_rows",
+      [](const BoundModel& bound, nb::object rows) {
+        PyObject* const made = hashed_rows(bound, rows.ptr());
+        if (!made && PyErr_Occurred()) throw nb::python_error();
+        return made ? nb::steal(made) : nb::none();
+      },
+      "model"_a, "rows"_a,
+      "Rows of cells as float64, categories as their hashes; None if they are none.");
   define_cache(m);
   define_pool(m);
   define_rank_key(m);

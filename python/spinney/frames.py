@@ -10,7 +10,7 @@ from typing import Any, Sequence
 
 import numpy as np
 
-from spinney import cells
+from spinney import categories, cells
 from spinney.exceptions import InvalidInputError
 from spinney.tables import Categorical, Labels, PandasTable, Table
 
@@ -21,6 +21,8 @@ _NAMES_SHOWN = 6
 def to_rows(model, table: Table) -> np.ndarray:
     """The table's columns in the model's order, as one array."""
     order = _order(model, table)
+    if model._hashed_columns:
+        return categories.rows_of(model, table, _all_columns(model, table, order))
     if order is not None and len(order) < len(table.names):
         table, order = table.of_columns(order), None
     dtype = np.float32 if model.source["library"] == "xgboost" else np.float64
@@ -46,6 +48,16 @@ def to_rows(model, table: Table) -> np.ndarray:
             column = _numbers_among(column)
         rows[:, j] = _numbers(model, names[j], column, known.get(j))
     return rows
+
+
+def _all_columns(model, table: Table, order: list[int] | None) -> list[int]:
+    order = list(range(len(table.names))) if order is None else order
+    if len(order) == model.n_features:
+        return order
+    raise InvalidInputError(
+        f"the {table.what} has {len(order)} columns, but the model was trained on "
+        f"{model.n_features} features"
+    )
 
 
 def _order(model, table: Table) -> list[int] | None:

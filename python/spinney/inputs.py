@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from spinney import cells, dmatrix, sparse_rows
+from spinney import categories, cells, dmatrix, sparse_rows
 from spinney.exceptions import InvalidInputError
 from spinney.masks import is_masked_array
 from spinney.rows import LISTS, has_labels, in_order, labelled
@@ -27,6 +27,7 @@ class Columns:
     _cast_type = "float64"
     _small_cast_type = "float64"
     _number_coded = frozenset()
+    _hashed_columns = ()
     _sums_stored_entries = False
     _reads_cells = True
     _categories_by_position = False
@@ -41,6 +42,8 @@ def prepare(model, x):
     forms, which refuses infinity, and before 3.3 rounds DART's trees otherwise.
     Nothing is copied that can be read in place.
     """
+    if model._hashed_columns:
+        return categories.hashed(model, x)
     if type(x) in (list, tuple) and not has_labels(x):
         return _array_like(model, np.asarray, x)
     if is_masked_array(x):

@@ -11,6 +11,7 @@
 #include "spinney/model/refusals.h"
 #include "spinney/model/sparse_blocks.h"
 #include "spinney/plan/answers.h"
+#include "spinney/plan/encoded_plan.h"
 #include "spinney/plan/near_plan.h"
 #include "spinney/plan/rewritten_plan.h"
 
@@ -184,6 +185,10 @@ Status Model::predict_leaf(const Rows& rows, int32_t* leaves, const PredictOptio
   if (!fits(rows, options)) SPINNEY_TRY(check(rows, options));
   const auto* forest = std::get_if<Forest>(&description_->scorer);
   if (!forest) return unsupported(description_->source.kind + " is not one forest of trees");
+  if (description_->category_tables) {
+    const plan::EncodedRows encoded(rows, *description_->category_tables);
+    return leaves_of(*forest, encoded.view(), leaves);
+  }
   const double missing = forest->settings().missing_value;
   if (!std::isnan(missing)) {
     const plan::MarkedRows marked(rows, missing);

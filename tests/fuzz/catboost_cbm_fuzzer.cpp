@@ -14,13 +14,18 @@ namespace {
 
 void walk(const spinney::Description& model) {
   const auto& forest = std::get<spinney::Forest>(model.scorer);
-  if (model.n_features() > 1000) return;
-  std::vector<float> values(2 * model.n_features(), std::nanf(""));
-  for (size_t c = 0; c < model.n_features(); ++c) values[c] = static_cast<float>(c) - 0.5F;
+  const size_t width = forest.settings().n_features;
+  if (width > 1000) return;
+  std::vector<double> values(2 * model.n_features(), std::nan(""));
+  for (size_t c = 0; c < model.n_features(); ++c) values[c] = static_cast<double>(c) - 0.5;
   const spinney::Rows rows = spinney::dense_rows(values.data(), 2, model.n_features());
+  std::vector<float> columns(2 * width);
+  if (model.category_tables) model.category_tables->encode(rows, 0, 2, columns.data());
+  const spinney::Rows seen =
+      model.category_tables ? spinney::dense_rows(columns.data(), 2, width) : rows;
   for (size_t t = 0; t < forest.n_trees(); ++t)
     for (size_t r = 0; r < 2; ++r)
-      if (!forest.tree(t)[forest.find_leaf(t, rows, r)].is_leaf()) std::abort();
+      if (!forest.tree(t)[forest.find_leaf(t, seen, r)].is_leaf()) std::abort();
 }
 
 }  // namespace

@@ -309,3 +309,25 @@ def test_what_a_model_says_of_itself(tmp_path):
     assert spinney.load(tmp_path / "m.cbm", format="cbm").n_trees == 12
     data = (tmp_path / "m.cbm").read_bytes()
     assert spinney.load(data).n_trees == 12
+
+
+def test_members_of_scikit_learns_ensembles():
+    ensemble = pytest.importorskip("sklearn.ensemble")
+    tree = pytest.importorskip("sklearn.tree")
+    x, signal = training_data()
+    x = np.nan_to_num(x)
+    rows = np.random.default_rng(0).normal(size=(200, N_FEATURES)).astype(np.float32)
+    options = {"iterations": 5, "depth": 3, **FIXED}
+    for cuts in ([0.0], [-0.5, 0.5]):
+        members = [
+            ("cats", catboost.CatBoostClassifier(**options)),
+            ("tree", tree.DecisionTreeClassifier(max_depth=3)),
+        ]
+        voting = ensemble.VotingClassifier(members, voting="soft")
+        voting.fit(x, np.digitize(signal, cuts))
+        ours = spinney.load(voting)
+        np.testing.assert_array_equal(ours.predict_proba(rows), voting.predict_proba(rows))
+        np.testing.assert_array_equal(ours.predict(rows), voting.predict(rows))
+    bagging = ensemble.BaggingRegressor(catboost.CatBoostRegressor(**options), n_estimators=3)
+    bagging.fit(x, signal)
+    np.testing.assert_array_equal(spinney.load(bagging).predict(rows), bagging.predict(rows))

@@ -68,7 +68,7 @@ std::unique_ptr<RankKey> make(nb::object model) {
   const auto& bound = nb::cast<const BoundModel&>(model);
   const Description& description = bound.model.description();
   const auto* forest = std::get_if<Forest>(&description.scorer);
-  if (!forest || !description.number_codes.empty()) return nullptr;
+  if (!forest || !description.number_codes.empty() || description.category_tables) return nullptr;
   if (bound.wide) return nullptr;  // its answers depend on the rows' number type as well
   auto key = rank::RowKey::make(*forest);
   if (!key.ok()) return nullptr;

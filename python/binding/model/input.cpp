@@ -4,6 +4,7 @@
 #include <string>
 
 #include "binding/interpreter/numpy_api.h"
+#include "binding/model/category_rows.h"
 #include "binding/model/convert.h"
 #include "spinney/base/checked_size.h"
 
@@ -159,9 +160,14 @@ bool convert_by_numpy(PyArrayObject* array, size_t first, PyArrayObject* filled)
     // Arrays of records are tables, whose columns have names.
     if (PyArray_NDIM(array) != 2 && PyArray_TYPE(array) != NPY_VOID)
       return refuse_rank(bound, array);
-    if (PyArray_NDIM(array) == 2 && !holds_cells(array)) return refuse_type(array);
+    if (PyArray_NDIM(array) == 2 && !holds_cells(array) && !bound.hashes_categories)
+      return refuse_type(array);
   }
-  input.kept.reset(prepare(self, x));
+  if (bound.hashes_categories) {
+    input.kept.reset(hashed_rows(bound, x));
+    if (!input.kept && PyErr_Occurred()) return false;
+  }
+  if (!input.kept) input.kept.reset(prepare(self, x));
   if (!input.kept) return false;
   PyObject* made = input.kept.get();
   if (PyTuple_CheckExact(made)) {
@@ -180,7 +186,7 @@ bool convert_by_numpy(PyArrayObject* array, size_t first, PyArrayObject* filled)
 
 bool read_input(PyObject* self, const BoundModel& bound, PyObject* x, Input& input) {
   if (PyArray_CheckExact(x) && PyArray_NDIM(reinterpret_cast<PyArrayObject*>(x)) == 2 &&
-      read_numbers(x, bound, input))
+      !bound.hashes_categories && read_numbers(x, bound, input))
     return true;
   return read_other(self, bound, x, input);
 }

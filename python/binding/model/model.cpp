@@ -42,6 +42,7 @@ std::unique_ptr<BoundModel> BoundModel::make(Model model) {
     bound->classes.push_back(std::move(array));
   }
   bound->variants = std::make_shared<Variants>();
+  bound->hashes_categories = description.category_tables.has_value();
   const bool flat = !output.keep_column_axis;
   const auto shape = [&](Answer answer) -> AnswerShape& {
     return bound->shapes[static_cast<size_t>(answer)];

@@ -46,6 +46,8 @@ struct BoundModel {
   NumberType cast_type = NumberType::kFloat64;
   // The same of half, bool and integers of 8 and 16 bits, which numpy counts among float32.
   NumberType small_cast_type = NumberType::kFloat64;
+  // Rows have texts and whole numbers for categories, which become hashes (category_rows.h).
+  bool hashes_categories = false;
   // From this many rows on, other Python threads may run meanwhile.
   size_t release_rows = 0;
   // From this many rows on, the main thread looks for signals (Ctrl-C) now and then.

@@ -34,7 +34,10 @@ void collect(const Description& model, const std::vector<uint32_t>& columns,
              std::vector<SplitValues>& out) {
   if (const auto* forest = std::get_if<Forest>(&model.scorer)) {
     for (const Node& node : forest->nodes.span()) {
-      if (node.is_leaf() || columns[node.feature] == kNoNode) continue;
+      if (node.is_leaf()) continue;
+      // Columns that are computed of categories are none of a row's.
+      if (model.category_tables && node.feature >= model.n_features()) continue;
+      if (columns[node.feature] == kNoNode) continue;
       SplitValues& values = out[columns[node.feature]];
       if (node.is_categorical()) {
         add_categories(*forest, node, values.categories);

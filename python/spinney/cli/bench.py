@@ -12,7 +12,7 @@ from spinney.cli.chart import refuse_chart, save_times
 from spinney.cli.data import add_data_arguments, read_chunks, reading_of
 from spinney.cli.errors import UserError
 from spinney.cli.hard_rows import plain_rows
-from spinney.cli.models import add_choice_arguments, choice_of, load_model
+from spinney.cli.models import add_choice_arguments, choice_of, load_for_numbers
 from spinney.cli.original import open_original
 from spinney.cli.rivals import Subject, find_rivals, shown_error
 from spinney.cli.table import print_table, shown_ratio, shown_seconds
@@ -146,7 +146,7 @@ def run(arguments):
         raise UserError("--seconds: expected a number above 0")
     if arguments.chart:
         refuse_chart(arguments.chart)
-    model = load_model(arguments.model, choice_of(arguments))
+    model = load_for_numbers(arguments.model, choice_of(arguments))
     classifies = model.source["kind"] != "Booster" and model.info()["has_probabilities"]
     method = "predict_proba" if classifies else "predict"
     rows = _rows(arguments, model, max(sizes))

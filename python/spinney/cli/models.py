@@ -64,3 +64,14 @@ def load_model(path, choice=None):
     if path == "-":
         raise UserError("-: a model is read from a file; standard input is for rows")
     return spinney.load(path, **(choice or {}))
+
+
+def load_for_numbers(path, choice=None):
+    """The same of a model whose rows are numbers, which is what commands read or make."""
+    model = load_model(path, choice)
+    if getattr(model, "_hashed_columns", ()):
+        raise UserError(
+            f"{path}: this {model.source['kind']} has categories, and commands read numbers alone; "
+            "predict from Python, where rows are frames or lists: spinney.load(path).predict(rows)"
+        )
+    return model

@@ -7,7 +7,7 @@ import numpy as np
 from spinney.cli.data import add_data_arguments, read_parts, reading_of
 from spinney.cli.errors import UserError
 from spinney.cli.kept import refuse_same_names
-from spinney.cli.models import add_choice_arguments, choice_of, load_model
+from spinney.cli.models import add_choice_arguments, choice_of, load_for_numbers
 from spinney.cli.output import FORMATS, open_output, refuse_output
 from spinney.cli.progress import Progress
 
@@ -68,7 +68,7 @@ def run(arguments):
         raise UserError("--threads: expected 0 or more")
     reading = reading_of(arguments)
     refuse_output(arguments.output, arguments.output_format)
-    model = load_model(arguments.model, choice_of(arguments))
+    model = load_for_numbers(arguments.model, choice_of(arguments))
     kind = "predict"
     for other in ("proba", "raw", "leaf"):
         if getattr(arguments, other):

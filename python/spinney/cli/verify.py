@@ -10,7 +10,7 @@ from spinney.cli.bounds import Bound, bounds_of
 from spinney.cli.data import add_data_arguments, read_chunks, reading_of
 from spinney.cli.errors import UserError
 from spinney.cli.hard_rows import hard_rows
-from spinney.cli.models import add_choice_arguments, choice_of, load_model
+from spinney.cli.models import add_choice_arguments, choice_of, load_for_numbers
 from spinney.cli.original import as_named_rows, open_original
 from spinney.cli.progress import Progress
 from spinney.cli.rivals import LIBRARIES, shown_error
@@ -139,7 +139,7 @@ def run(arguments):
         raise UserError("--rows: expected 1 or more")
     reading = reading_of(arguments)
     choice = choice_of(arguments)
-    model = load_model(arguments.model, choice)
+    model = load_for_numbers(arguments.model, choice)
     original = open_original(arguments.model, model, arguments.trusted, choice)
     progress = Progress(not arguments.quiet)
     if arguments.data:

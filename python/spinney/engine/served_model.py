@@ -268,4 +268,10 @@ def _load(source, wanted, load_options):
         from spinney.workers import CallableModel  # most programs never need it
 
         return CallableModel(source)
-    return load(source, **load_options)
+    model = load(source, **load_options)
+    if getattr(model, "_hashed_columns", ()):
+        raise UnsupportedModelError(
+            f"the {model.source['kind']} has categories, whose rows the engine does not take; give "
+            "a function that calls spinney.load(path).predict, with model_type CUSTOM"
+        )
+    return model

@@ -150,6 +150,22 @@ Status check_number_codes(const DescriptionParts& parts) {
   return {};
 }
 
+// The columns that are computed are those that the trees test.
+Status check_category_columns(const DescriptionParts& parts) {
+  if (!parts.category_tables) return {};
+  const CategoryTables& tables = *parts.category_tables;
+  SPINNEY_TRY(check_category_tables(tables));
+  const auto* forest = std::get_if<Forest>(&parts.scorer);
+  if (!forest || forest->settings().n_features != tables.width())
+    return corrupt("the model computes " + std::to_string(tables.width()) +
+                   " columns of its categories, and its trees are of others");
+  if (!parts.number_codes.empty() || !parts.categories.empty() ||
+      !std::isnan(forest->settings().missing_value) ||
+      forest->settings().input != NumberType::kFloat32)
+    return corrupt("the model computes columns of categories, and encodes them otherwise besides");
+  return {};
+}
+
 }  // namespace
 
 Result<Description> make_description(DescriptionParts parts) {
@@ -161,6 +177,7 @@ Result<Description> make_description(DescriptionParts parts) {
   SPINNEY_TRY(check_names(parts));
   SPINNEY_TRY(check_categories(parts));
   SPINNEY_TRY(check_number_codes(parts));
+  SPINNEY_TRY(check_category_columns(parts));
   return Description(std::make_shared<const DescriptionParts>(std::move(parts)));
 }
 

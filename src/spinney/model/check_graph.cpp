@@ -62,6 +62,8 @@ class Shaper {
   Result<NodeShape> operator()(const ScoreNode& score) {
     if (!score.model) return corrupt("it is missing");
     const Description& model = *score.model;
+    if (model.category_tables)
+      return unsupported("it has categories, which only a model of its own may have");
     if (model.depth() >= kGraphDepthMax)
       return too_large("ensembles nest deeper than " + std::to_string(kGraphDepthMax));
     SPINNEY_ASSIGN(const NodeShape* const seen, numbers(score.from));

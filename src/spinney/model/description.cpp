@@ -12,6 +12,7 @@ Description::Description(std::shared_ptr<const DescriptionParts> parts)
       feature_names(parts->feature_names),
       categories(parts->categories),
       number_codes(parts->number_codes),
+      category_tables(parts->category_tables),
       trees(parts->trees),
       warnings(parts->warnings),
       categories_by_position(parts->categories_by_position),
@@ -25,6 +26,7 @@ Description::Description(std::shared_ptr<const DescriptionParts> parts)
 }
 
 uint32_t DescriptionParts::n_features() const {
+  if (category_tables) return category_tables->n_inputs;
   if (const auto* forest = std::get_if<Forest>(&scorer)) return forest->settings().n_features;
   if (const auto* linear = std::get_if<Linear>(&scorer)) return linear->n_features;
   return std::get<GraphPtr>(scorer)->n_features();
@@ -45,7 +47,8 @@ size_t Description::n_trees() const {
 }
 
 size_t Description::bytes() const {
-  if (const auto* forest = std::get_if<Forest>(&scorer)) return forest->bytes();
+  if (const auto* forest = std::get_if<Forest>(&scorer))
+    return forest->bytes() + (category_tables ? category_tables->bytes() : 0);
   if (const auto* linear = std::get_if<Linear>(&scorer))
     return linear->weights.bytes() + linear->bias.bytes();
   size_t total = 0;

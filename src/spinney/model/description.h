@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "spinney/base/result.h"
+#include "spinney/model/category_tables.h"
 #include "spinney/model/forest.h"
 #include "spinney/model/linear.h"
 #include "spinney/model/output.h"
@@ -58,6 +59,9 @@ struct DescriptionParts {
   std::vector<std::string> feature_names;  // empty, or one per feature
   std::vector<ColumnCategories> categories;
   std::vector<NumberCodes> number_codes;  // applied to every input, frames or not
+  // Of a forest: what its columns are computed of. Rows then have category_tables->n_inputs
+  // columns.
+  std::optional<CategoryTables> category_tables;
   // LightGBM does not store which columns were categorical in the data frame, only their order:
   // categories[i] then belongs to the i-th column of categorical dtype of the frame, as LightGBM
   // itself has it (a frame with another number of such columns is refused), and `feature` is i.
@@ -87,6 +91,7 @@ class Description {
   const std::vector<std::string>& feature_names;
   const std::vector<ColumnCategories>& categories;
   const std::vector<NumberCodes>& number_codes;
+  const std::optional<CategoryTables>& category_tables;
   const TreesUsed& trees;
   const std::vector<std::string>& warnings;
   const bool categories_by_position;

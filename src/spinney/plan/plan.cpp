@@ -3,6 +3,7 @@
 #include <cmath>
 #include <string>
 
+#include "spinney/plan/encoded_plan.h"
 #include "spinney/plan/forest_plan.h"
 #include "spinney/plan/graph_plan.h"
 #include "spinney/plan/linear_plan.h"
@@ -49,6 +50,7 @@ Result<std::shared_ptr<const Plan>> make_plan(std::shared_ptr<const Description>
   }
   SPINNEY_ASSIGN(auto sums, make_forest_plan(model, allowance));
   auto plan = with_scales(std::move(sums), settings.accumulator, *model);
+  if (model->category_tables) return make_encoded_plan(std::move(plan), std::move(model));
   return with_missing(std::move(plan), settings.missing_value, *model);
 }
 

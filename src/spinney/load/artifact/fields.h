@@ -249,6 +249,21 @@ void fields(Archive& archive, T& source) {
   archive(source.kind);
 }
 
+template <typename Archive, Is<CategoryTables> T>
+void fields(Archive& archive, T& tables) {
+  archive(tables.n_inputs);
+  archive(tables.categories);
+  archive(tables.equals);
+  archive(tables.hashed_equals);
+  archive(tables.above);
+  archive(tables.columns);
+  archive(tables.projections);
+  archive(tables.tables);
+  archive(tables.buckets);
+  archive(tables.words);
+  archive(tables.counts);
+}
+
 // All but the scorer, which comes before.
 template <typename Archive, Is<DescriptionParts> T>
 void fields(Archive& archive, T& model) {
@@ -264,6 +279,13 @@ void fields(Archive& archive, T& model) {
   if (archive.version() >= 2) {
     archive(model.trees.in_file);
     archive(model.trees.rule);
+  }
+  if (archive.version() >= 3) {
+    bool has_categories = model.category_tables.has_value();
+    archive(has_categories);
+    if constexpr (!std::is_const_v<T>)
+      if (has_categories) model.category_tables.emplace();
+    if (model.category_tables) archive(*model.category_tables);
   }
 }
 

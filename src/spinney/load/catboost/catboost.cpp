@@ -77,12 +77,6 @@ Result<Description> guarded(size_t file_bytes, const Choice& choice, const char*
 }  // namespace
 
 Result<DescriptionParts> describe(Tables tables, const Wanted& wanted) {
-  if (!tables.categories.empty())
-    return unsupported("the model has categorical features, such as " +
-                       (tables.categories[0].name.empty()
-                            ? "column " + std::to_string(tables.categories[0].column)
-                            : "\"" + tables.categories[0].name + "\"") +
-                       ", which have no native path; predict with CatBoost itself");
   DescriptionParts model;
   const size_t n_trees = tables.sizes.size();
   SPINNEY_ASSIGN(const TreeRange range, range_of(wanted.choice, n_trees, model.trees.rule));
@@ -94,7 +88,11 @@ Result<DescriptionParts> describe(Tables tables, const Wanted& wanted) {
   if (wanted.choice.as_booster) kind = Kind::kBare;
   SPINNEY_ASSIGN(model.output, output_of(tables.facts, kind, forest.settings().n_outputs));
   model.source = {"catboost", tables.facts.version, wanted.format, class_name(kind)};
-  SPINNEY_TRY(name_columns(tables, forest.settings().n_features, model));
+  SPINNEY_ASSIGN(const uint32_t n_features, count_columns(tables));
+  if (!tables.categories.empty()) {
+    SPINNEY_ASSIGN(model.category_tables, make_category_tables(tables, n_features));
+  }
+  SPINNEY_TRY(name_columns(tables, n_features, model));
   model.scorer = std::move(forest);
   return model;
 }

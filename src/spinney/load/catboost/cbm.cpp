@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include "spinney/load/catboost/cbm_ctrs.h"
 #include "spinney/load/catboost/flat.h"
 #include "spinney/load/catboost/tables.h"
 #include "spinney/load/file/budget.h"
@@ -79,6 +80,7 @@ Status read_floats(const flat::Trees& trees, Tables& out) {
   for (const flat::FloatFeature* feature : *trees.floats()) {
     FloatFeature read;
     read.column = feature->flat_index();
+    read.index = feature->index();
     read.has_nans = feature->has_nans();
     const int8_t treatment = feature->nan_treatment();
     if (treatment < 0 || treatment > 2)
@@ -97,7 +99,7 @@ Status read_floats(const flat::Trees& trees, Tables& out) {
 Status read_categories(const flat::Trees& trees, Tables& out) {
   if (!trees.categories()) return {};
   for (const flat::NamedFeature* feature : *trees.categories()) {
-    out.categories.push_back({feature->flat_index(), feature->name()});
+    out.categories.push_back({feature->flat_index(), feature->index(), feature->name()});
     SPINNEY_TRY(spend("the model's columns", kFeatureBytes + out.categories.back().name.size(), 1));
   }
   return {};
@@ -148,6 +150,8 @@ Result<Tables> read_cbm(std::span<const char> bytes) {
   out.dimension = trees.dimension();
   SPINNEY_TRY(read_floats(trees, out));
   SPINNEY_TRY(read_categories(trees, out));
+  constexpr size_t kHead = 8;
+  SPINNEY_TRY(read_ctrs(*core, bytes.subspan(kHead + copy.size), out));
   out.splits = trees.splits();
   out.sizes = trees.sizes();
   out.leaf_values = trees.leaf_values();

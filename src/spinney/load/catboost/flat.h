@@ -138,9 +138,11 @@ struct Combination : Fields {
 struct CtrBase : Fields {
   const Combination* combination() const { return table<Combination>(0); }
   int8_t type() const { return number<int8_t>(1, 0); }
+  int32_t classifier() const { return number<int32_t>(2, 0); }  // by which targets were cut
   bool Verify(Verifier& verifier) const {
     return VerifyTableStart(verifier) && holds_table<Combination>(verifier, 0) &&
-           holds_number<int8_t>(verifier, 1) && verifier.EndTable();
+           holds_number<int8_t>(verifier, 1) && holds_number<int32_t>(verifier, 2) &&
+           verifier.EndTable();
   }
 };
 

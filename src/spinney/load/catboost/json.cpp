@@ -31,6 +31,9 @@ Status read_floats(const Field& features, Tables& out) {
     FloatFeature read;
     SPINNEY_ASSIGN(const Field column, feature.at("flat_feature_index", "a float feature"));
     SPINNEY_ASSIGN(read.column, column.integer("flat_feature_index"));
+    if (const Field index = feature.find("feature_index")) {
+      SPINNEY_ASSIGN(read.index, index.integer("feature_index"));
+    }
     read.has_nans = feature.find("has_nans").raw() == "true";
     SPINNEY_ASSIGN(read.nan, treatment_of(feature));
     SPINNEY_ASSIGN(read.name, name_of(feature));
@@ -48,6 +51,8 @@ Status read_categories(const Field& features, Tables& out) {
     CategoricalFeature read;
     SPINNEY_ASSIGN(const Field column, feature.at("flat_feature_index", "a feature"));
     SPINNEY_ASSIGN(read.column, column.integer("flat_feature_index"));
+    SPINNEY_ASSIGN(const Field index, feature.at("feature_index", "a categorical feature"));
+    SPINNEY_ASSIGN(read.index, index.integer("feature_index"));
     SPINNEY_ASSIGN(read.name, name_of(feature));
     SPINNEY_TRY(spend("the model's columns", kFeatureBytes + read.name.size(), 1));
     out.categories.push_back(std::move(read));
@@ -183,6 +188,7 @@ Result<Tables> read_json(std::span<const char> bytes) {
   SPINNEY_TRY(refuse_features(features));
   SPINNEY_TRY(read_floats(features.find("float_features"), out));
   SPINNEY_TRY(read_categories(features.find("categorical_features"), out));
+  SPINNEY_TRY(read_json_ctrs(features, root.find("ctr_data"), out));
   if (const Field trees = root.find("oblivious_trees")) {
     SPINNEY_TRY(read_tables(trees, out));
   } else {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "spinney/base/result.h"
+#include "spinney/load/catboost/ctrs.h"
 #include "spinney/load/choice.h"
 #include "spinney/load/document/document.h"
 #include "spinney/model/description.h"
@@ -18,6 +19,7 @@ enum class NanTreatment : uint8_t { kAsIs = 0, kAsFalse = 1, kAsTrue = 2 };
 
 struct FloatFeature {
   int64_t column = -1;  // among all the rows' columns
+  int64_t index = -1;   // among those of numbers
   bool has_nans = false;
   NanTreatment nan = NanTreatment::kAsIs;
   std::string name;
@@ -26,6 +28,7 @@ struct FloatFeature {
 
 struct CategoricalFeature {
   int64_t column = -1;
+  int64_t index = -1;  // among those of categories
   std::string name;
 };
 
@@ -49,6 +52,9 @@ struct Tables {
   int64_t dimension = 0;
   std::vector<FloatFeature> floats;
   std::vector<CategoricalFeature> categories;
+  std::vector<OneHotFeature> one_hots;
+  std::vector<CtrFeature> ctrs;
+  std::vector<CtrTable> ctr_tables;
   // Tests of all trees one after the other, as numbers in the list of all features' borders; of how
   // many tests, or steps, each tree is made.
   std::vector<int32_t> splits;
@@ -81,6 +87,8 @@ struct TreeRange {
   size_t first = 0, behind = 0;
 };
 Result<Forest> make_trees(const Tables& tables, TreeRange range);
+// Columns of a row.
+Result<uint32_t> count_columns(const Tables& tables);
 // Which object answers, where the file does not say: the one that trains by such a loss.
 Kind kind_of(const Facts& facts);
 // What its predict() gives of so many raw scores.

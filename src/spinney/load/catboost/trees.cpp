@@ -14,8 +14,36 @@ constexpr int32_t kDepthMax = 24;  // CatBoost's own limit is 16
 
 std::string tree_name(size_t t) { return "tree " + std::to_string(t); }
 
-// A test, as the node that it becomes.
-Result<std::vector<Node>> tests_of(const Tables& tables) {
+// Columns that are computed: one for each category that is tested for, and for each count.
+uint32_t count_computed(const Tables& tables) {
+  size_t count = tables.ctrs.size();
+  for (const OneHotFeature& feature : tables.one_hots) count += feature.values.size();
+  return static_cast<uint32_t>(count);
+}
+
+// Of columns behind the rows' own: 1 where a category is the one tested for, and counts.
+Status add_computed_tests(const Tables& tables, uint32_t column, std::vector<Node>& tests) {
+  Node node;
+  node.flags = Node::kDefaultLeft;
+  node.threshold = 0.5;
+  for (const OneHotFeature& feature : tables.one_hots)
+    for (size_t i = 0; i < feature.values.size(); ++i) {
+      node.feature = column++;
+      tests.push_back(node);
+    }
+  for (const CtrFeature& feature : tables.ctrs) {
+    node.feature = column++;
+    for (const float border : feature.borders) {
+      if (std::isnan(border)) return corrupt("a border of a column of counts is NaN");
+      node.threshold = static_cast<double>(border);
+      tests.push_back(node);
+    }
+  }
+  return {};
+}
+
+// Tests by their numbers, as the nodes that they become.
+Result<std::vector<Node>> tests_of(const Tables& tables, uint32_t n_inputs) {
   std::vector<Node> tests;
   for (const FloatFeature& feature : tables.floats) {
     float previous = -std::numeric_limits<float>::infinity();
@@ -34,6 +62,7 @@ Result<std::vector<Node>> tests_of(const Tables& tables) {
       tests.push_back(node);
     }
   }
+  SPINNEY_TRY(add_computed_tests(tables, n_inputs, tests));
   return tests;
 }
 
@@ -172,6 +201,8 @@ class Grower {
   size_t split_ = 0, leaf_ = 0;
 };
 
+}  // namespace
+
 // Columns are numbered from 0; those that no feature names count nothing, but must be given.
 Result<uint32_t> count_columns(const Tables& tables) {
   int64_t last = -1;
@@ -191,8 +222,6 @@ Result<uint32_t> count_columns(const Tables& tables) {
   return static_cast<uint32_t>(last + 1);
 }
 
-}  // namespace
-
 Result<Forest> make_trees(const Tables& tables, TreeRange range) {
   if (tables.dimension <= 0 || tables.dimension > (1 << 24))
     return corrupt("the model has " + std::to_string(tables.dimension) + " scores a row");
@@ -204,7 +233,9 @@ Result<Forest> make_trees(const Tables& tables, TreeRange range) {
   settings.input = NumberType::kFloat32;
   settings.comparison = Comparison::kLessEqual;
   settings.accumulator = NumberType::kFloat64;
-  SPINNEY_ASSIGN(settings.n_features, count_columns(tables));
+  SPINNEY_ASSIGN(const uint32_t n_inputs, count_columns(tables));
+  SPINNEY_ASSIGN(std::vector<Node> tests, tests_of(tables, n_inputs));
+  settings.n_features = n_inputs + count_computed(tables);
   settings.n_outputs = settings.leaf_width = static_cast<uint32_t>(tables.dimension);
   settings.scale = tables.scale;
   parts.base.assign(settings.n_outputs, 0);
@@ -218,7 +249,6 @@ Result<Forest> make_trees(const Tables& tables, TreeRange range) {
   const bool adds =
       std::any_of(tables.bias.begin(), tables.bias.end(), [](double bias) { return bias != 0; });
   if (adds && range.first == 0) parts.shift = tables.bias;
-  SPINNEY_ASSIGN(std::vector<Node> tests, tests_of(tables));
   Grower grower(tables, std::move(tests), parts);
   SPINNEY_TRY(grower.grow(range));
   return make_forest(std::move(parts));
