@@ -45,6 +45,7 @@ Other pages: the engine [under load](benchmarks/overload.md) beside fixed waits
 ([curves](benchmarks/overload.svg)), [requests that arrive in asyncio](benchmarks/arrivals.md)
 ([curves](benchmarks/arrivals.svg)), [ten minutes of load and reloads](benchmarks/soak.md), [what
 monitoring costs](benchmarks/monitoring.md), [batching a Python function](benchmarks/batching.md),
+[CatBoost](benchmarks/catboost.md),
 [preprocessing](benchmarks/preprocessing.md), [quantization](benchmarks/quantization.md), [worker
 processes](benchmarks/workers.md), [linear models](decisions/exact-sums.md).
 """

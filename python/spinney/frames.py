@@ -21,7 +21,7 @@ _NAMES_SHOWN = 6
 def to_rows(model, table: Table) -> np.ndarray:
     """The table's columns in the model's order, as one array."""
     order = _order(model, table)
-    if model._hashed_columns:
+    if getattr(model, "_hashed_columns", ()):
         return categories.rows_of(model, table, _all_columns(model, table, order))
     if order is not None and len(order) < len(table.names):
         table, order = table.of_columns(order), None

@@ -42,7 +42,7 @@ def prepare(model, x):
     forms, which refuses infinity, and before 3.3 rounds DART's trees otherwise.
     Nothing is copied that can be read in place.
     """
-    if model._hashed_columns:
+    if getattr(model, "_hashed_columns", ()):
         return categories.hashed(model, x)
     if type(x) in (list, tuple) and not has_labels(x):
         return _array_like(model, np.asarray, x)

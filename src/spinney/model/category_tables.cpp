@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <string>
+#include <vector>
 
 namespace spinney {
 namespace {
@@ -25,29 +26,33 @@ bool is_above(const NumberAbove& test, double cell) {
   return std::isnan(value) ? test.missing_is_above != 0 : value > test.border;
 }
 
-// One row's cells as they are given.
-struct Cells {
+// Rows that are encoded together, and look-ups that are fetched from memory side by side.
+constexpr size_t kBlock = 64, kTogether = 256;
+
+struct Block {
   const Rows& rows;
-  size_t row;
-  double operator[](size_t column) const { return rows.at(row, column); }
+  size_t first, count;
+  const uint64_t* categories;  // of each column of them, as they are hashed: `count` numbers
+  double cell(size_t r, size_t column) const { return rows.at(first + r, column); }
 };
 
-uint64_t hash_of(const CategoryTables& t, const Projection& p, const Cells& cells) {
-  uint64_t hash = 0;
+void hash_block(const CategoryTables& t, const Projection& p, const Block& block,
+                uint64_t* hashes) {
+  std::fill_n(hashes, block.count, uint64_t{0});
   for (uint32_t i = 0; i < p.column_count; ++i) {
-    const uint32_t category = hash_in(cells[t.columns[p.first_column + i]]);
-    hash =
-        hash_on(hash, static_cast<uint64_t>(static_cast<int64_t>(static_cast<int32_t>(category))));
+    const uint64_t* categories = block.categories + t.columns[p.first_column + i] * block.count;
+    for (size_t r = 0; r < block.count; ++r) hashes[r] = hash_on(hashes[r], categories[r]);
   }
   for (uint32_t i = 0; i < p.above_count; ++i) {
     const NumberAbove& test = t.above[p.first_above + i];
-    hash = hash_on(hash, is_above(test, cells[test.column]));
+    for (size_t r = 0; r < block.count; ++r)
+      hashes[r] = hash_on(hashes[r], is_above(test, block.cell(r, test.column)));
   }
   for (uint32_t i = 0; i < p.equals_count; ++i) {
     const CategoryEquals& test = t.hashed_equals[p.first_equals + i];
-    hash = hash_on(hash, hash_in(cells[test.column]) == test.hash);
+    for (size_t r = 0; r < block.count; ++r)
+      hashes[r] = hash_on(hashes[r], hash_in(block.cell(r, test.column)) == test.hash);
   }
-  return hash;
 }
 
 uint32_t find(const CategoryTables& t, const CountTable& table, uint64_t hash) {
@@ -59,40 +64,72 @@ uint32_t find(const CategoryTables& t, const CountTable& table, uint64_t hash) {
   return kNotFound;
 }
 
-float counted(const Count& count, float number, float total) {
-  const float share = (number + count.prior) / (total + count.prior_denominator);
-  return (share + count.shift) * count.scale;
+float integer(uint32_t word) { return static_cast<float>(static_cast<int32_t>(word)); }
+
+// What is counted, and among how many, of a block's rows.
+struct Shares {
+  float number[kBlock], total[kBlock];
+};
+
+// Tables [first, first + count): hashes of a block's rows for each, and where their counts lie.
+void find_tables(const CategoryTables& t, size_t first, size_t count, const Block& block,
+                 uint64_t* hashes, uint32_t* found) {
+  for (size_t i = 0; i < count; ++i) {
+    const CountTable& table = t.tables[first + i];
+    uint64_t* const own = hashes + i * block.count;
+    if (i > 0 && table.projection == t.tables[first + i - 1].projection)
+      std::copy_n(own - block.count, block.count, own);
+    else
+      hash_block(t, t.projections[table.projection], block, own);
+    const CountBucket* const buckets = t.buckets.data() + table.first_bucket;
+    for (size_t r = 0; r < block.count; ++r)
+      __builtin_prefetch(buckets + (own[r] & (table.bucket_count - 1)));
+  }
+  for (size_t i = 0; i < count; ++i) {
+    const CountTable& table = t.tables[first + i];
+    for (size_t r = 0; r < block.count; ++r) {
+      const uint32_t row = find(t, table, hashes[i * block.count + r]);
+      found[i * block.count + r] = row;
+      if (row != kNotFound)
+        __builtin_prefetch(t.words.data() + table.first_word + uint64_t{row} * table.width);
+    }
+  }
 }
 
 // Counts are added as 32-bit integers, as they would wrap in the library as well.
-float value_of(const CategoryTables& t, const Count& count, uint32_t row) {
-  const CountTable& table = t.tables[count.table];
-  const bool found = row != kNotFound;
-  const uint32_t* words = t.words.data() + table.first_word + (found ? row : 0) * table.width;
-  const auto integer = [](uint32_t word) { return static_cast<float>(static_cast<int32_t>(word)); };
-  switch (table.kind) {
-    case CountKind::kMean:
-    case CountKind::kFloatMean:
-      if (!found) return counted(count, 0, 0);
-      return counted(count, std::bit_cast<float>(words[0]), integer(words[1]));
-    case CountKind::kCounter:
-    case CountKind::kFrequency: {
-      const auto all = static_cast<float>(table.denominator);
-      return counted(count, found ? integer(words[0]) : 0, all);
+void share_of_targets(const CountTable& table, uint32_t target, const uint32_t* words,
+                      float& number, float& total) {
+  uint32_t all = 0, good = 0;
+  for (uint32_t i = 0; i < table.width; ++i) {
+    all += words[i];
+    const bool counts = table.kind == CountKind::kBuckets ? i == target
+                        : table.width == 2                ? i == 1
+                                                          : i > target;
+    if (counts) good += words[i];
+  }
+  number = integer(good);
+  total = integer(all);
+}
+
+// Rows whose categories the training did not see count nothing.
+void share_block(const CategoryTables& t, const CountTable& table, uint32_t target,
+                 const uint32_t* found, size_t count, Shares& shares) {
+  const bool fixed = table.kind == CountKind::kCounter || table.kind == CountKind::kFrequency;
+  const bool mean = table.kind == CountKind::kMean || table.kind == CountKind::kFloatMean;
+  for (size_t r = 0; r < count; ++r) {
+    shares.number[r] = 0;
+    shares.total[r] = fixed ? static_cast<float>(table.denominator) : 0;
+    if (found[r] == kNotFound) continue;
+    const uint32_t* words = t.words.data() + table.first_word + uint64_t{found[r]} * table.width;
+    if (fixed) {
+      shares.number[r] = integer(words[0]);
+    } else if (mean) {
+      shares.number[r] = std::bit_cast<float>(words[0]);
+      shares.total[r] = integer(words[1]);
+    } else {
+      share_of_targets(table, target, words, shares.number[r], shares.total[r]);
     }
-    default:
-      break;
   }
-  if (!found) return counted(count, 0, 0);
-  uint32_t total = 0, good = 0;
-  for (uint32_t target = 0; target < table.width; ++target) {
-    total += words[target];
-    const bool counts = table.kind == CountKind::kBuckets ? target == count.target
-                        : table.width == 2                ? target == 1
-                                                          : target > count.target;
-    if (counts) good += words[target];
-  }
-  return counted(count, integer(good), integer(total));
 }
 
 Status wrong(const std::string& what) { return corrupt("the model's categories: " + what); }
@@ -160,33 +197,62 @@ size_t CategoryTables::bytes() const {
          counts.bytes();
 }
 
-void CategoryTables::encode(const Rows& rows, size_t first, size_t n, float* out) const {
-  for (size_t r = 0; r < n; ++r) {
-    const Cells cells{rows, first + r};
-    for (size_t c = 0; c < n_inputs; ++c) *out++ = static_cast<float>(cells[c]);
-    for (const CategoryEquals& test : equals)
-      *out++ = hash_in(cells[test.column]) == test.hash ? 1.0f : 0.0f;
-    // Columns of one table, and tables of one projection, lie together.
-    uint32_t projection = kNotFound, table = kNotFound, row = kNotFound;
-    uint64_t hash = 0;
-    for (const Count& count : counts) {
-      if (count.table != table) {
-        table = count.table;
-        if (tables[table].projection != projection) {
-          projection = tables[table].projection;
-          hash = hash_of(*this, projections[projection], cells);
-        }
-        row = find(*this, tables[table], hash);
-      }
-      *out++ = value_of(*this, count, row);
+// Columns are in the order of their tables where a reader lays them so; any order is right.
+static void encode_counts(const CategoryTables& t, const Block& block, size_t width, float* out) {
+  uint64_t hashes[kTogether];
+  uint32_t found[kTogether];
+  Shares shares;
+  float values[kBlock];
+  const size_t together = kTogether / block.count;
+  size_t first = 0, behind = 0;  // tables whose rows are found
+  uint32_t table = kNotFound, target = kNotFound;
+  for (const Count& count : t.counts) {
+    if (count.table < first || count.table >= behind) {
+      first = count.table;
+      behind = std::min(first + together, t.tables.size());
+      find_tables(t, first, behind - first, block, hashes, found);
     }
+    if (count.table != table || count.target != target)
+      share_block(t, t.tables[count.table], count.target,
+                  found + (count.table - first) * block.count, block.count, shares);
+    table = count.table;
+    target = count.target;
+    for (size_t r = 0; r < block.count; ++r)
+      values[r] = ((shares.number[r] + count.prior) / (shares.total[r] + count.prior_denominator) +
+                   count.shift) *
+                  count.scale;
+    for (size_t r = 0; r < block.count; ++r) out[r * width] = values[r];
+    ++out;
+  }
+}
+
+void CategoryTables::encode(const Rows& rows, size_t first, size_t n, float* out) const {
+  const size_t row_width = width();
+  static thread_local std::vector<uint64_t> hashed;
+  if (hashed.size() < categories.size() * kBlock) hashed.resize(categories.size() * kBlock);
+  for (size_t begin = 0; begin < n; begin += kBlock) {
+    const Block block{rows, first + begin, std::min(kBlock, n - begin), hashed.data()};
+    for (size_t i = 0; i < categories.size(); ++i)
+      for (size_t r = 0; r < block.count; ++r) {
+        const auto category = static_cast<int32_t>(hash_in(block.cell(r, categories[i])));
+        hashed[i * block.count + r] = static_cast<uint64_t>(int64_t{category});
+      }
+    float* const at = out + begin * row_width;
+    for (size_t r = 0; r < block.count; ++r) {
+      float* to = at + r * row_width;
+      for (size_t c = 0; c < n_inputs; ++c) *to++ = static_cast<float>(block.cell(r, c));
+      for (const CategoryEquals& test : equals)
+        *to++ = hash_in(block.cell(r, test.column)) == test.hash ? 1.0f : 0.0f;
+    }
+    encode_counts(*this, block, row_width, at + n_inputs + equals.size());
   }
 }
 
 Status check_category_tables(const CategoryTables& t) {
   const auto outside = [&](uint32_t column) { return column >= t.n_inputs; };
   if (std::any_of(t.categories.begin(), t.categories.end(), outside) ||
-      std::any_of(t.columns.begin(), t.columns.end(), outside) ||
+      std::any_of(t.columns.begin(), t.columns.end(),
+                  [&](uint32_t place) { return place >= t.categories.size(); }) ||
       std::any_of(t.equals.begin(), t.equals.end(),
                   [&](const auto& test) { return outside(test.column); }) ||
       std::any_of(t.hashed_equals.begin(), t.hashed_equals.end(),

@@ -76,7 +76,7 @@ struct CategoryTables {
   SharedArray<CategoryEquals> equals;         // columns n_inputs and on
   SharedArray<CategoryEquals> hashed_equals;  // of projections
   SharedArray<NumberAbove> above;
-  SharedArray<uint32_t> columns;  // of projections
+  SharedArray<uint32_t> columns;  // of projections: places in `categories`
   SharedArray<Projection> projections;
   SharedArray<CountTable> tables;
   SharedArray<CountBucket> buckets;

@@ -119,7 +119,8 @@ class Maker {
     made.first_equals = static_cast<uint32_t>(hashed_equals_.size());
     for (const int32_t index : combination.categories) {
       SPINNEY_ASSIGN(const uint32_t column, category(index));
-      columns_.push_back(column);
+      const auto place = std::lower_bound(made_.categories.begin(), made_.categories.end(), column);
+      columns_.push_back(static_cast<uint32_t>(place - made_.categories.begin()));
     }
     for (const auto& [index, border] : combination.above) {
       SPINNEY_ASSIGN(const NumberAbove test, above(index, border));
