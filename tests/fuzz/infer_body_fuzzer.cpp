@@ -36,8 +36,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (size_t r = 0; r < rows.count; ++r) sum += rows.at(r, 0) + rows.at(r, 1);
   if (sum == 12345.678) return -1;  // so that they are read
 #ifdef SPINNEY_FUZZ_CANARY
-  // Reached only by a mutation of a seed that is still read, but has a longer timeout.
-  if (request.timeout_us() > 9) std::abort();
+  // Reached only by a mutation of a seed that is still read, but has other numbers.
+  if (sum > 0 && sum != 3 && sum != 3.25) std::abort();
 #endif
   request.clear();
   return 0;
