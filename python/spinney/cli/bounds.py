@@ -13,6 +13,7 @@ EPS = {np.dtype(np.float32): 2.0**-23, np.dtype(np.float64): 2.0**-52}
 
 VECTOR_CODE = "numpy has vector code of its own for exp, log and pow on this kind of CPU"
 BLAS = "a BLAS adds in no fixed order"
+JSON = "CatBoost's own reader of its JSON is up to a step off each leaf"
 
 
 @dataclass
@@ -48,6 +49,8 @@ def bounds_of(model, original):
     if library == "xgboost":
         softmax = kind.endswith("Classifier") and model.objective == "multi:softmax"
         return {"predict_proba": steps(8)} if softmax else {}
+    if library == "catboost" and model.source["format"] == "json":
+        return _catboost_json_bounds(original.model)
     if library != "sklearn":
         return {}
     if model.info()["scorer"] == "linear":
@@ -80,6 +83,32 @@ def bounds_of(model, original):
     ):
         return {"predict_proba": steps(8)}
     return {}
+
+
+def _catboost_json_bounds(model):
+    """CatBoost reads its own JSON up to one step off a leaf; a sum is off by as much of each tree.
+
+    Every addition of the two sums may round otherwise then, which the number of trees covers.
+    """
+    leaves = np.abs(np.asarray(model.get_leaf_values(), dtype=np.float64))
+    counts = np.asarray(model.get_tree_leaf_counts())
+    width = max(1, len(leaves) // max(1, counts.sum()))
+    starts = np.concatenate([[0], np.cumsum(counts * width)[:-1]]).astype(np.int64)
+    largest = np.maximum.reduceat(leaves, starts).sum() if len(leaves) else 0.0
+    scale, bias = model.get_scale_and_bias()
+    size = largest * abs(scale) + np.abs(np.atleast_1d(bias)).max()
+    off = (len(counts) + 4) * EPS[np.dtype(np.float64)] * size
+
+    def sums(rows, values):
+        return np.full(np.shape(values), off)
+
+    def linked(rows, values):
+        # exp moves by as much, relatively, as its exponent does absolutely; twice that of 2 x.
+        return np.abs(values) * (4 * off + 8 * EPS[np.dtype(np.float64)]) + off
+
+    raw = Bound(0, sums, "JSON", JSON)
+    value = Bound(8, linked, "JSON", JSON)
+    return {"predict_raw": raw, "predict": value, "predict_proba": value}
 
 
 def _samme_r_bounds(estimator):
