@@ -195,7 +195,7 @@ bool Server::drain(int64_t timeout_ns) { return !parts_ || parts_->drain(timeout
 void Server::abandon() {
   if (!parts_) return;
   for (const auto& one : parts_->loops) one->abandon();
-  (void)parts_.release();
+  [[maybe_unused]] const Parts* left = parts_.release();
 }
 
 }  // namespace spinney::server
