@@ -93,7 +93,7 @@ def serve(
 def _name_of(source):
     if not is_path(source):
         return "model"
-    return os.path.basename(os.fsdecode(os.fspath(source))).split(".")[0] or "model"
+    return os.path.splitext(os.path.basename(os.fsdecode(os.fspath(source))))[0]
 
 
 def _native(source):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -151,7 +152,7 @@ def test_the_command_serves_until_it_is_told_to_end(model_file, forest, number):
     command = [sys.executable, "-m", "spinney", "serve", model_file]
     process, port = served_by([*command, "--port", "0", "--threads", "1"])
     rows = rows_of(2)[0]
-    answer = infer(port, "my", body_of(rows))[1]
+    answer = infer(port, "my.model", body_of(rows))[1]
     assert answer["outputs"][0]["data"] == forest.predict(rows).tolist()
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/health/ready") as ready:
         assert ready.status == 200
@@ -179,4 +180,26 @@ def test_a_name_goes_with_one_file(model_file):
     ran = subprocess.run([*command, "--name", "x"], capture_output=True, text=True, timeout=60)
     assert (ran.returncode, "--name" in ran.stderr) == (2, True)
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert (ran.returncode, "'my'" in ran.stderr) == (2, True)
+    assert (ran.returncode, "'my.model'" in ran.stderr) == (2, True)
+
+
+PROGRAM = Path(__file__).parents[2] / "build" / "release" / "src" / "server" / "spinney-server"
+
+
+@pytest.mark.skipif(not PROGRAM.exists(), reason="spinney-server is not built here")
+def test_the_program_without_python(model_file, forest):
+    process, port = served_by([PROGRAM, model_file, "--port", "0", "--threads", "1"])
+    rows = rows_of(2)[0]
+    answer = infer(port, "my.model", body_of(rows))[1]
+    assert answer["outputs"][0]["data"] == forest.predict(rows).tolist()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    for wrong, said in (
+        ([], "no model"),
+        (["no_such_file"], "no_such_file"),
+        ([model_file, "--port", "x"], "--port"),
+        ([model_file, "--speed", "3"], "--speed"),
+        ([model_file, "--host"], "needs a value"),
+    ):
+        ran = subprocess.run([PROGRAM, *wrong], capture_output=True, text=True, timeout=60)
+        assert (ran.returncode, said in ran.stderr) == (2, True), ran.stderr
