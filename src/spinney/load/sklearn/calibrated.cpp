@@ -96,6 +96,9 @@ Result<std::vector<Member>> read_calibrated(const std::vector<const Record*>& re
     SPINNEY_ASSIGN(ModelPtr model, read_model(*estimator, context, record->full_name()));
     members.push_back({std::move(model), {}, {}, 1});
   }
+  // By temperature the classes stay where they are, and have other names within.
+  SPINNEY_ASSIGN(const Calibration calibration, read_method(*records[0]));
+  if (calibration == Calibration::kTemperature) return members;
   SPINNEY_TRY(place_classes(members, &labels, labels.size()));
   return members;
 }

@@ -61,14 +61,19 @@ Result<uint32_t> add_inverse(const Record& transformer, uint32_t from, GraphBuil
 
 // The class that a score is of: where pos_label stands among the classes.
 Result<uint32_t> place_of(const Value& label, const Labels& labels, const Record& record) {
+  std::string word(label.string().value_or(""));
+  if (label.array() && label.array()->dtype.is_text()) {
+    SPINNEY_ASSIGN(const std::vector<std::string> texts,
+                   to_texts(label, place(record, "pos_label")));
+    if (texts.size() == 1) word = texts[0];
+  }
   for (uint32_t c = 0; c < labels.size(); ++c) {
     const auto* whole = std::get_if<std::vector<int64_t>>(&labels.values);
     const auto* real = std::get_if<std::vector<double>>(&labels.values);
     const auto* text = std::get_if<std::vector<std::string>>(&labels.values);
     const auto number = label.number();
-    const auto word = label.string();
     if ((whole && number && static_cast<double>((*whole)[c]) == *number) ||
-        (real && number && (*real)[c] == *number) || (text && word && (*text)[c] == *word))
+        (real && number && (*real)[c] == *number) || (text && !number && (*text)[c] == word))
       return c;
   }
   return corrupt(place(record, "pos_label") + " is none of its classes");
