@@ -32,6 +32,7 @@ inline ForestParts full_forest() {
   parts.settings.n_features = 3;
   parts.settings.n_outputs = 2;
   parts.settings.divisor = 2.5;
+  parts.settings.scale = 0.5;
   parts.settings.absent_is_missing = true;
   parts.settings.missing_value = -999;
   Node categories = split(1, 0, 1, 2);
@@ -45,6 +46,7 @@ inline ForestParts full_forest() {
   parts.leaf_values = {-1, 1, 0.25};
   parts.matrix_leaf_values = {-1.5, 1.5, 0.125};
   parts.base = {0.5, -0.5};
+  parts.shift = {0.25, -2};
   parts.category_sets = {{0, 1, 1, 0}};
   parts.category_words = {5};
   parts.linear_leaves = {{0.5, 0, 1}, {0, 1, 1}, {1, 0, 0}};
