@@ -29,6 +29,7 @@ TITLES = {  # of tables that have no heading of their own
     "batching": "Table: batchers of a Python function",
     "preprocessing": "Table: preprocessing",
     "quantization": "Table: quantization",
+    "catboost": "Table: CatBoost",
 }
 WITHIN = ("compare", "load", "threads")  # tables that docs/benchmarks.md holds already
 ALONE = "---\nhide: [navigation]\n---\n\n"  # a page without the navigation at its side
