@@ -9,6 +9,7 @@
 #include "spinney/plan/answers.h"
 #include "spinney/plan/combine.h"
 #include "spinney/plan/graph_columns.h"
+#include "spinney/plan/merged_forests.h"
 #include "spinney/plan/node_functions.h"
 
 namespace spinney::plan {
@@ -23,10 +24,15 @@ constexpr size_t kWordsAtHand = 512;  // on the stack
 class GraphPlan final : public Plan {
  public:
   GraphPlan(std::shared_ptr<const Description> model,
-            std::vector<std::shared_ptr<const Plan>> plans)
+            std::vector<std::shared_ptr<const Plan>> plans, std::vector<MergedForests> merged)
       : model_(std::move(model)),
         graph_(*std::get<GraphPtr>(model_->scorer)),
-        plans_(std::move(plans)) {
+        plans_(std::move(plans)),
+        merged_(std::move(merged)),
+        merged_of_(graph_.nodes().size()) {
+    for (const MergedForests& forests : merged_)
+      for (const MergedForests::Member& member : forests.members)
+        merged_of_[member.node] = {&forests, member.first};
     const GraphAnswers& answers = graph_.answers();
     const int known = kAsksScores | (answers.values == kNoNode ? 0 : kAsksValues) |
                       (answers.classes == kNoNode ? 0 : kAsksClasses);
@@ -55,21 +61,19 @@ class GraphPlan final : public Plan {
 
   double cost_ns(size_t rows) const override {
     double total = 0;
-    for (const auto& plan : plans_)
-      if (plan) total += 100.0 + plan->cost_ns(rows);
+    for_each_plan([&](const Plan& plan) { total += 100.0 + plan.cost_ns(rows); });
     return total;
   }
 
   std::vector<KernelChoice> choices() const override {
     std::vector<KernelChoice> choices{{1, "ensemble"}};
-    for (const auto& plan : plans_) {
-      if (!plan) continue;
-      for (const KernelChoice& choice : plan->choices())
+    for_each_plan([&](const Plan& plan) {
+      for (const KernelChoice& choice : plan.choices())
         if (std::none_of(choices.begin(), choices.end(), [&](const KernelChoice& known) {
               return known.kernel == choice.kernel && known.rows == choice.rows;
             }))
           choices.push_back(choice);
-    }
+    });
     std::stable_sort(choices.begin(), choices.end(),
                      [](const auto& a, const auto& b) { return a.rows < b.rows; });
     return choices;
@@ -77,14 +81,20 @@ class GraphPlan final : public Plan {
 
   size_t bytes() const override {
     size_t total = 0;
-    for (const auto& plan : plans_)
-      if (plan) total += plan->bytes();
+    for_each_plan([&](const Plan& plan) { total += plan.bytes(); });
     for (const GraphProgram& program : programs_)
       total += program.steps.size() * sizeof(GraphStep) + program.places.size() * 4;
     return total;
   }
 
  private:
+  template <typename Visit>
+  void for_each_plan(Visit&& visit) const {
+    for (const auto& plan : plans_)
+      if (plan) visit(*plan);
+    for (const MergedForests& forests : merged_) visit(*forests.plan);
+  }
+
   static size_t block_rows(const GraphProgram& program) {
     const size_t rows = std::min(kBlockRowsMax, kBlockWords / std::max<size_t>(program.words, 1));
     return rows < 64 ? std::max<size_t>(rows, 1) : rows / 64 * 64;
@@ -106,10 +116,11 @@ class GraphPlan final : public Plan {
   void run(const GraphProgram& program, const Rows& rows, double* memory, const Outputs& out,
            unsigned num_threads) const {
     GraphColumns columns(graph_, program, rows, memory, out);
+    std::vector<std::unique_ptr<double[]>> sums(merged_.size());
     for (const GraphStep& step : program.steps) {
       const GraphNode& node = graph_.nodes()[step.node];
       if (std::holds_alternative<ScoreNode>(node))
-        run_score(columns, program, step.node, num_threads);
+        run_score(columns, program, step.node, sums, num_threads);
       else if (const auto* join = std::get_if<JoinNode>(&node))
         columns.join(step.node, *join, model_->sums_stored_entries());
       else if (const auto* combine = std::get_if<CombineNode>(&node))
@@ -124,10 +135,22 @@ class GraphPlan final : public Plan {
                   rows.count * graph_.n_outputs() * size_of(graph_.score_type()));
   }
 
+  // What forests that are run as one have computed for this block.
+  using Sums = std::vector<std::unique_ptr<double[]>>;
+
   void run_score(const GraphColumns& columns, const GraphProgram& program, uint32_t node,
-                 unsigned num_threads) const {
+                 Sums& sums, unsigned num_threads) const {
     const auto& score = std::get<ScoreNode>(graph_.nodes()[node]);
     const SeenColumns seen(graph_, columns, score.from, score.model->sums_stored_entries());
+    if (const auto [forests, first] = merged_of_[node]; forests) {
+      auto& numbers = sums[static_cast<size_t>(forests - merged_.data())];
+      if (!numbers) {
+        numbers.reset(new double[columns.count() * forests->n_outputs]);
+        forests->plan->score(seen.rows(), numbers.get(), num_threads);
+      }
+      const MergedScores scores(*forests, numbers.get(), first, score.model->n_outputs());
+      return answer({*score.model, scores, 1}, score.answer, seen.rows(), columns.memory(node));
+    }
     const Answers answers{*score.model, *plans_[node], num_threads};
     if (!program.followers[node].empty()) {
       Answers::Several several;
@@ -137,16 +160,19 @@ class GraphPlan final : public Plan {
             columns.memory(follower));
       return answers.several(seen.rows(), several);
     }
-    void* out = columns.memory(node);
-    switch (score.answer) {
+    answer(answers, score.answer, seen.rows(), columns.memory(node));
+  }
+
+  static void answer(const Answers& answers, AnswerOf kind, const Rows& rows, void* out) {
+    switch (kind) {
       case AnswerOf::kRaw:
-        return plans_[node]->score(seen.rows(), out, num_threads);
+        return answers.plan.score(rows, out, answers.num_threads);
       case AnswerOf::kValues:
-        return answers.values(seen.rows(), out);
+        return answers.values(rows, out);
       case AnswerOf::kProbabilities:
-        return answers.probabilities(seen.rows(), out);
+        return answers.probabilities(rows, out);
       case AnswerOf::kClasses:
-        return answers.classes(seen.rows(), static_cast<int32_t*>(out));
+        return answers.classes(rows, static_cast<int32_t*>(out));
     }
   }
 
@@ -207,8 +233,15 @@ class GraphPlan final : public Plan {
 
   std::shared_ptr<const Description> model_;
   const Graph& graph_;
-  std::vector<std::shared_ptr<const Plan>> plans_;  // per node, null for those without a model
-  std::array<GraphProgram, 8> programs_;            // by GraphAsked
+  // Per node; null for those without a model, and those of forests that are run as one.
+  std::vector<std::shared_ptr<const Plan>> plans_;
+  std::vector<MergedForests> merged_;
+  struct Merged {
+    const MergedForests* forests = nullptr;
+    size_t first = 0;  // the node's first score
+  };
+  std::vector<Merged> merged_of_;         // per node
+  std::array<GraphProgram, 8> programs_;  // by GraphAsked
 };
 
 }  // namespace
@@ -216,15 +249,18 @@ class GraphPlan final : public Plan {
 Result<std::shared_ptr<const Plan>> make_graph_plan(std::shared_ptr<const Description> model,
                                                     Allowance& allowance) {
   const Graph& graph = *std::get<GraphPtr>(model->scorer);
-  std::vector<std::shared_ptr<const Plan>> plans;
-  for (const GraphNode& node : graph.nodes()) {
-    plans.emplace_back();
-    const auto* score = std::get_if<ScoreNode>(&node);
-    if (!score) continue;
-    SPINNEY_ASSIGN(plans.back(), make_plan(score->model, allowance));
+  std::vector<MergedForests> merged = merge_forests(graph, allowance);
+  std::vector<bool> has_plan(graph.nodes().size(), false);
+  for (const MergedForests& forests : merged)
+    for (const MergedForests::Member& member : forests.members) has_plan[member.node] = true;
+  std::vector<std::shared_ptr<const Plan>> plans(graph.nodes().size());
+  for (size_t i = 0; i < plans.size(); ++i) {
+    const auto* score = std::get_if<ScoreNode>(&graph.nodes()[i]);
+    if (!score || has_plan[i]) continue;
+    SPINNEY_ASSIGN(plans[i], make_plan(score->model, allowance));
   }
   return std::shared_ptr<const Plan>(
-      std::make_shared<GraphPlan>(std::move(model), std::move(plans)));
+      std::make_shared<GraphPlan>(std::move(model), std::move(plans), std::move(merged)));
 }
 
 }  // namespace spinney::plan
