@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from spinney import InferenceEngine, ModelType
-from spinney.engine import inference_engine
+from spinney.engine import answering, answers
 
 WIDTH = 10
 
@@ -201,16 +201,19 @@ def test_rows_that_change_meanwhile_spoil_no_kept_answer(model, monkeypatch, ask
     """An answer is computed from the bytes that its key was taken of. Native models' keys are made
     by the core, whose own test is EngineDirect.AnAnswerIsOfTheRowsThatItsKeyWasMadeOf."""
     x = (10 * np.random.default_rng(8).normal(size=(40, WIDTH))).astype(dtype)
-    make = inference_engine.keyed
+    make = answers.keyed
+    asked_for = []
 
     def keyed(features):
         found = make(features)
+        asked_for.append(len(features))
         features[:] = x[::-1][: len(features)]  # as another thread may, at the worst moment
         return found
 
     with InferenceEngine() as engine:
         assert engine.load_model(model.predict, ModelType.CUSTOM, idempotent=True)
-        monkeypatch.setattr(inference_engine, "keyed", keyed)
+        for module in (answering, answers):
+            monkeypatch.setattr(module, "keyed", keyed)
         for i in range(0, len(x), 2):
             changing = x[i : i + 2].copy()
             if asked == "predict":
@@ -218,7 +221,8 @@ def test_rows_that_change_meanwhile_spoil_no_kept_answer(model, monkeypatch, ask
             else:
                 answer = engine.enqueue_prediction(changing).result(timeout=30)
             np.testing.assert_array_equal(answer, model.predict(x[i : i + 2]))
-        monkeypatch.setattr(inference_engine, "keyed", make)
+        assert len(asked_for) == len(x) // 2
+        monkeypatch.undo()
         for i in range(0, len(x), 2):
             _, answer, metadata = engine.predict(x[i : i + 2])
             assert metadata["cached"]

@@ -1,9 +1,11 @@
 #include "server/protocol/numbers.h"
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <string_view>
 
 namespace spinney::server::protocol {
 namespace {
@@ -136,13 +138,11 @@ Number read_whole(const char* at, const char* end, Integer& value) {
 template <typename Real>
 char* write_real(char* to, Real value, bool literals) noexcept {
   if (std::isfinite(value)) return std::to_chars(to, to + kNumberBytesMax, value).ptr;
-  const char* text = !literals           ? "null"
-                     : std::isnan(value) ? "NaN"
-                     : value > 0         ? "Infinity"
-                                         : "-Infinity";
-  const size_t size = std::strlen(text);
-  std::memcpy(to, text, size);
-  return to + size;
+  const std::string_view text = !literals           ? "null"
+                                : std::isnan(value) ? "NaN"
+                                : value > 0         ? "Infinity"
+                                                    : "-Infinity";
+  return std::copy(text.begin(), text.end(), to);
 }
 
 }  // namespace

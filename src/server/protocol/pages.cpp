@@ -24,7 +24,7 @@ void end(Exchange& exchange, int status = 200) {
 // Allocates, as none of these pages is asked often.
 void add_tensor(std::string& to, std::string_view name, std::string_view datatype,
                 const std::string& shape, bool is_first) {
-  if (!is_first) to += ",";
+  if (!is_first) to += ',';
   to.append("{\"name\":\"").append(name).append("\",\"datatype\":\"").append(datatype);
   to.append("\",\"shape\":[").append(shape).append("]}");
 }
@@ -101,7 +101,7 @@ void Desk::model_config(Exchange& exchange, const Served& served) {
   text.append("\",\"dims\":[-1,").append(std::to_string(served.width())).append("]}],\"output\":[");
   bool is_first = true;
   for (const ServedOutput& output : served.outputs()) {
-    if (!std::exchange(is_first, false)) text += ",";
+    if (!std::exchange(is_first, false)) text += ',';
     text.append("{\"name\":\"").append(output.name).append("\",\"data_type\":\"");
     text.append(type_of(output.type)).append("\",\"dims\":[").append(shape_of(output));
     text.append("]}");

@@ -203,7 +203,7 @@ Result<DescriptionParts> describe_models(const std::vector<ModelWithin>& models,
   for (const ModelWithin& model : models) {
     auto parts = describe_one(*model.record, choice);
     if (!parts.ok()) return Error{parts.error().code, model.path + ": " + parts.error().message};
-    if (models.size() == 1 && !choice.member.ends_with("*")) return parts;
+    if (models.size() == 1 && !choice.member.ends_with('*')) return parts;
     auto described = make_description(std::move(parts).value());
     if (!described.ok())
       return Error{described.error().code, model.path + ": " + described.error().message};

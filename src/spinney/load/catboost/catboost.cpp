@@ -64,8 +64,7 @@ Result<Description> guarded(size_t file_bytes, const Choice& choice, const char*
   try {
     const BudgetOfFile budget(file_bytes);
     SPINNEY_ASSIGN(Tables tables, read());
-    SPINNEY_ASSIGN(DescriptionParts model,
-                   describe(std::move(tables), {Kind::kByLoss, choice, format}));
+    SPINNEY_ASSIGN(DescriptionParts model, describe(tables, {Kind::kByLoss, choice, format}));
     return make_description(std::move(model));
   } catch (const std::bad_alloc&) {
     return too_large("the model does not fit in memory");
@@ -76,7 +75,7 @@ Result<Description> guarded(size_t file_bytes, const Choice& choice, const char*
 
 }  // namespace
 
-Result<DescriptionParts> describe(Tables tables, const Wanted& wanted) {
+Result<DescriptionParts> describe(const Tables& tables, const Wanted& wanted) {
   DescriptionParts model;
   const size_t n_trees = tables.sizes.size();
   SPINNEY_ASSIGN(const TreeRange range, range_of(wanted.choice, n_trees, model.trees.rule));

@@ -30,7 +30,7 @@ Result<DescriptionParts> describe_catboost(const Record& record, DescribeContext
   auto tables = catboost::read_cbm(*model);
   if (!tables.ok())
     return Error{tables.error().code, record.full_name() + ": " + tables.error().message};
-  return catboost::describe(std::move(*tables), {kind_named(record.name), context.choice, ""});
+  return catboost::describe(*tables, {kind_named(record.name), context.choice, ""});
 }
 
 }  // namespace spinney::load

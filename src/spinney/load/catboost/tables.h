@@ -80,7 +80,7 @@ Result<Tables> read_json(std::span<const char> bytes);
 // One entry of the model's information. value: JSON, or a text that holds it.
 Status read_fact(std::string_view key, const Field& value, Facts& facts);
 // The whole of a model from its tables.
-Result<DescriptionParts> describe(Tables tables, const Wanted& wanted);
+Result<DescriptionParts> describe(const Tables& tables, const Wanted& wanted);
 
 // The trees chosen as a forest over the rows' columns.
 struct TreeRange {

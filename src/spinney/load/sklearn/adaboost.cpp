@@ -152,7 +152,7 @@ Result<DescriptionParts> describe_sklearn_adaboost_classifier(const Record& reco
   ensemble.divisor = total;
   for (size_t m = 0; m < members.size(); ++m) members[m].weight = weights[m];
   ensemble.members = std::move(members);
-  SPINNEY_ASSIGN(description.scorer, make_ensemble(std::move(ensemble)));
+  SPINNEY_ASSIGN(description.scorer, make_ensemble(ensemble));
   return description;
 }
 
@@ -186,7 +186,7 @@ Result<DescriptionParts> describe_sklearn_adaboost_regressor(const Record& recor
   ensemble.n_features = n_features;
   for (size_t m = 0; m < members.size(); ++m) members[m].weight = weights[m];
   ensemble.members = std::move(members);
-  SPINNEY_ASSIGN(description.scorer, make_ensemble(std::move(ensemble)));
+  SPINNEY_ASSIGN(description.scorer, make_ensemble(ensemble));
   return description;
 }
 
