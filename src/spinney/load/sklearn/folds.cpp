@@ -128,7 +128,7 @@ Result<DescriptionParts> describe_folds(std::vector<Member> members) {
   }
   description.output.value_type = ensemble.arithmetic;
   ensemble.members = std::move(members);
-  SPINNEY_ASSIGN(description.scorer, make_ensemble(std::move(ensemble)));
+  SPINNEY_ASSIGN(description.scorer, make_ensemble(ensemble));
   return description;
 }
 

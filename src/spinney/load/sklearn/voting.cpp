@@ -98,7 +98,7 @@ Result<DescriptionParts> finish_voting(const Record& record, Combination combina
   for (size_t m = 0; m < members.size(); ++m) members[m].weight = weights.values[m];
   description.output.value_type = ensemble.arithmetic;
   ensemble.members = std::move(members);
-  SPINNEY_ASSIGN(description.scorer, make_ensemble(std::move(ensemble)));
+  SPINNEY_ASSIGN(description.scorer, make_ensemble(ensemble));
   return description;
 }
 
@@ -132,7 +132,7 @@ Result<DescriptionParts> describe_sklearn_bagging_classifier(const Record& recor
   ensemble.n_outputs = static_cast<uint32_t>(n_classes);
   ensemble.divisor = static_cast<double>(members.size());
   ensemble.members = std::move(members);
-  SPINNEY_ASSIGN(description.scorer, make_ensemble(std::move(ensemble)));
+  SPINNEY_ASSIGN(description.scorer, make_ensemble(ensemble));
   return description;
 }
 
@@ -160,7 +160,7 @@ Result<DescriptionParts> describe_sklearn_bagging_regressor(const Record& record
   ensemble.n_outputs = n_outputs;
   ensemble.divisor = static_cast<double>(members.size());
   ensemble.members = std::move(members);
-  SPINNEY_ASSIGN(description.scorer, make_ensemble(std::move(ensemble)));
+  SPINNEY_ASSIGN(description.scorer, make_ensemble(ensemble));
   return description;
 }
 
