@@ -251,11 +251,11 @@ def test_probabilities_of_a_booster(tmp_path):
         assert_same(model.predict_proba(x), trained.predict(xgb.DMatrix(x)))
 
 
-def test_the_old_binary_format_is_refused_by_name(tmp_path):
+def test_what_only_begins_as_the_old_binary_format_is_refused(tmp_path):
     for head in (b"binf" + bytes(400), bytes(136) + bytes([15] + [0] * 7) + b"binary:logistic"):
         path = tmp_path / "old.model"
         path.write_bytes(head)
-        with pytest.raises(spinney.UnsupportedModelError, match="save_model"):
+        with pytest.raises(spinney.CorruptModelError, match=r"old\.model"):
             spinney.load(path)
 
 
