@@ -1,5 +1,9 @@
 #include "server/http1/parser.h"
 
+#if defined(__GNUC__) && !defined(__clang__)
+// Under the sanitizers gcc 12 takes the empty optionals of Beast's header for values not set.
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/version.hpp>
