@@ -1,14 +1,13 @@
 // Any bytes as what a connection sends, cut in pieces as the first of them say: an answer or none,
 // never a crash, no more memory than the limits say, and the same bytes whole give the same
 // answers.
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
 #include <string_view>
 
-#include "sum_model.h"
+#include "served.h"
 
 namespace {
 
@@ -16,21 +15,7 @@ using namespace spinney;
 
 std::string answers(fuzz::Served& served, std::string_view text, size_t piece) {
   server::http1::Session session(served.shared);
-  std::string sent;
-  while (!text.empty() && !session.is_last()) {
-    const auto room = session.room();
-    const size_t n = std::min({piece, text.size(), room.size()});
-    if (n == 0) break;
-    text.copy(room.data(), n);
-    text.remove_prefix(n);
-    session.received(n);
-    while (!session.pending().empty()) {
-      const auto pending = session.pending();
-      sent.append(pending.data(), pending.size());
-      session.sent(pending.size());
-    }
-  }
-  return sent;
+  return server::testing::feed(session, text, piece);
 }
 
 // Who waits for leave to send a body is given it; with a body that is there already nobody waits.

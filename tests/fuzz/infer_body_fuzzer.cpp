@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "server/protocol/infer_request.h"
-#include "sum_model.h"
+#include "served.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace spinney;

@@ -22,9 +22,12 @@ Result<FirstTrees> read_first_trees(const Field& field, size_t n_trees) {
   return first;
 }
 
+// Outputs beyond the trees there are, which a file may claim and is refused for when its trees are
+// read, count as one more than those.
 int64_t groups_of(const std::vector<int64_t>& targets) {
+  const auto n_trees = static_cast<int64_t>(targets.size());
   int64_t groups = 1;
-  for (const int64_t target : targets) groups = std::max(groups, target + 1);
+  for (const int64_t target : targets) groups = std::max(groups, std::min(target, n_trees) + 1);
   return groups;
 }
 

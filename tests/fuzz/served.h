@@ -1,34 +1,21 @@
-// What the server's fuzzers ask: a model of two columns, x + 10 y, behind an engine without
-// threads.
+// What the server's fuzzers ask: the model of its tests, behind an engine without threads.
 #pragma once
 
 #include <memory>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "server/http1/session.h"
 #include "server/protocol/desk.h"
 #include "server/repository/repository.h"
+#include "server/sum_model.h"
 #include "spinney/engine/engine.h"
-#include "spinney/spinney.h"
 
 namespace spinney::fuzz {
 
-inline Model sum_model() {
-  Linear linear;
-  linear.n_features = 2;
-  linear.weights = std::vector<double>{1, 10};
-  linear.bias = std::vector<double>{0};
-  DescriptionParts parts;
-  parts.scorer = make_linear(std::move(linear)).value();
-  parts.output.value_type = NumberType::kFloat64;
-  return Model::make(std::make_shared<const Description>(make_description(parts).value())).value();
-}
-
 struct Served {
   Served() {
-    if (!repository.load("sum", "1", sum_model()).ok()) std::abort();
+    if (!repository.load("sum", "1", server::testing::sum_model()).ok()) std::abort();
     office.server_metrics = [] { return std::string(); };
     desk.set_wake([] {});
     limits.body_bytes = size_t{1} << 20;
