@@ -5,13 +5,13 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "server/protocol/infer_request.h"
 #include "served.h"
+#include "server/protocol/infer_request.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace spinney;
   static const auto served =
-      server::repository::Served::make(fuzz::sum_model(), "sum", "1", "1").value();
+      server::repository::Served::make(server::testing::sum_model(), "sum", "1", "1").value();
   if (size < 2) return 0;
   const std::string_view body(reinterpret_cast<const char*>(data) + 2, size - 2);
   const size_t asked = data[0] * size_t{256} + data[1];
