@@ -44,6 +44,8 @@ class Model {
 
   const Description& description() const { return *description_; }
   const plan::Plan& plan() const { return *plan_; }
+  // What the columns of rows are; null: numbers only.
+  const SchemaPtr& schema() const { return description_->schema; }
   // For those who keep a part of the model, such as backend::make_native().
   std::shared_ptr<const Description> shared_description() const { return description_; }
   std::shared_ptr<const plan::Plan> shared_plan() const { return plan_; }

@@ -1,6 +1,6 @@
 """Artifacts that earlier builds wrote: they open, and give the answers that were given then.
 
-tools/make_artifact_golden.py wrote those of version 2; test_artifact_files.py has version 1.
+tools/make_artifact_golden.py wrote those from version 2 on; test_artifact_files.py has version 1.
 """
 
 import struct

@@ -150,6 +150,35 @@ Status check_number_codes(const DescriptionParts& parts) {
   return {};
 }
 
+// The schema's names are the features', and a model within a graph is given the graph's rows.
+Status check_columns_in(DescriptionParts& parts) {
+  if (const auto* graph = std::get_if<GraphPtr>(&parts.scorer))
+    for (const ScoreNode* score : (*graph)->scorers())
+      if (score->model->schema && score->model->schema->has_texts())
+        return unsupported(
+            "a model within this ensemble has columns of text of its own, which the ensemble's "
+            "rows do not have");
+  if (!parts.schema) return {};
+  const std::vector<SchemaColumn>& columns = parts.schema->columns;
+  if (columns.size() != parts.n_features())
+    return corrupt("the model describes " + std::to_string(columns.size()) + " columns of " +
+                   std::to_string(parts.n_features()));
+  if (parts.category_tables || !parts.categories.empty() || !parts.number_codes.empty())
+    return corrupt("the model describes its columns, and encodes them otherwise besides");
+  SPINNEY_TRY(check_schema(*parts.schema));
+  std::vector<std::string> names;
+  bool any = false;
+  for (const SchemaColumn& one : columns) {
+    names.push_back(one.name);
+    any = any || !one.name.empty();
+  }
+  if (any && parts.feature_names.empty())
+    parts.feature_names = std::move(names);
+  else if (any && parts.feature_names != names)
+    return corrupt("the model's columns and its features have different names");
+  return {};
+}
+
 // The columns that are computed are those that the trees test.
 Status check_category_columns(const DescriptionParts& parts) {
   if (!parts.category_tables) return {};
@@ -178,6 +207,7 @@ Result<Description> make_description(DescriptionParts parts) {
   SPINNEY_TRY(check_categories(parts));
   SPINNEY_TRY(check_number_codes(parts));
   SPINNEY_TRY(check_category_columns(parts));
+  SPINNEY_TRY(check_columns_in(parts));
   return Description(std::make_shared<const DescriptionParts>(std::move(parts)));
 }
 

@@ -13,6 +13,7 @@ Description::Description(std::shared_ptr<const DescriptionParts> parts)
       categories(parts->categories),
       number_codes(parts->number_codes),
       category_tables(parts->category_tables),
+      schema(parts->schema),
       trees(parts->trees),
       warnings(parts->warnings),
       categories_by_position(parts->categories_by_position),

@@ -14,6 +14,7 @@
 #include "spinney/model/output.h"
 #include "spinney/model/plain_value.h"
 #include "spinney/model/quantization.h"
+#include "spinney/model/schema.h"
 
 namespace spinney {
 
@@ -62,6 +63,9 @@ struct DescriptionParts {
   // Of a forest: what its columns are computed of. Rows then have category_tables->n_inputs
   // columns.
   std::optional<CategoryTables> category_tables;
+  // What the rows' columns are, where more than numbers are taken; null: numbers only. If it has
+  // names and feature_names is empty, make_description() makes them the features' names.
+  SchemaPtr schema;
   // LightGBM does not store which columns were categorical in the data frame, only their order:
   // categories[i] then belongs to the i-th column of categorical dtype of the frame, as LightGBM
   // itself has it (a frame with another number of such columns is refused), and `feature` is i.
@@ -92,6 +96,7 @@ class Description {
   const std::vector<ColumnCategories>& categories;
   const std::vector<NumberCodes>& number_codes;
   const std::optional<CategoryTables>& category_tables;
+  const SchemaPtr& schema;
   const TreesUsed& trees;
   const std::vector<std::string>& warnings;
   const bool categories_by_position;

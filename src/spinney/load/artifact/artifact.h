@@ -28,8 +28,8 @@ inline constexpr char kArtifactMagic[8] = {'\x93', 'S', 'P', 'I', 'N', 'N', 'E',
 // Raised whenever a reader of the version before would misread the file. Version 2 added what says
 // which trees of the model's file were chosen, and the leaves of rows that become a DMatrix first;
 // version 3 what a forest's sums are multiplied by and what is added to them, and graphs, where
-// those before have ensembles.
-inline constexpr uint32_t kArtifactVersion = 3;
+// those before have ensembles; version 4 what the columns of rows are.
+inline constexpr uint32_t kArtifactVersion = 4;
 inline constexpr size_t kArtifactAlignment = 64;
 
 struct ArtifactHeader {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <concepts>
+#include <memory>
 #include <type_traits>
 
 #include "spinney/model/description.h"
@@ -264,6 +265,31 @@ void fields(Archive& archive, T& tables) {
   archive(tables.counts);
 }
 
+template <typename Archive, Is<SchemaColumn> T>
+void fields(Archive& archive, T& column) {
+  archive(column.name);
+  archive.limited(column.kind, ColumnKind::kBoolean);
+  archive(column.values);
+  archive(column.missing_allowed);
+  archive(column.unknown_allowed);
+}
+
+// Whether there is a schema, then its columns.
+template <typename Archive>
+void schema_fields(Archive& archive, const SchemaPtr& schema) {
+  archive(schema != nullptr);
+  if (schema) archive(schema->columns);
+}
+template <typename Archive>
+void schema_fields(Archive& archive, SchemaPtr& schema) {
+  bool there = false;
+  archive(there);
+  if (!there) return;
+  Schema read;
+  archive(read.columns);
+  schema = std::make_shared<const Schema>(std::move(read));
+}
+
 // All but the scorer, which comes before.
 template <typename Archive, Is<DescriptionParts> T>
 void fields(Archive& archive, T& model) {
@@ -287,6 +313,7 @@ void fields(Archive& archive, T& model) {
       if (has_categories) model.category_tables.emplace();
     if (model.category_tables) archive(*model.category_tables);
   }
+  if (archive.version() >= 4) schema_fields(archive, model.schema);
 }
 
 }  // namespace spinney::load

@@ -50,7 +50,7 @@ void put(std::vector<char>& bytes, size_t at, T value) {
 
 TEST(Artifact, EveryFieldComesBack) {
   for (const Description& model :
-       {forest_model(), coded_model(), linear_model(), ensemble_model()}) {
+       {forest_model(), coded_model(), text_model(), linear_model(), ensemble_model()}) {
     const std::vector<char> written = bytes_of(model);
     const auto read = read_artifact(std::span<const char>(written));
     ASSERT_TRUE(read.ok()) << read.error().message;
@@ -78,6 +78,36 @@ TEST(Artifact, EveryFieldComesBack) {
   EXPECT_EQ(forest.linear_leaves[1].first_term, 1u);
 }
 
+TEST(Artifact, KeepsWhatColumnsAre) {
+  const Description model = text_model();
+  const auto read = read_artifact(std::span<const char>(bytes_of(model)));
+  ASSERT_TRUE(read.ok()) << read.error().message;
+  ASSERT_NE(read->schema, nullptr);
+  EXPECT_EQ(*read->schema, *model.schema);
+  const auto plain = read_artifact(std::span<const char>(bytes_of(forest_model())));
+  EXPECT_EQ(plain.value().schema, nullptr);
+}
+
+TEST(Artifact, ChecksWhatColumnsAre) {
+  const std::vector<char> good = bytes_of(text_model());
+  const char value[] = {1, 0, 0, 0, 'x'};  // the second text of the third column
+  auto found = std::search(good.begin(), good.end(), value, value + sizeof value);
+  ASSERT_NE(found, good.end());
+  const auto at = static_cast<size_t>(found - good.begin());
+  std::vector<char> bytes = good;
+  bytes[at + 4] = static_cast<char>(0xff);
+  stamp(bytes);
+  EXPECT_NE(refusal(bytes).find("lists a value that is no text"), std::string::npos);
+  bytes = good;
+  bytes[at - 9] = 9;  // the kind, before two numbers of texts and the first text's length
+  stamp(bytes);
+  EXPECT_NE(refusal(bytes).find("unknown choice 9"), std::string::npos) << refusal(bytes);
+  bytes = good;
+  put<uint32_t>(bytes, at - 8, 0xffffffu);
+  stamp(bytes);
+  EXPECT_NE(refusal(bytes).find("declares 16777215 elements"), std::string::npos);
+}
+
 TEST(Artifact, IsTheSameWhoeverWritesIt) {
   const std::vector<char> bytes = bytes_of(forest_model());
   // Pinned so that a change of layout is noticed and the version raised.
@@ -88,7 +118,7 @@ TEST(Artifact, IsTheSameWhoeverWritesIt) {
 // TreesUsed::per_iteration and first are left out: an artifact keeps what was chosen. So are
 // `beside`, which a container held, and Linear::own_bias, which XGBoost's own file keeps.
 TEST(Artifact, KnowsEveryField) {
-  EXPECT_EQ(sizeof(DescriptionParts) - sizeof(DescriptionParts::scorer) - sizeof(Output), 736u);
+  EXPECT_EQ(sizeof(DescriptionParts) - sizeof(DescriptionParts::scorer) - sizeof(Output), 752u);
   EXPECT_EQ(sizeof(Quantization), 80u);
   EXPECT_EQ(sizeof(Output), 120u);
   EXPECT_EQ(sizeof(Labels), 72u);
@@ -103,6 +133,7 @@ TEST(Artifact, KnowsEveryField) {
   EXPECT_EQ(sizeof(GraphAnswers), 12u);
   EXPECT_EQ(sizeof(ColumnCategories), 40u);
   EXPECT_EQ(sizeof(Source), 128u);
+  EXPECT_EQ(sizeof(SchemaColumn), 72u);
 }
 
 TEST(Artifact, SectionsStartOnLines) {
@@ -143,7 +174,7 @@ TEST(Artifact, SaysWhatIsWrongWithTheHeader) {
   EXPECT_NE(refusal(bytes).find("not a Spinney artifact"), std::string::npos);
   bytes = good;
   put<uint32_t>(bytes, offsetof(ArtifactHeader, version), kArtifactVersion + 1);
-  EXPECT_NE(refusal(bytes).find("format version 4 and this build reads versions up to 3"),
+  EXPECT_NE(refusal(bytes).find("format version 5 and this build reads versions up to 4"),
             std::string::npos);
   bytes = good;
   put<uint32_t>(bytes, offsetof(ArtifactHeader, section_count), 0xffffffffu);

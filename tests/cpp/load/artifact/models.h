@@ -94,6 +94,19 @@ inline Description coded_model() {
   return make_description(std::move(model)).value();
 }
 
+// Columns of every kind and rule.
+inline Description text_model() {
+  Schema schema;
+  schema.columns = {{"a", ColumnKind::kNumber, {}, false, true},
+                    {"", ColumnKind::kBoolean, {}, true, true},
+                    {"c", ColumnKind::kText, {"", "x", "\xc3\xa9", "\xed\xa0\x80"}, true, false}};
+  DescriptionParts model = describe(make_forest(full_forest()).value());
+  model.categories.clear();
+  model.categories_by_position = false;
+  model.schema = std::make_shared<const Schema>(std::move(schema));
+  return make_description(std::move(model)).value();
+}
+
 inline Description linear_model() {
   Linear linear;
   linear.arithmetic = NumberType::kFloat32;
