@@ -24,6 +24,7 @@
 #include "binding/memory/pool.h"
 #include "binding/metrics/metrics.h"
 #include "binding/model/category_rows.h"
+#include "binding/model/combine.h"
 #include "binding/model/info.h"
 #include "binding/model/model.h"
 #include "binding/model/predict.h"
@@ -277,6 +278,7 @@ NB_MODULE(_core, m) {
   define_quantize(m);
   define_result_memory(m);
   define_quantize_model(m);
+  define_combine(m);
   define_server(m);
 }
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from spinney._core import Model, __version__
 from spinney.configs import BatchPriority, EngineState, InferenceEngineConfig, ModelType
 from spinney.engine import InferenceEngine, PredictionFuture
+from spinney.ensemble import Ensemble, EnsembleAnswer
 from spinney.exceptions import (
     CorruptModelError,
     EngineError,
     EngineShutDownError,
+    EnsembleError,
     ForbiddenClassError,
     InvalidInputError,
+    MemberLateError,
     ModelFailedError,
     ModelIOError,
     ModelNotFoundError,
@@ -45,10 +48,14 @@ __all__ = [
     "EngineError",
     "EngineShutDownError",
     "EngineState",
+    "Ensemble",
+    "EnsembleAnswer",
+    "EnsembleError",
     "ForbiddenClassError",
     "InferenceEngine",
     "InferenceEngineConfig",
     "InvalidInputError",
+    "MemberLateError",
     "Model",
     "ModelFailedError",
     "ModelIOError",

@@ -124,6 +124,14 @@ class PythonModelError(ModelFailedError):
         self.error_type: str | None = error_type
 
 
+class EnsembleError(ModelFailedError):
+    """A member of an ensemble failed, or too few are left to answer."""
+
+
+class MemberLateError(EnsembleError, TimeoutError):
+    """A member of an ensemble did not answer in time."""
+
+
 class WorkerError(ModelFailedError):
     """A worker process did not answer. What it held failed; the next request starts another."""
 

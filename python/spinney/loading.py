@@ -96,8 +96,10 @@ def load(
         the content of a file: bytes, or a file that is open for reading. Or a fitted object: a
         scikit-learn estimator, an XGBoost or LightGBM Booster or scikit-learn wrapper, a CatBoost
         model; or a dict, list or tuple that holds one.
-    format: "json", "ubj", "binary", "text", "cbm", "pickle", "joblib", "skops" or "spinney"; None
-        tells by the content.
+        A manifest, which names the models of an ensemble, gives a spinney.Ensemble, whose surface
+        is the same.
+    format: "json", "ubj", "binary", "text", "cbm", "pickle", "joblib", "skops" or "spinney";
+        "ensemble" for a manifest; None tells by the content.
     trusted, allowed_classes, in_process: permissions to unpickle and run an object for which there
         is no native path; a model that is read natively needs none of them and ignores none of
         what they forbid, since nothing in it is run. trusted=True permits any object;
@@ -179,6 +181,11 @@ def _with_missing(model, missing):
 def _load(source, format, choice, copy, permissions):
     trusted, allowed_classes, in_process, worker_options = permissions
     data, name = content(source) or (None, None)
+    if format in (None, "ensemble") and (data is not None or is_path(source)):
+        from spinney.ensemble import is_manifest  # which is made of models that are loaded here
+
+        if format == "ensemble" or is_manifest(source if data is None else data):
+            return _load_manifest(source, data, choice, copy, permissions)
     try:
         if is_path(source):
             return Model.load(os.fspath(source), format, copy=copy, **choice)
@@ -216,6 +223,21 @@ def _load(source, format, choice, copy, permissions):
 def from_saved(data: bytes) -> Model:
     """The model in the bytes of a .spinney file; a pickled Model names this function."""
     return Model.from_bytes(data, "spinney")
+
+
+def _load_manifest(source, data, choice, copy, permissions):
+    from spinney.ensemble import load_manifest
+
+    if data is not None:
+        raise InvalidInputError(
+            "a manifest of an ensemble is loaded by its path, which its members' paths go by"
+        )
+    if choice or not copy:
+        raise InvalidInputError(
+            f"{next(iter(choice), 'copy')} goes with a model, and this is a manifest of several"
+        )
+    names = ("trusted", "allowed_classes", "in_process", "worker_options")
+    return load_manifest(source, dict(zip(names, permissions)))
 
 
 def _choice(as_booster, iteration_range, member):

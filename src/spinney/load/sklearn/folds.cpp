@@ -2,10 +2,12 @@
 // as scikit-learn's VotingClassifier and VotingRegressor would combine them.
 #include <algorithm>
 #include <iterator>
+#include <map>
 #include <set>
 
 #include "spinney/load/sklearn/members.h"
 #include "spinney/load/sklearn/sklearn.h"
+#include "spinney/model/pairwise_sum.h"
 
 namespace spinney::load {
 namespace {
@@ -53,7 +55,42 @@ std::string kinds_of(const std::vector<Member>& members) {
   return "ensemble of " + std::to_string(members.size()) + " " + text;
 }
 
-Status read_source(const std::vector<Member>& members, DescriptionParts& description) {
+// The columns of all members, each under its name once; members that see others than these in their
+// order get a choice of them.
+Status place_columns(std::vector<Member>& members, DescriptionParts& description, uint32_t& width) {
+  const Description& first = *members[0].model;
+  const bool same = std::all_of(members.begin(), members.end(), [&](const Member& member) {
+    return member.model->feature_names == first.feature_names &&
+           member.model->n_features() == first.n_features();
+  });
+  if (same) return {};
+  std::map<std::string, uint32_t> places;
+  std::vector<std::string> names;
+  for (size_t m = 0; m < members.size(); ++m) {
+    const Description& model = *members[m].model;
+    if (model.feature_names.size() != model.n_features() || !model.categories.empty() ||
+        model.category_tables)
+      return unsupported(
+          "model " + std::to_string(m) + " was trained on other columns than the others, and " +
+          (model.feature_names.empty() ? "keeps no names of them" : "has categories"));
+    for (const std::string& name : model.feature_names) {
+      const auto [place, is_new] = places.try_emplace(name, names.size());
+      if (is_new) names.push_back(name);
+      members[m].features.push_back(place->second);
+    }
+  }
+  for (Member& member : members) {
+    bool all = member.features.size() == names.size();
+    for (size_t i = 0; all && i < names.size(); ++i) all = member.features[i] == i;
+    if (all) member.features.clear();
+  }
+  width = static_cast<uint32_t>(names.size());
+  description.feature_names = std::move(names);
+  return {};
+}
+
+Status read_source(const std::vector<Member>& members, FoldRule rule,
+                   DescriptionParts& description) {
   const Description& first = *members[0].model;
   description.source = first.source;
   description.source.kind = kinds_of(members);
@@ -64,7 +101,8 @@ Status read_source(const std::vector<Member>& members, DescriptionParts& descrip
     const Description& model = *members[m].model;
     if (model.source.library != first.source.library) description.source.library = "several";
     if (model.source.version != first.source.version) description.source.version.clear();
-    if (model.n_features() != first.n_features() || model.feature_names != first.feature_names)
+    if (!rule.columns_by_name &&
+        (model.n_features() != first.n_features() || model.feature_names != first.feature_names))
       return unsupported("model " + std::to_string(m) +
                          " was trained on other columns than model 0");
     if (is_classifier(model) != is_classifier(first) || model.output.decision == Decision::kOutlier)
@@ -87,12 +125,14 @@ Status read_source(const std::vector<Member>& members, DescriptionParts& descrip
   return {};
 }
 
-Status combine_classes(std::vector<Member>& members, Ensemble& ensemble, Output& output) {
+Status combine_classes(std::vector<Member>& members, FoldRule rule, Ensemble& ensemble,
+                       Output& output) {
   SPINNEY_ASSIGN(Labels labels, all_labels(members));
   SPINNEY_TRY(place_classes(members, &labels, labels.size()));
-  output.has_probabilities = std::all_of(members.begin(), members.end(), [](const Member& member) {
-    return member.model->output.has_probabilities;
-  });
+  output.has_probabilities =
+      !rule.votes && std::all_of(members.begin(), members.end(), [](const Member& member) {
+        return member.model->output.has_probabilities;
+      });
   output.task = labels.size() <= 2 ? Task::kBinary : Task::kMulticlass;
   output.decision = Decision::kArgmax;
   output.objective = output.has_probabilities ? "soft" : "hard";
@@ -105,21 +145,27 @@ Status combine_classes(std::vector<Member>& members, Ensemble& ensemble, Output&
 
 }  // namespace
 
-Result<DescriptionParts> describe_folds(std::vector<Member> members) {
+Result<DescriptionParts> describe_folds(std::vector<Member> members, FoldRule rule) {
   DescriptionParts description;
-  SPINNEY_TRY(read_source(members, description));
+  SPINNEY_TRY(read_source(members, rule, description));
   const Description& first = *members[0].model;
   Ensemble ensemble;
-  ensemble.n_features = first.n_features();
-  ensemble.divisor = static_cast<double>(members.size());
-  ensemble.arithmetic = common_type(members);
+  ensemble.n_features = static_cast<uint32_t>(first.n_features());
+  if (rule.columns_by_name) SPINNEY_TRY(place_columns(members, description, ensemble.n_features));
+  std::vector<double> weights;
+  for (const Member& member : members) weights.push_back(member.weight);
+  ensemble.divisor = rule.weighted ? pairwise_sum(weights.data(), weights.size())
+                                   : static_cast<double>(members.size());
+  // numpy's average in given weights, which are of float64, is of float64 too.
+  ensemble.arithmetic = rule.weighted ? NumberType::kFloat64 : common_type(members);
   if (is_classifier(first)) {
-    SPINNEY_TRY(combine_classes(members, ensemble, description.output));
+    SPINNEY_TRY(combine_classes(members, rule, ensemble, description.output));
     if (ensemble.combination == Combination::kMajorityVote) {
       ensemble.arithmetic = NumberType::kFloat64;
       ensemble.divisor = 1;
     }
   } else {
+    if (rule.votes) return unsupported("the models predict values, for which there is no vote");
     ensemble.combination = Combination::kMeanValue;
     ensemble.n_outputs = static_cast<uint32_t>(value_columns(first.output, first.n_outputs()));
     description.output.task = first.output.task;

@@ -38,7 +38,12 @@ Result<DescriptionParts> describe_sklearn_wrapped(const Record& record, Describe
 // The estimator that answers for such a one; nullptr where the record is no such, or holds none.
 const Record* estimator_within(const Record& record);
 // The mean of several models' probabilities or values, or their majority, as Voting* has it.
-Result<DescriptionParts> describe_folds(std::vector<Member> members);
+struct FoldRule {
+  bool votes = false;            // of classifiers the majority, though they have probabilities
+  bool weighted = false;         // Member::weight was given
+  bool columns_by_name = false;  // members may have columns of their own, found by their names
+};
+Result<DescriptionParts> describe_folds(std::vector<Member> members, FoldRule rule = {});
 // CalibratedClassifierCV: sigmoid, isotonic, temperature.
 Result<DescriptionParts> describe_sklearn_calibrated(const Record& record,
                                                      DescribeContext& context);
