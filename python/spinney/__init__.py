@@ -5,7 +5,7 @@ from __future__ import annotations
 from spinney._core import Model, __version__
 from spinney.configs import BatchPriority, EngineState, InferenceEngineConfig, ModelType
 from spinney.engine import InferenceEngine, PredictionFuture
-from spinney.ensemble import Ensemble, EnsembleAnswer
+from spinney.ensemble import Ensemble, EnsembleAnswer, ValidationReport
 from spinney.exceptions import (
     CorruptModelError,
     EngineError,
@@ -75,6 +75,7 @@ __all__ = [
     "SpinneyError",
     "ThrottledError",
     "UnsupportedModelError",
+    "ValidationReport",
     "WorkerBackoffError",
     "WorkerClosedError",
     "WorkerDiedError",

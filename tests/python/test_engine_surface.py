@@ -257,7 +257,7 @@ def test_input_quantization(saved):
 
 def test_what_has_no_back_end_says_what_to_do(saved, caplog):
     engine = InferenceEngine()
-    for kind in (ModelType.ONNX, ModelType.ENSEMBLE, ModelType.PYTORCH, "tensorflow"):
+    for kind in (ModelType.ONNX, ModelType.PYTORCH, "tensorflow"):
         assert engine.load_model(saved[2], kind) is False
         assert "has no back end in this version; " in engine.last_error
     InferenceEngine({"enable_jit": True, "enable_onnx": True})

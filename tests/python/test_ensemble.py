@@ -59,7 +59,7 @@ def weighted_median(values, weights):
 
 
 def ranked(own, among):
-    """The share of `among` below each number, and half of those that are equal; column by column."""
+    """The share of `among` below each number and half of what is equal, column by column."""
     less = (among[None] < own[:, None]).mean(axis=1)
     return less + (among[None] == own[:, None]).mean(axis=1) / 2
 
@@ -249,9 +249,7 @@ def test_an_ensemble_of_ensembles(regressors):
 def test_a_fused_ensemble_is_one_file(classifiers, regressors, tmp_path):
     ensemble = spinney.Ensemble(classifiers, weights=WEIGHTS)
     ensemble.save(tmp_path / "all.spinney")
-    same(
-        spinney.load(tmp_path / "all.spinney").predict_proba(ROWS), ensemble.predict_proba(ROWS)
-    )
+    same(spinney.load(tmp_path / "all.spinney").predict_proba(ROWS), ensemble.predict_proba(ROWS))
     with pytest.raises(spinney.UnsupportedModelError, match="manifest"):
         spinney.Ensemble(regressors, "median").save(tmp_path / "none.spinney")
 
@@ -307,7 +305,7 @@ def test_members_that_do_not_fit(classifiers, regressors):
         spinney.Ensemble(regressors, "vote")
     with pytest.raises(spinney.EnsembleError, match="gave shape"):
         spinney.Ensemble([regressors[0], linear], "median").predict(ROWS)
-    with pytest.raises(spinney.InvalidInputError, match="takes 6 columns.*give 9"):
+    with pytest.raises(spinney.InvalidInputError, match=r"takes 6 columns.*give 9"):
         spinney.Ensemble(classifiers, "stack", meta=regressors[0])
     with pytest.raises(spinney.UnsupportedModelError, match="member '1'"):
         spinney.Ensemble([classifiers[0], SVC().fit(X, CLASSES)])

@@ -48,6 +48,8 @@ class Answering:
         elif shares and parts.shares and not served.native and served.idempotent:
             features, key = keyed(features)
         function = function or function_of(served, {})
+        if served.tells_members:
+            more, function = served.telling_members(more)
         times = (started, scaling, quantizing)
         outcome = served.ask(
             features, served.outcomes, more, *times, function, key, served.flat_row
@@ -83,6 +85,8 @@ class Answering:
         except InvalidInputError as error:
             parts.failed(served, error)
             raise
+        if served.tells_members:
+            more, function = served.telling_members(more)
         times = (perf_counter(), 0.0, 0.0)
         outcome = served.ask(
             features, served.outcomes, more, *times, function, None, served.flat_row

@@ -16,6 +16,7 @@ from spinney.engine.answering import Answering
 from spinney.engine.answers import kept
 from spinney.engine.asked import given
 from spinney.engine.awaiting import answer_of
+from spinney.engine.checks import Checks
 from spinney.engine.future import PredictionFuture
 from spinney.engine.loads import NO_MODEL, Loads
 from spinney.engine.outcomes import failure, level_of, outcome_of, refusal, rows_in
@@ -43,7 +44,7 @@ _NORMAL = BatchPriority.NORMAL
 _LEVELS = {level: int(level.value) for level in BatchPriority}
 
 
-class InferenceEngine(Answering, Loads, lifecycle.Lifetime):
+class InferenceEngine(Answering, Checks, Loads, lifecycle.Lifetime):
     """Serves models to any number of threads: at once, or queued and batched.
 
     >>> engine = InferenceEngine()

@@ -7,10 +7,7 @@ from collections.abc import Hashable
 from itertools import count
 from typing import Any, Mapping, Sequence
 
-import numpy as np
-
 from spinney.configs import EngineState, ModelType
-from spinney.engine.rank_keys import row_of_zeros
 from spinney.engine.served_model import ServedModel, named_type
 from spinney.exceptions import EngineShutDownError, SpinneyError, UnsupportedModelError
 
@@ -180,7 +177,7 @@ class Loads:
         """Let go of a model that was loaded and is not to be served."""
         if served.handle is not None:
             self._parts.core.unload(served.handle)
-        if served.model is not model_path:
+        if model_path is not (served.model if served.ensemble is None else served.ensemble):
             served.close()
 
     def _load_failed(self, model_path, reason) -> bool:
@@ -290,30 +287,6 @@ class Loads:
             for name, versions in self._named.items()
             for version, served in versions.items()
         ]
-
-    def validate_model(
-        self, model: str | None = None, *, version: str | None = None
-    ) -> dict[str, Any]:
-        """Predict a row of zeros; a dict with valid and model_type, and error if not valid."""
-        served, why = self._find(model, version)
-        if served is None:
-            return {"valid": False, "model_type": None, "error": why}
-        found = {"valid": True, "model_type": served.info["model_type"]}
-        found["n_features"] = served.n_features
-        if served.n_features is None:
-            found["note"] = "the model does not say how many features it takes; nothing was tried"
-            return found
-        zeros = row_of_zeros(served.n_features)
-        if zeros is None:
-            found["note"] = "one row takes too much memory; nothing was tried"
-            return found
-        try:
-            answer = served.predict(zeros)
-        except Exception as error:
-            text = str(error) if isinstance(error, SpinneyError) else repr(error)
-            return {**found, "valid": False, "error": text}
-        found["output_shape"] = np.shape(answer)
-        return found
 
 
 def _or(value, default):

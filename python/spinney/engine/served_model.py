@@ -12,6 +12,7 @@ from spinney._core import Model, Outcomes
 from spinney.configs import ModelType, chooses_what_to_quantize
 from spinney.engine.parcels import Parcel, Targets, answer_parcels
 from spinney.engine.rank_keys import rank_key_for, row_of_zeros
+from spinney.ensemble import Ensemble
 from spinney.exceptions import InvalidInputError, UnsupportedModelError
 from spinney.inputs import one_row
 from spinney.loading import load
@@ -24,8 +25,6 @@ _TYPES = {
     "catboost": ModelType.CATBOOST,
 }
 _LATER = {
-    ModelType.ENSEMBLE: "load its members as models of their own, or a scikit-learn voting or "
-    "stacking estimator, which is one model",
     ModelType.ONNX: "convert from the file that the model was exported from",
     ModelType.PYTORCH: "give a function that calls it, with model_type CUSTOM",
     ModelType.TENSORFLOW: "give a function that calls it, with model_type CUSTOM",
@@ -65,6 +64,9 @@ class ServedModel:
         self.ticket = 0
         model = _load(source, wanted, load_options)
         self._is_the_caller_s = model is source
+        self.ensemble = model if isinstance(model, Ensemble) else None
+        if self.ensemble is not None:
+            model = _whole(model, idempotent)
         self.model, self.quantized = quantize_for_engine(model, config, calibration)
         self.native = isinstance(self.model, Model)
         self.quantizes_rows, self.notes = self._quantization(config)
@@ -74,6 +76,10 @@ class ServedModel:
         self.model_type = self._checked_type(wanted)
         self.kind = "proba" if config.return_probabilities else "predict"
         self.predict = self._predictor(config)
+        # Whether each answer says which members it is of; fused, all answers are of the same.
+        self.tells_members = self.ensemble is self.model and self.ensemble is not None
+        if self.ensemble is not None and not self.tells_members:
+            self.notes = {**(self.notes or {}), **self.ensemble.told()}
         self.info = self._describe()
         known = self.model.info() if self.native else {}
         self._row_shape = (self.model.n_features,)
@@ -105,6 +111,8 @@ class ServedModel:
         source = self.model.source
         if wanted is ModelType.CUSTOM:
             return wanted
+        if self.ensemble is not None and wanted in (None, ModelType.ENSEMBLE):
+            return ModelType.ENSEMBLE
         found = _TYPES.get(source["library"], ModelType.CUSTOM)
         wrapper = wanted is ModelType.SKLEARN and source["kind"] != "Booster"
         if wanted is not None and wanted is not found and not wrapper:
@@ -124,6 +132,10 @@ class ServedModel:
     def _describe(self):
         model = self.model
         found = {} if self.quantized is None else {"quantization": self.quantized.to_dict()}
+        if self.ensemble is not None:
+            found["ensemble_method"] = self.ensemble.method
+            found["members"] = self.ensemble.members
+            found["weights"] = self.ensemble.weights
         return {
             **found,
             "quantized": (self.notes or {}).get("quantized"),
@@ -135,6 +147,19 @@ class ServedModel:
             "objective": model.objective,
             "runs": "native kernels" if self.native else model.info()["runs"],
         }
+
+    def telling_members(self, more):
+        """(metadata that the answer fills in, what answers) of an ensemble whose members may be
+        left out.
+        """
+        told = dict(more or {})
+
+        def answer(rows):
+            found = self.ensemble.ask(rows, self.predict.__name__)
+            told.update(self.ensemble.told(found))
+            return found.answer
+
+        return told, answer
 
     def try_out(self, rounds):
         """Predict a row of zeros so many times; raises what a prediction would raise."""
@@ -211,7 +236,7 @@ class ServedModel:
 
     def close(self):
         """Let go of what was loaded; a model that the caller gave is the caller's to close."""
-        close = getattr(self.model, "close", None)
+        close = getattr(self.model if self.ensemble is None else self.ensemble, "close", None)
         if close is not None and not self._is_the_caller_s:
             close()
 
@@ -238,6 +263,21 @@ def _answer_rows(model, proba, rows, rows_count=None):
     method = "predict_proba" if proba else "predict"
     answer = model._answer_rows(method, rows, len(rows) if rows_count is None else rows_count)
     return Targets(answer) if isinstance(answer, list) else answer
+
+
+def _whole(ensemble, idempotent):
+    """What answers for an ensemble in an engine: the one native model, or the ensemble itself."""
+    if ensemble.ranks_within_calls:
+        raise UnsupportedModelError(
+            "rank without reference rows ranks the rows of a call among each other, and an engine "
+            "puts the rows of several into one; give reference="
+        )
+    if idempotent and ensemble.on_failure == "leave_out" and ensemble.fused is None:
+        raise InvalidInputError(
+            "idempotent=True keeps answers for equal requests, and with on_failure='leave_out' "
+            "one may lack a member"
+        )
+    return ensemble if ensemble.fused is None else ensemble.fused
 
 
 def named_type(model_type):

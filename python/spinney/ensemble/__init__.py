@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from spinney.ensemble.combined import Ensemble, EnsembleAnswer
+from spinney.ensemble.answers import EnsembleAnswer
+from spinney.ensemble.combined import Ensemble
 from spinney.ensemble.manifest import is_manifest, load_manifest
+from spinney.ensemble.report import ValidationReport
 
-__all__ = ["Ensemble", "EnsembleAnswer", "is_manifest", "load_manifest"]
+__all__ = ["Ensemble", "EnsembleAnswer", "ValidationReport", "is_manifest", "load_manifest"]

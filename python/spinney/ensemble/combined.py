@@ -5,19 +5,16 @@ from __future__ import annotations
 import math
 import os
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Mapping, NamedTuple, NoReturn, Sequence
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Mapping, NoReturn, Sequence
 
 from spinney.ensemble import labels, methods
+from spinney.ensemble.answers import Answers, EnsembleAnswer
 from spinney.ensemble.members import checked_weights, members_of, opener
 from spinney.ensemble.schema import Schema, fused, has_probabilities
-from spinney.ensemble.together import Late, ask
 from spinney.exceptions import (
     EnsembleError,
     InvalidInputError,
-    MemberLateError,
-    PythonModelError,
+    SpinneyError,
     UnsupportedModelError,
 )
 from spinney.rows import labelled
@@ -26,27 +23,13 @@ from spinney.workers import child, codec
 from spinney.workers.surface import PythonModel
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from spinney._core import Model
     from spinney.ensemble.report import ValidationReport
 
 POLICIES = ("error", "leave_out")
 
 
-class EnsembleAnswer(NamedTuple):
-    """An answer, and which members it is of.
-
-    answer: what predict or predict_proba gives. weights: of each member that answered, the share
-    that its answer had; None for stack. left_out: name -> why, of those that did not.
-    """
-
-    answer: Any
-    weights: dict[str, float] | None
-    left_out: dict[str, str]
-
-
-class Ensemble(PythonModel):
+class Ensemble(Answers, PythonModel):
     """Models of any kind that answer as one: native ones, worker processes, functions.
 
     >>> from sklearn.linear_model import LinearRegression
@@ -101,9 +84,7 @@ class Ensemble(PythonModel):
             are loaded here.
         """
         if method not in methods.METHODS:
-            raise InvalidInputError(
-                f"method is {method!r}; it may be {', '.join(methods.METHODS)}"
-            )
+            raise InvalidInputError(f"method is {method!r}; it may be {', '.join(methods.METHODS)}")
         if on_failure not in POLICIES:
             raise InvalidInputError(f"on_failure is {on_failure!r}; it may be error or leave_out")
         self.method, self.on_failure = method, on_failure
@@ -123,7 +104,7 @@ class Ensemble(PythonModel):
         self.weights = checked_weights(weights, len(found))
         for i, member in enumerate(found):
             member.weight = 1.0 if self.weights is None else self.weights[i]
-        if not isinstance(members_min, int) or not 1 <= members_min <= len(found):
+        if type(members_min) is not int or not 1 <= members_min <= len(found):
             raise InvalidInputError(
                 f"members_min is {members_min!r}; expected a number from 1 to {len(found)}"
             )
@@ -222,9 +203,7 @@ class Ensemble(PythonModel):
             return None
         schema = self._state[0]
         prepared = self._prepared(rows)
-        return {
-            member.name: self._scores(schema, member, prepared) for member in schema.members
-        }
+        return {member.name: self._scores(schema, member, prepared) for member in schema.members}
 
     @property
     def members(self) -> list[str]:
@@ -240,6 +219,23 @@ class Ensemble(PythonModel):
     def meta(self) -> Any:
         """The model that stack asks, or None."""
         return self._meta
+
+    @property
+    def ranks_within_calls(self) -> bool:
+        """Whether an answer depends on what other rows the call has: rank without a reference."""
+        return self.method == "rank" and self._reference is None
+
+    def told(self, answer: EnsembleAnswer | None = None) -> dict[str, Any]:
+        """What an engine's metadata says of an answer: member_weights and members_left_out.
+
+        None for any answer of a fused ensemble.
+        """
+        present = self._state[0].members
+        weights = self._shares(present) if answer is None else answer.weights
+        return {
+            "member_weights": weights,
+            "members_left_out": self._missing() if answer is None else answer.left_out,
+        }
 
     def __getitem__(self, name: str) -> Any:
         """The model of the member with this name; None where it is missing."""
@@ -278,99 +274,6 @@ class Ensemble(PythonModel):
             return x
         return child.restore(self._rows(x)[0], codec)
 
-    def _ask(self, schema, method, rows, timeout_s):
-        what = self._classes_said if self.method == "vote" else self._scores
-        found = ask(schema.members, lambda member: what(schema, member, rows), timeout_s)
-        told, left_out = [], self._missing()
-        for member, (value, error) in zip(schema.members, found):
-            if error is None:
-                told.append((member, value))
-            else:
-                left_out[member.name] = self._excuse(member, error, timeout_s)
-        if len(told) < self._members_min:
-            raise EnsembleError(
-                f"only {len(told)} members answered, and members_min is {self._members_min}: "
-                + "; ".join(f"{name!r}: {why}" for name, why in left_out.items())
-            )
-        members = [member for member, _ in told]
-        answer = self._combine(schema, method, members, [value for _, value in told])
-        return EnsembleAnswer(answer, self._shares(members), left_out)
-
-    def _excuse(self, member, error, timeout_s):
-        """Why it is left out; raises where it may not be."""
-        if isinstance(error, (InvalidInputError, KeyboardInterrupt, MemoryError)):
-            raise error
-        if isinstance(error, Late):
-            why = f"no answer within {timeout_s:g} s"
-            failure = MemberLateError(f"member {member.name!r}: {why}")
-        else:
-            why = f"{type(error).__name__}: {error}"
-            failure = EnsembleError(f"member {member.name!r} failed: {why}")
-        if self.on_failure == "error":
-            raise failure from error
-        member.count_left_out()
-        return why
-
-    def _missing(self):
-        return {one.name: one.why for one in self._members if one.model is None}
-
-    def _shares(self, members):
-        if self.method == "stack":
-            return None
-        total = sum(member.weight for member in members)
-        if not total > 0:
-            raise EnsembleError("the members that answered have no weight")
-        return {member.name: member.weight / total for member in members}
-
-    def _scores(self, schema, member, rows):
-        """Probabilities of all classes, shape (rows, classes), or values."""
-        own = schema.rows_for(member, rows)
-        model = member.model
-        if schema.classes is None:
-            return _numbers(member, model.predict(own))
-        n_classes = len(schema.classes)
-        if labels.labels_of(model) is not None:
-            return labels.spread(model.predict_proba(own), schema.places[member.name], n_classes)
-        found = _numbers(member, model.predict(own))
-        if found.ndim == 1 and n_classes == 2:
-            found = np.stack([1 - found, found], axis=1)
-        if found.ndim != 2 or found.shape[1] != n_classes:
-            raise PythonModelError(
-                f"gave shape {found.shape}; expected probabilities of {n_classes} classes"
-            )
-        return found
-
-    def _classes_said(self, schema, member, rows):
-        said = np.asarray(member.model.predict(schema.rows_for(member, rows)))
-        if said.ndim != 1:
-            raise PythonModelError(f"gave shape {said.shape}; expected a label for each row")
-        return labels.numbers_of(said, schema.classes, member.name)
-
-    def _combine(self, schema, method, members, values):
-        _check_shapes(members, values)
-        weights = None if self.weights is None else [member.weight for member in members]
-        if weights is not None:
-            self._shares(members)
-        if self.method == "stack":
-            columns = methods.stacked_columns(values, schema.classes is not None)
-            return getattr(self._meta, method)(columns)
-        if self.method == "vote":
-            counts = methods.votes(values, weights, len(schema.classes))
-            return schema.classes[counts.argmax(axis=1)]
-        if self.method == "rank":
-            known = self._reference or {}
-            values = [
-                methods.ranks(value, known.get(member.name, value))
-                for member, value in zip(members, values)
-            ]
-        middle = methods.median if self.method == "median" else methods.average
-        found = middle(values, weights)
-        if schema.classes is None:
-            return found
-        if self.method != "average":
-            found = methods.shares(found)
-        return found if method == "predict_proba" else schema.classes[found.argmax(axis=1)]
-
     def reload(self, name: str, source: Any = None) -> None:
         """Load one member anew, from where it came from or from another source; the others stay.
 
@@ -378,7 +281,10 @@ class Ensemble(PythonModel):
         classes stay. If it cannot be loaded, the old one goes on answering and the error is raised.
         """
         old = self._member(name)
-        new = old.opened(old.source if source is None else source)
+        try:
+            new = old.opened(old.source if source is None else source)
+        except SpinneyError as error:
+            raise type(error)(f"member {name!r}: {error}") from error
         new.source = old.source if source is None else source
         found = [new if member is old else member for member in self._members]
         present = [member for member in found if member.model is not None]
@@ -402,6 +308,34 @@ class Ensemble(PythonModel):
             if member.name == name:
                 return member
         raise InvalidInputError(f"there is no member {name!r}; there are {self.members}")
+
+    def validate(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        intervals: int = 1000,
+        confidence: float = 0.95,
+        seed: int = 0,
+        fit_weights: bool = False,
+        holdout: float = 0.5,
+        trusted: bool = False,
+    ) -> ValidationReport:
+        """How good the ensemble and its members are on labelled rows; a ValidationReport, whose
+        text is a table and whose save_chart() draws one.
+
+        X, y: rows, and their labels or values. Use rows that no member was trained on.
+        intervals, confidence, seed: the metrics' intervals are percentiles of so many bootstrap
+            samples of the rows; 0 for none.
+        fit_weights: find weights, none negative, that are best on a random part of the rows, and
+            say how many rows that were; the metrics of such weights are those on the other rows.
+        holdout: the share of rows that weights are fitted on.
+        trusted: that members' pickles may be unpickled to compare with their own library.
+        """
+        from spinney.ensemble.validation import Options, validate  # most programs never need it
+
+        options = Options(intervals, confidence, seed, fit_weights, holdout, trusted)
+        return validate(self, X, y, options)
 
     def info(self) -> dict[str, Any]:
         """What the ensemble is, with a dict for each member: left_out counts its failures, missing
@@ -445,22 +379,6 @@ class Ensemble(PythonModel):
 
     def __getstate__(self) -> NoReturn:
         raise TypeError("an Ensemble holds models and cannot be pickled; keep its manifest")
-
-
-def _numbers(member, answer):
-    found = np.asarray(answer)
-    if found.dtype.kind not in "biuf":
-        raise PythonModelError(f"gave {found.dtype}; expected numbers")
-    return found if found.dtype.kind == "f" else found.astype(np.float64)
-
-
-def _check_shapes(members, values):
-    for member, value in zip(members, values):
-        if value.shape != values[0].shape:
-            raise EnsembleError(
-                f"member {member.name!r} gave shape {value.shape}, and {members[0].name!r} "
-                f"{values[0].shape}"
-            )
 
 
 def _checked_timeout(timeout_s):

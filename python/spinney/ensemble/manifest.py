@@ -1,6 +1,6 @@
 """Manifests: a JSON file that names the members of an ensemble. It is data, and permits nothing.
 
-    {"models": ["a.pkl", {"path": "b.json", "weight": 3, "name": "b"}], "method": "average"}
+{"models": ["a.pkl", {"path": "b.json", "weight": 3, "name": "b"}], "method": "average"}
 """
 
 from __future__ import annotations
@@ -63,8 +63,10 @@ def is_manifest(source):
         found = json.loads(head)
     except (ValueError, RecursionError):
         return False
-    return isinstance(found, dict) and any(name in found for name in _LISTS) and not (
-        {"learner", "oblivious_trees", "trees"} & set(found)
+    return (
+        isinstance(found, dict)
+        and any(name in found for name in _LISTS)
+        and not ({"learner", "oblivious_trees", "trees"} & set(found))
     )
 
 
@@ -172,9 +174,7 @@ def _entries(said):
                 f"a manifest grants no permission; give {key}= to what loads it"
             )
         if key not in _KNOWN:
-            raise InvalidInputError(
-                f"a manifest has no {key!r}; it may have {', '.join(_KNOWN)}"
-            )
+            raise InvalidInputError(f"a manifest has no {key!r}; it may have {', '.join(_KNOWN)}")
     lists = [key for key in _LISTS if key in said]
     if len(lists) != 1:
         raise InvalidInputError("a manifest has one list of members: models, or model_paths")
