@@ -61,10 +61,11 @@ load::Format format_of(const std::optional<std::string>& name) {
   if (*name == "pickle" || *name == "joblib") return load::Format::kPickle;
   if (*name == "spinney") return load::Format::kSpinney;
   if (*name == "skops") return load::Format::kSkops;
+  if (*name == "treelite") return load::Format::kTreelite;
   if (*name == "binary") return load::Format::kXgboostBinary;
   fail(invalid_argument("format is '" + *name +
-                        "'; it may be json, ubj, binary, text, cbm, pickle, joblib, skops or "
-                        "spinney, or None to tell by the content"));
+                        "'; it may be json, ubj, binary, text, cbm, treelite, pickle, joblib, "
+                        "skops or spinney, or None to tell by the content"));
 }
 
 using Bound = std::unique_ptr<BoundModel>;
@@ -136,12 +137,15 @@ Bound with_missing(const BoundModel& bound, double missing) {
   });
 }
 
-void save(const BoundModel& bound, nb::handle path) {
+void save(const BoundModel& bound, nb::handle path, const std::string& format) {
+  if (format != "spinney" && format != "treelite")
+    fail(invalid_argument("format is '" + format + "'; models are saved as spinney or treelite"));
   const std::string name = path_of(path);
   Status status;
   {
     const Unlocked released;
-    status = bound.model.save(name);
+    status = bound.model.save(
+        name, format == "treelite" ? load::Format::kTreelite : load::Format::kSpinney);
   }
   if (!status.ok()) fail(status.error());
 }
@@ -236,9 +240,12 @@ NB_MODULE(_core, m) {
                    [](const BoundModel& b) { return reads_cells(b.model.description()); })
       .def_prop_ro("_sums_stored_entries",
                    [](const BoundModel& b) { return b.model.description().sums_stored_entries(); })
-      .def("save", &save, "path"_a,
+      .def("save", &save, "path"_a, nb::kw_only(), "format"_a = "spinney",
            "Writes one .spinney file, by way of a temporary name beside it: a process that has "
-           "loaded or mapped the file that was there keeps it.")
+           "loaded or mapped the file that was there keeps it.\n\n"
+           "format: 'spinney', or 'treelite' for a checkpoint that Treelite 4 reads, whose raw "
+           "scores\nare the model's own. Raises UnsupportedModelError, which names what a "
+           "checkpoint cannot\nexpress.")
       .def("info", &info, "Everything known of the model, as a dict.")
       .def("__repr__", [](const BoundModel& b) { return text(repr(b)); })
       .def("to_bytes", &to_bytes, "The bytes of a .spinney file, which from_bytes takes.")

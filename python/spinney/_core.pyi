@@ -212,9 +212,13 @@ class Model:
         """Where the model comes from: library, version, kind, format."""
     def info(self) -> dict[str, Any]:
         """Everything known of the model, as a dict."""
-    def save(self, path: str | PathLike[str]) -> None:
+    def save(self, path: str | PathLike[str], *, format: str = "spinney") -> None:
         """Writes one .spinney file, by way of a temporary name beside it: a process that has
         loaded or mapped the file that was there keeps it.
+
+        format: 'spinney', or 'treelite' for a checkpoint that Treelite 4 reads, whose raw scores
+        are the model's own. Raises UnsupportedModelError, which names what a checkpoint cannot
+        express.
         """
     def to_bytes(self) -> bytes:
         """The bytes of a .spinney file, which from_bytes takes."""

@@ -91,15 +91,14 @@ def load(
     """Load a model from a file, or take a fitted object as it is.
 
     source: a path (str or os.PathLike) to a model file: XGBoost JSON, UBJSON or its old binary
-        format, LightGBM text, CatBoost cbm or JSON, a pickle, joblib or .skops file, a .spinney
-        file, compressed or not, or in a zip or tar archive; or to a folder that MLflow wrote. Or
-        the content of a file: bytes, or a file that is open for reading. Or a fitted object: a
-        scikit-learn estimator, an XGBoost or LightGBM Booster or scikit-learn wrapper, a CatBoost
-        model; or a dict, list or tuple that holds one.
-        A manifest, which names the models of an ensemble, gives a spinney.Ensemble, whose surface
-        is the same.
-    format: "json", "ubj", "binary", "text", "cbm", "pickle", "joblib", "skops" or "spinney";
-        "ensemble" for a manifest; None tells by the content.
+        format, LightGBM text, CatBoost cbm or JSON, a Treelite checkpoint, a pickle, joblib or
+        .skops file, a .spinney file, compressed or not, or in a zip or tar archive; or to a folder
+        that MLflow wrote. Or the content of a file: bytes, or a file that is open for reading. Or a
+        fitted object: a scikit-learn estimator, an XGBoost or LightGBM Booster or scikit-learn
+        wrapper, a CatBoost model; or a dict, list or tuple that holds one. A manifest, which names
+        the models of an ensemble, gives a spinney.Ensemble, whose surface is the same.
+    format: "json", "ubj", "binary", "text", "cbm", "treelite", "pickle", "joblib", "skops" or
+        "spinney"; "ensemble" for a manifest; None tells by the content.
     trusted, allowed_classes, in_process: permissions to unpickle and run an object for which there
         is no native path; a model that is read natively needs none of them and ignores none of
         what they forbid, since nothing in it is run. trusted=True permits any object;

@@ -11,8 +11,12 @@ from spinney.exceptions import InvalidInputError, ModelIOError
 
 _PEEK = 64
 # JSON and UBJSON, LightGBM's text, CatBoost's cbm, Spinney's own, XGBoost's dumps and its old
-# binary format, zip: no pickle begins so, and unpickling one would hide what the reader said of it.
-_OTHER_FORMATS = (b"{", b"[", b"tree", b"CBM1", b"\x93SPINNEY", b"booster[", b"binf", b"PK\x03\x04")
+# binary format, zip, Treelite's versions: no pickle begins so, and unpickling one would hide what
+# the reader said of it.
+_OTHER_FORMATS = (
+    *(b"{", b"[", b"tree", b"CBM1", b"\x93SPINNEY", b"booster[", b"binf", b"PK\x03\x04"),
+    *(b"\x03\0\0\0", b"\x04\0\0\0", b"\x05\0\0\0"),
+)
 
 
 def is_path(source) -> bool:

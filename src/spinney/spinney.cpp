@@ -8,6 +8,8 @@
 #include "spinney/base/release_memory.h"
 #include "spinney/link/link.h"
 #include "spinney/load/artifact/artifact.h"
+#include "spinney/load/artifact/file.h"
+#include "spinney/load/treelite/treelite.h"
 #include "spinney/model/refusals.h"
 #include "spinney/model/sparse_blocks.h"
 #include "spinney/plan/answers.h"
@@ -92,6 +94,15 @@ Result<Model> Model::started(plan::Start start, const void* numbers,
 
 Status Model::save(const std::string& path) const {
   return load::write_artifact(*description_, path);
+}
+
+Status Model::save(const std::string& path, load::Format format) const {
+  if (format == load::Format::kSpinney) return save(path);
+  if (format != load::Format::kTreelite)
+    return invalid_argument("models are saved as .spinney files or as checkpoints of Treelite");
+  SPINNEY_ASSIGN(const std::vector<char> bytes, load::treelite_bytes(*description_));
+  const std::span<const char> pieces[] = {bytes};
+  return load::replace_file(path, pieces);
 }
 
 Result<std::vector<char>> Model::to_bytes() const { return load::artifact_bytes(*description_); }

@@ -95,6 +95,9 @@ class Model {
 
   // One versioned, checksummed file, written beside `path` and renamed.
   Status save(const std::string& path) const;
+  // The same, or a checkpoint of Treelite (kTreelite) whose raw scores are these; kUnsupported
+  // names what such a file cannot express. Other formats are kInvalidArgument.
+  Status save(const std::string& path, load::Format format) const;
   // The bytes of that file, which from_bytes() takes.
   Result<std::vector<char>> to_bytes() const;
 

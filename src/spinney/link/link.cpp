@@ -90,6 +90,39 @@ void normalize_row(Value* x, size_t n) {
   for (size_t k = 0; k < n; ++k) x[k] = sum == 0 ? Value{1} / static_cast<Value>(n) : x[k] / sum;
 }
 
+// The largest score and each term are rounded to float32, whatever the type of the values.
+template <typename Score, typename Value>
+void treelite_softmax_row(const Score* x, size_t n, Value* out) {
+  auto max = static_cast<float>(x[0]);
+  for (size_t k = 1; k < n; ++k)
+    if (static_cast<Value>(x[k]) > static_cast<Value>(max)) max = static_cast<float>(x[k]);
+  double sum = 0;
+  for (size_t k = 0; k < n; ++k) {
+    const auto term =
+        static_cast<float>(std::exp(static_cast<Value>(x[k]) - static_cast<Value>(max)));
+    sum += static_cast<double>(term);
+    out[k] = static_cast<Value>(term);
+  }
+  for (size_t k = 0; k < n; ++k) out[k] /= static_cast<Value>(static_cast<float>(sum));
+}
+
+template <typename Value>
+Value treelite_value(const Link& link, Value x) {
+  const auto p = static_cast<Value>(link.parameter);
+  switch (link.kind) {
+    case LinkKind::kTreeliteSigmoid:
+      return Value{1} / (Value{1} + std::exp(-p * x));
+    case LinkKind::kTreeliteExp:
+      return std::exp(x);
+    case LinkKind::kTreeliteExp2:
+      return std::exp2(-x / p);
+    case LinkKind::kTreeliteLog1pExp:
+      return std::log1p(std::exp(x));
+    default:
+      return std::copysign(x * x, x);
+  }
+}
+
 template <typename Value>
 Value one(const Link& link, double x) {
   const double p = link.parameter;
@@ -112,6 +145,12 @@ Value one(const Link& link, double x) {
       return static_cast<Value>(std::log1p(std::exp(x)));
     case LinkKind::kExpit:
       return static_cast<Value>(1.0 / (1.0 + std::exp(-p * x)));
+    case LinkKind::kTreeliteSigmoid:
+    case LinkKind::kTreeliteExp:
+    case LinkKind::kTreeliteExp2:
+    case LinkKind::kTreeliteLog1pExp:
+    case LinkKind::kTreeliteSignedSquare:
+      return treelite_value(link, static_cast<Value>(x));
     case LinkKind::kIsolation:
       return static_cast<Value>(p == 0 ? -0.5 : -std::pow(2.0, -x / p));  // p == 0: one sample
     default:
@@ -132,6 +171,9 @@ void apply_row(const Output& output, const Score* x, size_t n, Value* out) {
       return;
     case LinkKind::kCatboostSoftmax:
       catboost_softmax_row(x, n, out);
+      return;
+    case LinkKind::kTreeliteSoftmax:
+      treelite_softmax_row(x, n, out);
       return;
     case LinkKind::kCatboostUncertainty:
       for (size_t k = 0; k < n; ++k)

@@ -16,6 +16,7 @@
 #include "spinney/load/lightgbm/lightgbm.h"
 #include "spinney/load/pickle/pickle.h"
 #include "spinney/load/skops/skops.h"
+#include "spinney/load/treelite/treelite.h"
 #include "spinney/load/xgboost/xgboost.h"
 
 namespace spinney::load {
@@ -91,6 +92,7 @@ constexpr std::array kReaders = {
     Reader{Format::kXgboostBinary, read_within_budget<read_xgboost_binary>},
     Reader{Format::kLightgbmText, read_within_budget<read_lightgbm_text>},
     Reader{Format::kCatboostCbm, read_within_budget<read_any_cbm>},
+    Reader{Format::kTreelite, read_within_budget<read_treelite>},
     Reader{Format::kPickle, read_any_pickle},
     Reader{Format::kSkops, read_skops_file},
     Reader{Format::kSpinney, read_converted},

@@ -7,6 +7,7 @@
 
 #include "spinney/load/artifact/artifact.h"
 #include "spinney/load/pickle/pickle.h"
+#include "spinney/load/treelite/treelite.h"
 
 namespace spinney::load {
 namespace {
@@ -47,6 +48,7 @@ Result<Format> guess_format(std::span<const char> bytes) {
   if (is_artifact(bytes)) return Format::kSpinney;
   if (text.starts_with("tree\n") || text.starts_with("tree\r\n")) return Format::kLightgbmText;
   if (text.starts_with("CBM1")) return Format::kCatboostCbm;
+  if (is_treelite(bytes)) return Format::kTreelite;
   if (looks_like_pickle(bytes)) return Format::kPickle;
   if (is_ubjson(text)) return Format::kXgboostUbjson;
   const size_t first = text.find_first_not_of(" \t\r\n");
@@ -58,7 +60,8 @@ Result<Format> guess_format(std::span<const char> bytes) {
   if (is_old_xgboost(text)) return Format::kXgboostBinary;
   return unsupported("its " + std::to_string(text.size()) +
                      " bytes are in no format that this build reads: XGBoost JSON or UBJSON, "
-                     "LightGBM text, CatBoost cbm or JSON, pickle, joblib or skops, or Spinney's "
+                     "LightGBM text, CatBoost cbm or JSON, Treelite checkpoint, pickle, joblib or "
+                     "skops, or Spinney's "
                      "own, compressed or in an "
                      "archive or not");
 }

@@ -21,6 +21,7 @@ enum class Format {
   kSpinney,
   kSkops,
   kXgboostBinary,  // which XGBoost wrote until 3.0
+  kTreelite,       // a checkpoint of Treelite 3.9 or 4
 };
 
 struct LoadOptions {

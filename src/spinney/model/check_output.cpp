@@ -111,7 +111,7 @@ Status check_labels(const Output& output) {
 
 // The numbers of a link are those that libraries write: a scale above zero, a count.
 Status check_link(const Link& link) {
-  if (link.kind > LinkKind::kCatboostUncertainty) return corrupt("the model has an unknown link");
+  if (link.kind > LinkKind::kTreeliteSignedSquare) return corrupt("the model has an unknown link");
   if (!std::isfinite(link.divisor) || link.divisor == 0)
     return corrupt("the link divides scores by " + std::to_string(link.divisor));
   const bool scales = link.kind == LinkKind::kLgbSigmoid || link.kind == LinkKind::kExpit;

@@ -102,7 +102,8 @@ struct ForestSettings {
   uint32_t leaf_width = 1;
   // After the sum, each score is divided by this (1: not at all): averaging forests.
   double divisor = 1;
-  // And multiplied by this, before Forest::shift is added, each step rounded (CatBoost).
+  // And multiplied by this, before Forest::shift is added, each step rounded (CatBoost). The shift
+  // is added in float64, whatever the accumulator (Treelite).
   double scale = 1;
   // Sparse input: an absent entry is NaN (XGBoost), else 0.
   bool absent_is_missing = false;

@@ -48,6 +48,13 @@ enum class LinkKind : uint8_t {
   kCatboostExp = 20,          // exp(x) (Poisson, Tweedie)
   kCatboostSoftmax = 21,      // exp(x - max) / sum, added up in order (MultiClass)
   kCatboostUncertainty = 22,  // x of the first output, exp(2 * x) of the second
+  // Treelite's post-processors, in the type of the values.
+  kTreeliteSigmoid = 23,       // 1 / (1 + exp(-parameter * x))
+  kTreeliteSoftmax = 24,       // exp(x - max) and max in float32, their sum in float64
+  kTreeliteExp = 25,           // exp(x)
+  kTreeliteExp2 = 26,          // exp2(-x / parameter)
+  kTreeliteLog1pExp = 27,      // log1p(exp(x))
+  kTreeliteSignedSquare = 28,  // x * x with the sign of x
 };
 
 struct Link {

@@ -39,7 +39,10 @@ void scale(const Forest& forest, size_t rows, Real* scores) {
     for (size_t i = 0; i < rows * n; ++i) scores[i] *= factor;
   if (forest.shift.empty()) return;
   for (size_t r = 0; r < rows; ++r)
-    for (size_t k = 0; k < n; ++k) scores[r * n + k] += static_cast<Real>(forest.shift[k]);
+    for (size_t k = 0; k < n; ++k) {
+      Real& score = scores[r * n + k];
+      score = static_cast<Real>(static_cast<double>(score) + forest.shift[k]);
+    }
 }
 
 template <typename Real>
