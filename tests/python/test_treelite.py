@@ -8,6 +8,7 @@ import spinney
 treelite = pytest.importorskip("treelite")
 
 from treelite.model_builder import PostProcessorFunc  # noqa: E402
+
 from treelite_models import answers, build, rows  # noqa: E402
 
 TYPES = ("float32", "float64")
