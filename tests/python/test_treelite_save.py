@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from treelite.model_builder import PostProcessorFunc
 
 import spinney
 from treelite_models import build, rows
@@ -110,6 +111,20 @@ def test_checkpoints_themselves(tmp_path):
         original = build(rng, dtype, categories=True, average=True, base=[0.3], trees=10)
         model = spinney.load(original.serialize_bytes())
         proven(model, tmp_path, rows(rng, np.dtype(dtype).type))
+
+
+def test_a_softmax_is_of_classes_whatever_the_task(tmp_path):
+    original = build(
+        np.random.default_rng(4),
+        classes=(2,),
+        ids=((0, 0), (0, 1)),
+        postprocessor=PostProcessorFunc(name="softmax"),
+        task="kBinaryClf",
+    )
+    model = spinney.load(original.serialize_bytes())
+    x = rows(np.random.default_rng(4), np.float32)
+    again = proven(model, tmp_path, x)
+    np.testing.assert_array_equal(treelite.gtil.predict(again, x)[:, 0], model.predict(x))
 
 
 def test_what_cannot_be_expressed_is_named(tmp_path):

@@ -218,7 +218,7 @@ template <typename Archive, Is<Output> T>
 void fields(Archive& archive, T& output) {
   archive.limited(output.task, Task::kOutlier);
   archive(output.objective);
-  archive.limited(output.link.kind, LinkKind::kCatboostUncertainty);
+  archive.limited(output.link.kind, LinkKind::kTreeliteSignedSquare);
   archive(output.link.parameter);
   archive(output.link.divisor);
   archive(output.decision_on_raw);

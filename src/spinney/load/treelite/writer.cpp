@@ -79,8 +79,14 @@ bool by_target(const Description& model) {
     case LinkKind::kTreeliteLog1pExp:
     case LinkKind::kTreeliteSignedSquare:
       return true;
-    default:
+    case LinkKind::kIdentity:
+    case LinkKind::kXgbSigmoid:
+    case LinkKind::kLgbSigmoid:
+    case LinkKind::kExpit:
+    case LinkKind::kTreeliteSigmoid:
       return model.output.task != Task::kMulticlass;
+    default:  // of all scores together
+      return false;
   }
 }
 
