@@ -122,8 +122,27 @@ def test_a_model_type_is_insisted_on(diabetes):
     assert "XGBOOST" in engine.last_error
     assert engine.load_model(diabetes[2], "tree") is False
     assert "ONNX" in engine.last_error
-    assert engine.load_model(diabetes[2], compile_model=True) is False
-    assert "compile" in engine.last_error
+
+
+def test_a_native_model_that_is_to_be_compiled_stays_native(diabetes):
+    x, estimator, path = diabetes
+    for config in ({}, {"enable_jit": True}):
+        with InferenceEngine(config) as engine:
+            assert engine.load_model(path, compile_model=True)
+            done, answers, metadata = engine.predict(x)
+            assert done and metadata["compiled_model_used"] is False
+            np.testing.assert_array_equal(answers, estimator.predict(x))
+            assert engine.compiled_model is None
+            assert engine.model_info["compiled"] is False
+            assert "native kernels serve it" in engine.model_info["why_not_compiled"]
+
+
+def test_what_runs_in_python_is_not_said_to_be_compiled():
+    with InferenceEngine() as engine:
+        assert engine.load_model(lambda rows: rows[:, 0], "CUSTOM", compile_model=True) is False
+        assert "no native path" in engine.last_error and "compile_model" in engine.last_error
+        assert engine.load_model(lambda rows: rows[:, 0], "CUSTOM")
+        assert "runs in Python" in engine.model_info["why_not_compiled"]
 
 
 def test_options_do_what_they_say_or_are_refused(diabetes):

@@ -53,7 +53,9 @@ def test_equals_the_interpreter_with_one_output(dtype, postprocessor):
         original = build(
             rng, dtype, postprocessor=postprocessor, average=average, base=[0.1], categories=True
         )
-        same(load(original), original, rng, dtype)
+        model = load(original)
+        same(model, original, rng, dtype)
+        same(spinney.load(model.to_bytes()), original, rng, dtype)
 
 
 @pytest.mark.parametrize("dtype", TYPES)
@@ -157,6 +159,15 @@ def test_says_what_it_is(tmp_path):
     saved = tmp_path / "model.spinney"
     model.save(saved)
     np.testing.assert_array_equal(spinney.load(saved).predict(x), model.predict(x))
+
+
+def test_the_engine_serves_it_as_of_treelite():
+    original = build(np.random.default_rng(6))
+    x = rows(np.random.default_rng(6), np.float32)
+    with spinney.InferenceEngine() as engine:
+        assert engine.load_model(original.serialize_bytes(), "treelite")
+        assert engine.model_info["model_type"] == "TREELITE"
+        np.testing.assert_array_equal(engine.predict(x)[1], answers(original, x, False))
 
 
 def test_absent_entries_of_sparse_rows_are_missing():

@@ -9,7 +9,7 @@ from typing import Any, Mapping, Sequence
 
 from spinney.configs import EngineState, ModelType
 from spinney.engine.served_model import ServedModel, named_type
-from spinney.exceptions import EngineShutDownError, SpinneyError, UnsupportedModelError
+from spinney.exceptions import EngineShutDownError, SpinneyError
 
 _log = logging.getLogger("spinney.engine")
 DEFAULT = "default"
@@ -68,8 +68,10 @@ class Loads:
         model_path: what spinney.load takes; or a function of rows, which model_type CUSTOM serves.
         model_type: a ModelType or its name, to insist on; None takes what the file holds.
             SKLEARN also fits the scikit-learn wrappers of XGBoost and LightGBM.
-        compile_model: None or False. The native kernels need no compilation; True asks for a
-            compiled back end, which this version does not have, and fails.
+        compile_model: True asks for the fastest way there is. A native model stays native, since
+            its kernels are faster than what compilers and runtimes make of it: no answer's metadata
+            has compiled_model_used, and model_info says why_not_compiled. A model that runs in
+            Python has nothing that would compile it in this version, and is not loaded.
         name, version: what predict calls it; None is the model that is meant when none is named,
             and the configuration's model_version. Loading a name and version again replaces that
             model: requests in flight finish on the old one, none fails. Another version of a name
@@ -101,11 +103,6 @@ class Loads:
         kept = False
         try:
             wanted = named_type(model_type)
-            if compile_model:
-                raise UnsupportedModelError(
-                    "compile_model=True asks for a compiled back end, which this version does "
-                    "not have; the native kernels need no compilation"
-                )
             load_options = {
                 "trusted": _or(trusted, self.config.trusted),
                 "allowed_classes": _or(allowed_classes, self.config.allowed_classes),
@@ -122,7 +119,13 @@ class Loads:
                 "copy": copy,
             }
             served = ServedModel(
-                model_path, wanted, self.config, load_options, calibration, idempotent
+                model_path,
+                wanted,
+                self.config,
+                load_options,
+                calibration,
+                idempotent,
+                bool(compile_model),
             )
             served.name, served.version = loading.name, loading.version
             served.ticket = loading.ticket

@@ -23,12 +23,12 @@ _TYPES = {
     "xgboost": ModelType.XGBOOST,
     "lightgbm": ModelType.LIGHTGBM,
     "catboost": ModelType.CATBOOST,
+    "treelite": ModelType.TREELITE,
 }
 _LATER = {
     ModelType.ONNX: "convert from the file that the model was exported from",
     ModelType.PYTORCH: "give a function that calls it, with model_type CUSTOM",
     ModelType.TENSORFLOW: "give a function that calls it, with model_type CUSTOM",
-    ModelType.TREELITE: "load the file of the library that trained the model",
 }
 _FLAT = (np.ndarray, list, tuple)
 _OF_MODELS = (
@@ -42,6 +42,9 @@ _OF_MODELS = (
     "member",
     "worker_options",
 )
+# What info says of compilation: nothing that a back end compiles would be faster than the first.
+_NATIVE = "native kernels serve it, which need no compilation and are measured to be faster"
+_IN_PYTHON = "it runs in Python, and no back end of this version compiles such a model"
 _loads = count(1)
 
 
@@ -56,7 +59,16 @@ class ServedModel:
     outcomes: counts what does not come to the queue, with what does; see spinney._core.Outcomes.
     """
 
-    def __init__(self, source, wanted, config, load_options, calibration=None, idempotent=False):
+    def __init__(
+        self,
+        source,
+        wanted,
+        config,
+        load_options,
+        calibration=None,
+        idempotent=False,
+        compiled=False,
+    ):
         self.token = next(_loads)
         self.name = self.version = self.submit = self.handle = None
         self.outcomes = self.ask = self.at_once = None
@@ -67,6 +79,14 @@ class ServedModel:
         self.ensemble = model if isinstance(model, Ensemble) else None
         if self.ensemble is not None:
             model = _whole(model, idempotent)
+        if compiled and not isinstance(model, Model):
+            kind = model.source["kind"]
+            self.model = model
+            self.close()
+            raise UnsupportedModelError(
+                f"compile_model=True, but {kind} has no native path: {_IN_PYTHON}. Leave out "
+                "compile_model to have it served as it is"
+            )
         self.model, self.quantized = quantize_for_engine(model, config, calibration)
         self.native = isinstance(self.model, Model)
         self.quantizes_rows, self.notes = self._quantization(config)
@@ -146,6 +166,8 @@ class ServedModel:
             "n_trees": model.n_trees,
             "objective": model.objective,
             "runs": "native kernels" if self.native else model.info()["runs"],
+            "compiled": False,
+            "why_not_compiled": _NATIVE if self.native else _IN_PYTHON,
         }
 
     def telling_members(self, more):
