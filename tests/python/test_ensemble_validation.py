@@ -142,7 +142,7 @@ def test_a_member_that_differs_from_its_library_is_found(regressors, tmp_path):
         {"a": path, "b": regressors["depth1"], "c": lambda rows: rows[:, 0]}
     )
     found = ensemble.validate(X[TEST], SCORE[TEST])
-    assert "--trusted" in found.sources["a"] and found.valid
+    assert "trusted=True was not said" in found.sources["a"] and found.valid
     assert "runs in Python" in found.sources["c"]
     found = ensemble.validate(X[TEST], SCORE[TEST], trusted=True)
     assert found.sources["a"] == "equal" and found.sources["b"] == "equal"

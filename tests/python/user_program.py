@@ -31,8 +31,10 @@ FAILURES: tuple[type[spinney.SpinneyError], ...] = (
     spinney.CorruptModelError,
     spinney.EngineError,
     spinney.EngineShutDownError,
+    spinney.EnsembleError,
     spinney.ForbiddenClassError,
     spinney.InvalidInputError,
+    spinney.MemberLateError,
     spinney.ModelFailedError,
     spinney.ModelIOError,
     spinney.ModelNotFoundError,
@@ -95,6 +97,25 @@ def python_models() -> None:
         spinney.WorkerModel(b"", allowed_classes=["sklearn.svm.*"], environment={"A": "b"})
     except spinney.WorkerError as error:
         print(error)
+
+
+def together(model: spinney.Model) -> None:
+    ensemble = spinney.Ensemble({"a": model, "b": model}, "average", [1, 3], timeout_s=5)
+    assert_type(ensemble.members, list[str])
+    assert_type(ensemble.fused, spinney.Model | None)
+    answer = ensemble.ask(ROWS)
+    assert isinstance(answer, spinney.EnsembleAnswer)
+    assert_type(answer.left_out, dict[str, str])
+    ensemble.reload("b", model)
+    report = ensemble.validate(ROWS, np.arange(4) % 2, intervals=10)
+    assert isinstance(report, spinney.ValidationReport)
+    assert_type(report.valid, bool)
+    assert_type(report.chart(), str)
+    with InferenceEngine() as engine:
+        assert engine.load_model(ensemble, "ensemble")
+        assert_type(engine.reload_member("a"), bool)
+        checked = engine.validate_ensemble(ROWS, np.arange(4) % 2, intervals=10)
+        assert_type(checked, spinney.ValidationReport)
 
 
 def served(model: spinney.Model) -> None:
@@ -285,6 +306,7 @@ def main(path: Path, folder: Path) -> None:
     print(len(FAILURES))
     model = models(path, folder)
     python_models()
+    together(model)
     served(model)
     over_http(model)
     behind_an_address(model)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import os
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Mapping, NoReturn, Sequence
 
 from spinney.ensemble import labels, methods
 from spinney.ensemble.answers import Answers, EnsembleAnswer
-from spinney.ensemble.members import checked_weights, members_of, opener
+from spinney.ensemble.members import checked_timeout, checked_weights, members_of, opener
 from spinney.ensemble.schema import Schema, fused, has_probabilities
 from spinney.exceptions import (
     EnsembleError,
@@ -45,6 +44,17 @@ class Ensemble(Answers, PythonModel):
     Attributes as of spinney.Model, and: method, members (their names), weights (or None), fused
     (the spinney.Model that answers, or None), timeout_s, on_failure.
     """
+
+    method: str
+    on_failure: str
+    timeout_s: float | None
+    weights: list[float] | None
+    n_features: int | None
+    feature_names: list[str]
+    n_outputs: int
+    n_trees: int
+    objective: str
+    source: dict[str, str]
 
     def __init__(
         self,
@@ -88,7 +98,7 @@ class Ensemble(Answers, PythonModel):
         if on_failure not in POLICIES:
             raise InvalidInputError(f"on_failure is {on_failure!r}; it may be error or leave_out")
         self.method, self.on_failure = method, on_failure
-        self.timeout_s = _checked_timeout(timeout_s)
+        self.timeout_s = checked_timeout(timeout_s)
         self._lock = Lock()
         self._chosen_classes = classes
         open_source = _open or opener(
@@ -253,7 +263,7 @@ class Ensemble(Answers, PythonModel):
         """
         if method not in self._methods:
             raise self._lacks(method)
-        timeout_s = self.timeout_s if timeout_s is None else _checked_timeout(timeout_s)
+        timeout_s = self.timeout_s if timeout_s is None else checked_timeout(timeout_s)
         schema, made = self._state
         if made is not None:
             return EnsembleAnswer(
@@ -379,15 +389,3 @@ class Ensemble(Answers, PythonModel):
 
     def __getstate__(self) -> NoReturn:
         raise TypeError("an Ensemble holds models and cannot be pickled; keep its manifest")
-
-
-def _checked_timeout(timeout_s):
-    if timeout_s is None:
-        return None
-    try:
-        found = float(timeout_s)
-    except (TypeError, ValueError):
-        found = math.nan
-    if not 0 < found < math.inf:
-        raise InvalidInputError(f"timeout_s is {timeout_s!r}; expected seconds, more than 0")
-    return found

@@ -162,3 +162,16 @@ def checked_weights(weights, n_members):
     if sum(found) <= 0 or not math.isfinite(sum(found)):
         raise InvalidInputError("the weights add up to nothing that can be divided by")
     return found
+
+
+def checked_timeout(timeout_s):
+    """Seconds as a float; None is none."""
+    if timeout_s is None:
+        return None
+    try:
+        found = float(timeout_s)
+    except (TypeError, ValueError):
+        found = math.nan
+    if not 0 < found < math.inf:
+        raise InvalidInputError(f"timeout_s is {timeout_s!r}; expected seconds, more than 0")
+    return found
