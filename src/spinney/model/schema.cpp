@@ -54,7 +54,7 @@ Status check_values(const SchemaColumn& column, const std::string& where) {
     values.push_back(&value);
   }
   const std::string* twice = repeated(values);
-  return twice ? corrupt(where + " lists " + quoted(*twice) + " twice") : Status();
+  return twice ? corrupt(where + " lists " + spinney::quoted(*twice) + " twice") : Status();
 }
 
 }  // namespace
@@ -93,11 +93,11 @@ Status check_schema(const Schema& schema) {
     names.push_back(&column.name);
     const std::string where =
         "column " + std::to_string(i) +
-        (column.name.empty() ? std::string() : " (" + quoted(column.name) + ")");
+        (column.name.empty() ? std::string() : " (" + spinney::quoted(column.name) + ")");
     SPINNEY_TRY(check_values(column, where));
   }
   const std::string* twice = repeated(names);
-  return twice ? corrupt("two columns are named " + quoted(*twice)) : Status();
+  return twice ? corrupt("two columns are named " + spinney::quoted(*twice)) : Status();
 }
 
 }  // namespace spinney
