@@ -15,6 +15,7 @@
 #include "binding/model/input.h"
 #include "binding/model/model.h"
 #include "spinney/base/checked_size.h"
+#include "spinney/model/decision_function.h"
 
 namespace nb = nanobind;
 
@@ -155,15 +156,6 @@ PyObject* score_samples(const BoundModel& bound, const Input& input, const Call&
   return raise(unsupported(model.source.kind + " has no score_samples; IsolationForest has"));
 }
 
-// scikit-learn's classes whose decision_function is their raw score.
-bool has_decision_function(const Description& model) {
-  static constexpr std::string_view kClasses[] = {
-      "AdaBoostClassifier", "GradientBoostingClassifier", "HistGradientBoostingClassifier",
-      "LogisticRegression", "LogisticRegressionCV"};
-  return model.source.library == "sklearn" && std::find(std::begin(kClasses), std::end(kClasses),
-                                                        model.source.kind) != std::end(kClasses);
-}
-
 // AdaBoost's scores are a column for each class, of a single class too.
 bool scores_a_column(const Description& model) {
   const auto& labels = model.output.labels;
@@ -180,10 +172,17 @@ PyObject* raw_decision(const BoundModel& bound, const Input& input, const Call& 
 
 PyObject* decision_function(const BoundModel& bound, const Input& input, const Call& call) {
   const Description& model = bound.model.description();
-  if (model.output.decision != Decision::kOutlier) {
-    if (has_decision_function(model)) return raw_decision(bound, input, call);
-    return raise(unsupported(model.source.kind +
-                             " has no decision_function; predict_raw gives its raw scores"));
+  switch (decision_function_of(model)) {
+    case DecisionFunction::kRaw:
+      return raw_decision(bound, input, call);
+    case DecisionFunction::kNone:
+      return raise(unsupported(model.source.kind +
+                               " has no decision_function; predict_raw gives its raw scores"));
+    case DecisionFunction::kElsewhere:
+      return raise(unsupported("the decision_function of a " + model.source.kind +
+                               ", the mean of its members' own, has no native path"));
+    case DecisionFunction::kSamples:
+      break;
   }
   Owned samples(numbers(bound, input, call, Answer::kValues));
   if (!samples) return nullptr;

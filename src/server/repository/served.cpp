@@ -7,6 +7,7 @@
 
 #include "spinney/base/utf8.h"
 #include "spinney/model/cast_type.h"
+#include "spinney/model/decision_function.h"
 #include "spinney/model/label_type.h"
 
 namespace spinney::server::repository {
@@ -85,26 +86,6 @@ LabelText label_of(const std::string& value, Datatype) {
   return {quoted(text), bytes_of(static_cast<uint32_t>(value.size())) + value};
 }
 
-bool has_decision_function(const Description& model) {
-  if (model.source.library != "sklearn") return false;
-  const Output& output = model.output;
-  if (output.task != Task::kBinary && output.task != Task::kMulticlass) return false;
-  if (output.labels.size() != 1) return false;
-  // Of those whose raw scores are decision_function's own.
-  switch (output.link.kind) {
-    case LinkKind::kExpit:
-    case LinkKind::kSoftmax:
-    case LinkKind::kExpitNormalize:
-    case LinkKind::kPairwiseSoftmax:
-    case LinkKind::kSammeProba:
-      return true;
-    case LinkKind::kIdentity:
-      return std::holds_alternative<Linear>(model.scorer) && !output.has_probabilities;
-    default:
-      return false;
-  }
-}
-
 }  // namespace
 
 Result<std::shared_ptr<const backend::Backend>> backend_of(const Model& model,
@@ -181,7 +162,7 @@ Status Served::add_outputs() {
   const ServedOutput raw{"predict_raw", AnswerKind::kRaw,    raw_type, narrow_raw,
                          scores,        flat && scores == 1, false};
   outputs_.push_back(raw);
-  if (has_decision_function(description)) {
+  if (decision_function_of(description) == DecisionFunction::kRaw) {
     outputs_.push_back(raw);
     outputs_.back().name = "decision_function";
   }

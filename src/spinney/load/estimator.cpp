@@ -79,6 +79,7 @@ constexpr std::array kEntries = {
     Entry{"sklearn", "StackingRegressor", describe_sklearn_stacking},
     Entry{"sklearn", "OneVsRestClassifier", describe_sklearn_one_vs_rest},
     Entry{"sklearn", "OneVsOneClassifier", describe_sklearn_one_vs_one},
+    Entry{"sklearn", "OutputCodeClassifier", describe_sklearn_output_code},
     Entry{"sklearn", "TransformedTargetRegressor", describe_sklearn_transformed_target},
     Entry{"sklearn", "FixedThresholdClassifier", describe_sklearn_threshold},
     Entry{"sklearn", "TunedThresholdClassifierCV", describe_sklearn_threshold},

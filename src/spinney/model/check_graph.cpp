@@ -157,6 +157,19 @@ class Shaper {
     return NodeShape{n == 2 ? 1 : node.n_classes, ColumnType::kFloat64};
   }
 
+  Result<NodeShape> operator()(const NearestCodeNode& node) {
+    SPINNEY_ASSIGN(const NodeShape* const seen, numbers(node.from));
+    if (node.n_classes == 0 || seen->columns == 0 ||
+        node.codes.size() != size_t{node.n_classes} * seen->columns)
+      return corrupt("it has " + std::to_string(node.codes.size()) + " bits of the codes of " +
+                     std::to_string(node.n_classes) + " classes for " +
+                     std::to_string(seen->columns) + " scores");
+    if (!std::all_of(node.codes.begin(), node.codes.end(),
+                     [](double x) { return std::isfinite(x); }))
+      return corrupt("a code is no finite number");
+    return NodeShape{node.n_classes, ColumnType::kFloat64};
+  }
+
  private:
   static bool votes(Combination combination) {
     return combination == Combination::kMajorityVote || combination == Combination::kSamme;

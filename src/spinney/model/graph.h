@@ -142,9 +142,19 @@ struct PairwiseVotesNode {
   std::vector<uint32_t> from;
 };
 
+// One binary classifier for each bit of a class's code: the class whose code is nearest to their
+// scores (OutputCodeClassifier). Its columns are 2 s.c - |c|^2 of each class's code c: the square
+// of the distance turned round, without |s|^2, which is the same for all.
+struct NearestCodeNode {
+  uint32_t from = 0;
+  uint32_t n_classes = 0;
+  std::vector<double> codes;  // n_classes rows of as many columns as `from` has
+};
+
 // Artifacts store the place of a node's kind in this list: append only.
-using GraphNode = std::variant<InputNode, SelectNode, JoinNode, ScoreNode, CombineNode, LabelNode,
-                               ThresholdNode, MapNode, CalibrateNode, PairwiseVotesNode>;
+using GraphNode =
+    std::variant<InputNode, SelectNode, JoinNode, ScoreNode, CombineNode, LabelNode, ThresholdNode,
+                 MapNode, CalibrateNode, PairwiseVotesNode, NearestCodeNode>;
 
 enum class ColumnType : uint8_t {
   kFloat32 = 0,

@@ -195,6 +195,8 @@ class GraphPlan final : public Plan {
       return map(*mapped, seen(mapped->from).rows(), out);
     if (const auto* curves = std::get_if<CalibrateNode>(&node))
       return calibrate(*curves, seen(curves->from).rows(), static_cast<double*>(out));
+    if (const auto* codes = std::get_if<NearestCodeNode>(&node))
+      return compare_codes(*codes, seen(codes->from).rows(), static_cast<double*>(out));
     run_votes(columns, std::get<PairwiseVotesNode>(node), static_cast<double*>(out));
   }
 

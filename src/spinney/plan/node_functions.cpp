@@ -75,6 +75,22 @@ void map(const MapNode& node, const Rows& numbers, void* out) {
     map_typed<float>(node, numbers, static_cast<float*>(out));
 }
 
+// As scikit-learn's pairwise_distances_argmin has it, whose products are added in the order of the
+// scores; codes are -1, 0 and 1, so that only sums are rounded.
+void compare_codes(const NearestCodeNode& node, const Rows& scores, double* out) {
+  std::vector<double> squares(node.n_classes, 0.0);
+  for (size_t k = 0; k < node.codes.size(); ++k)
+    squares[k / scores.width] += node.codes[k] * node.codes[k];
+  for (size_t r = 0; r < scores.count; ++r) {
+    const double* code = node.codes.data();
+    for (size_t k = 0; k < node.n_classes; ++k) {
+      double product = 0;
+      for (size_t c = 0; c < scores.width; ++c) product += scores.at(r, c) * *code++;
+      *out++ = 2 * product - squares[k];
+    }
+  }
+}
+
 // scikit-learn's _ovr_decision_function.
 void count_votes(const PairwiseVotesNode& node, const std::vector<const int32_t*>& says,
                  const std::vector<Rows>& confidences, size_t rows, double* out) {

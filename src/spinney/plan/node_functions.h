@@ -14,6 +14,7 @@ void decide(const ThresholdNode& node, const Rows& numbers, int32_t* classes);
 // out: of the numbers' type, or float64 for Function::kDouble.
 void map(const MapNode& node, const Rows& numbers, void* out);
 void calibrate(const CalibrateNode& node, const Rows& scores, double* out);
+void compare_codes(const NearestCodeNode& node, const Rows& scores, double* out);
 // says, confidences: of each pair of classes.
 void count_votes(const PairwiseVotesNode& node, const std::vector<const int32_t*>& says,
                  const std::vector<Rows>& confidences, size_t rows, double* out);

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "spinney/model/description.h"
 
 namespace spinney {
@@ -75,6 +77,15 @@ TEST(Graph, ClassesAndNumbersAreTwoThings) {
   votes.n_outputs = 2;
   votes.parts = {{0, {}, 1}};
   EXPECT_SAYS(refusal({votes}), "it predicts no classes to vote with");
+}
+
+TEST(Graph, CodesHaveABitForEachScore) {
+  EXPECT_EQ(refusal({NearestCodeNode{0, 2, {1, 0, 1, 0, 1, -1}}}), "accepted");
+  EXPECT_SAYS(refusal({NearestCodeNode{0, 2, {1, 0}}}), "2 bits of the codes of 2 classes for 3");
+  EXPECT_SAYS(refusal({NearestCodeNode{0, 0, {}}}), "0 bits of the codes of 0 classes");
+  EXPECT_SAYS(refusal({NearestCodeNode{0, 4'000'000'000u, {1, 0, 1}}}), "of 4000000000 classes");
+  EXPECT_SAYS(refusal({NearestCodeNode{0, 1, {1, 0, std::nan("")}}}), "a code is no finite number");
+  EXPECT_SAYS(refusal({NearestCodeNode{7, 1, {1, 0, 1}}}), "it reads node 7");
 }
 
 // Joins of joins would double with each of them.

@@ -200,6 +200,13 @@ void fields(Archive& archive, T& node) {
   archive(node.from);
 }
 
+template <typename Archive, Is<NearestCodeNode> T>
+void fields(Archive& archive, T& node) {
+  archive(node.from);
+  archive(node.n_classes);
+  archive(node.codes);
+}
+
 template <typename Archive, Is<GraphAnswers> T>
 void fields(Archive& archive, T& answers) {
   archive(answers.scores);

@@ -6,6 +6,7 @@
 #include "spinney/load/pickle/attributes.h"
 #include "spinney/load/sklearn/sklearn.h"
 #include "spinney/load/sklearn/wrappers.h"
+#include "spinney/model/decision_function.h"
 
 namespace spinney::load {
 namespace {
@@ -86,6 +87,7 @@ Result<Labels> as_doubles(const Description& model) {
 // Nodes of a chain: per model, in the chain's order, what it answers.
 struct Chain {
   std::vector<uint32_t> answers, classes, probabilities;
+  std::vector<uint32_t> seen;  // what each model reads
   std::vector<Labels> labels;
 };
 
@@ -128,6 +130,7 @@ Result<Chain> add_chain(const Record& record, Targets& targets) {
     if (t > 0) {
       SPINNEY_ASSIGN(from, builder.add(seen));
     }
+    chain.seen.push_back(from);
     const Status added = add_answers(model, from, builder, chain);
     if (!added.ok()) return of_target(record, t, added.error());
     if (t + 1 == targets.models.size()) break;
@@ -136,6 +139,20 @@ Result<Chain> add_chain(const Record& record, Targets& targets) {
     seen.from.push_back(*feature);
   }
   return chain;
+}
+
+// The decisions of all models, where each has them; else none.
+Result<std::vector<uint32_t>> add_decisions(Targets& targets, const Chain& chain) {
+  std::vector<uint32_t> decisions;
+  for (const ModelPtr& model : targets.models)
+    if (decision_function_of(*model) != DecisionFunction::kRaw) return decisions;
+  for (size_t t = 0; t < targets.models.size(); ++t) {
+    SPINNEY_ASSIGN(uint32_t decision, add_method("decision_function", chain.seen[t],
+                                                 targets.models[t], targets.builder));
+    SPINNEY_ASSIGN(decision, as_double(decision, targets.builder));
+    decisions.push_back(decision);
+  }
+  return decisions;
 }
 
 template <typename T>
@@ -240,6 +257,11 @@ Result<DescriptionParts> describe_sklearn_classifier_chain(const Record& record,
   GraphAnswers answers;
   SPINNEY_ASSIGN(answers.classes, builder.add(JoinNode{ordered(chain.classes, order)}));
   SPINNEY_ASSIGN(answers.scores, builder.add(JoinNode{ordered(chain.probabilities, order)}));
+  SPINNEY_ASSIGN(const std::vector<uint32_t> decisions, add_decisions(targets, chain));
+  if (!decisions.empty()) {
+    answers.values = answers.scores;
+    SPINNEY_ASSIGN(answers.scores, builder.add(JoinNode{ordered(decisions, order)}));
+  }
   Output& output = description.output;
   output.labels = ordered(chain.labels, order);
   output.objective = "chain";

@@ -2,27 +2,12 @@
 #include <algorithm>
 
 #include "spinney/load/pickle/attributes.h"
+#include "spinney/load/sklearn/binaries.h"
 #include "spinney/load/sklearn/sklearn.h"
 #include "spinney/load/sklearn/wrappers.h"
 
 namespace spinney::load {
 namespace {
-
-Error of_estimator(const Record& record, size_t m, const Error& error) {
-  return Error{error.code,
-               record.full_name() + ", estimators_[" + std::to_string(m) + "]: " + error.message};
-}
-
-// Starts the graph and the description of a wrapper whose estimators all see its columns.
-Result<std::vector<ModelPtr>> start(const Record& record, DescribeContext& context,
-                                    GraphBuilder& builder, DescriptionParts& description) {
-  SPINNEY_TRY(read_sklearn_source(record, description));
-  SPINNEY_ASSIGN(std::vector<ModelPtr> models, read_models(record, "estimators_", context));
-  const uint32_t n_features = models[0]->n_features();
-  SPINNEY_TRY(read_feature_names(record, n_features, description));
-  SPINNEY_TRY(builder.add(InputNode{n_features}));
-  return models;
-}
 
 // One column for each model: its score, or the probability of the second of its classes.
 struct Scores {
@@ -30,24 +15,23 @@ struct Scores {
   double threshold = 0;
 };
 
-Result<Scores> add_scores(const Record& record, const std::vector<ModelPtr>& models,
-                          GraphBuilder& builder) {
+Result<Scores> add_scores(const Record& record, const Binaries& binaries, GraphBuilder& builder) {
   JoinNode scores, probabilities;
   Scores made;
-  for (size_t m = 0; m < models.size(); ++m) {
-    const auto score = add_binary_score(models[m], builder);
-    if (!score.ok()) return of_estimator(record, m, score.error());
-    scores.from.push_back(score->node);
-    if (m == 0) made.threshold = score->threshold;
-    if (!models[m]->output.has_probabilities) continue;
-    const bool decides = std::holds_alternative<ScoreNode>(builder.nodes()[score->node]);
-    uint32_t probability = score->node;
+  for (size_t m = 0; m < binaries.size(); ++m) {
+    SPINNEY_ASSIGN(const BinaryScore score, binaries.add_score(record, m, builder));
+    scores.from.push_back(score.node);
+    if (m == 0) made.threshold = score.threshold;
+    const ModelPtr& model = binaries.models[m];
+    if (model && !model->output.has_probabilities) continue;
+    const bool decides = std::holds_alternative<ScoreNode>(builder.nodes()[score.node]);
+    uint32_t probability = score.node;
     if (decides) {
-      SPINNEY_ASSIGN(probability, add_method("predict_proba", 0, models[m], builder));
+      SPINNEY_ASSIGN(probability, add_method("predict_proba", 0, model, builder));
     }
     probabilities.from.push_back(probability);
   }
-  const bool both = probabilities.from.size() == models.size();
+  const bool both = probabilities.from.size() == binaries.size();
   const bool alike = both && probabilities.from == scores.from;
   SPINNEY_ASSIGN(made.scores, builder.add(std::move(scores)));
   if (both) made.probabilities = made.scores;
@@ -98,10 +82,11 @@ Result<DescriptionParts> describe_sklearn_one_vs_rest(const Record& record,
                                                       DescribeContext& context) {
   DescriptionParts description;
   GraphBuilder builder;
-  SPINNEY_ASSIGN(const std::vector<ModelPtr> models, start(record, context, builder, description));
-  SPINNEY_ASSIGN(const Scores made, add_scores(record, models, builder));
+  SPINNEY_ASSIGN(const Binaries binaries, read_binaries(record, context, description));
+  SPINNEY_TRY(builder.add(InputNode{binaries.n_features}));
+  SPINNEY_ASSIGN(const Scores made, add_scores(record, binaries, builder));
   Output& output = description.output;
-  SPINNEY_TRY(read_targets(record, models.size(), output));
+  SPINNEY_TRY(read_targets(record, binaries.size(), output));
   output.objective = "one-vs-rest";
   output.threshold = made.threshold;
   output.has_probabilities = made.probabilities != kNoNode;
@@ -122,7 +107,8 @@ Result<DescriptionParts> describe_sklearn_one_vs_one(const Record& record,
   GraphBuilder builder;
   if (optional_attribute(record, "pairwise_indices_"))
     return unsupported(record.full_name() + " of a precomputed kernel has no native path");
-  SPINNEY_ASSIGN(const std::vector<ModelPtr> models, start(record, context, builder, description));
+  SPINNEY_ASSIGN(const Binaries binaries, read_binaries(record, context, description));
+  SPINNEY_TRY(builder.add(InputNode{binaries.n_features}));
   Output& output = description.output;
   output.labels.emplace_back();
   SPINNEY_ASSIGN(output.labels[0], read_labels(record));
@@ -130,14 +116,15 @@ Result<DescriptionParts> describe_sklearn_one_vs_one(const Record& record,
   votes.n_classes = static_cast<uint32_t>(output.labels[0].size());
   std::vector<uint32_t> confidences;
   double threshold = 0;
-  for (size_t m = 0; m < models.size(); ++m) {
-    const auto says = builder.add(ScoreNode{0, AnswerOf::kClasses, models[m]});
+  for (size_t m = 0; m < binaries.size(); ++m) {
+    if (!binaries.models[m])
+      return corrupt(record.full_name() + " holds a constant for two classes");
+    const auto says = builder.add(ScoreNode{0, AnswerOf::kClasses, binaries.models[m]});
     if (!says.ok()) return of_estimator(record, m, says.error());
-    const auto score = add_binary_score(models[m], builder);
-    if (!score.ok()) return of_estimator(record, m, score.error());
-    if (m == 0) threshold = score->threshold;
+    SPINNEY_ASSIGN(const BinaryScore score, binaries.add_score(record, m, builder));
+    if (m == 0) threshold = score.threshold;
     votes.from.push_back(*says);
-    confidences.push_back(score->node);
+    confidences.push_back(score.node);
   }
   votes.from.insert(votes.from.end(), confidences.begin(), confidences.end());
   GraphAnswers answers;

@@ -53,6 +53,8 @@ Result<DescriptionParts> describe_sklearn_one_vs_rest(const Record& record,
                                                       DescribeContext& context);
 Result<DescriptionParts> describe_sklearn_one_vs_one(const Record& record,
                                                      DescribeContext& context);
+Result<DescriptionParts> describe_sklearn_output_code(const Record& record,
+                                                      DescribeContext& context);
 // TransformedTargetRegressor with numpy's named functions or a StandardScaler.
 Result<DescriptionParts> describe_sklearn_transformed_target(const Record& record,
                                                              DescribeContext& context);

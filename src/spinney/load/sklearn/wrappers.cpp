@@ -4,29 +4,10 @@
 #include <utility>
 
 #include "spinney/load/pickle/attributes.h"
+#include "spinney/model/decision_function.h"
 
 namespace spinney::load {
 namespace {
-
-// Where a graph's scores come from: behind what only puts columns side by side.
-const GraphNode& origin_of_scores(const Graph& graph) {
-  uint32_t node = graph.answers().scores;
-  while (const auto* join = std::get_if<JoinNode>(&graph.nodes()[node])) node = join->from[0];
-  return graph.nodes()[node];
-}
-
-// Voting and calibration have probabilities alone; Bagging has the mean of what its members have.
-Result<bool> mean_has_decision_function(const Description& model, const Graph& graph) {
-  if (model.source.kind == "VotingClassifier" || model.source.kind == "CalibratedClassifierCV")
-    return false;
-  for (const ScoreNode* score : graph.scorers()) {
-    SPINNEY_ASSIGN(const bool has, has_decision_function(*score->model));
-    if (has)
-      return unsupported("the decision_function of a " + model.source.kind + " over " +
-                         score->model->source.kind + " has no native path");
-  }
-  return false;
-}
 
 bool has_two_classes(const Description& model) {
   return model.output.labels.size() == 1 && model.output.labels[0].size() == 2;
@@ -78,19 +59,15 @@ bool is_classifier(const Description& model) {
 }
 
 Result<bool> has_decision_function(const Description& model) {
-  if (model.source.library != "sklearn" || !is_classifier(model)) return false;
-  const auto* graph = std::get_if<GraphPtr>(&model.scorer);
-  // Forests that average have no link: their scores are probabilities already.
-  if (!graph) return model.output.link.kind != LinkKind::kIdentity;
-  const GraphNode& scores = origin_of_scores(**graph);
-  if (const auto* score = std::get_if<ScoreNode>(&scores))
-    return score->answer == AnswerOf::kRaw ? has_decision_function(*score->model)
-                                           : Result<bool>(false);
-  if (const auto* combine = std::get_if<CombineNode>(&scores)) {
-    if (combine->combination == Combination::kSamme) return true;
-    return mean_has_decision_function(model, **graph);
+  switch (decision_function_of(model)) {
+    case DecisionFunction::kRaw:
+      return true;
+    case DecisionFunction::kElsewhere:
+      return unsupported("the decision_function of a " + model.source.kind +
+                         ", the mean of its members' own, has no native path");
+    default:
+      return false;
   }
-  return std::holds_alternative<PairwiseVotesNode>(scores);
 }
 
 Result<uint32_t> add_method(std::string_view method, uint32_t from, const ModelPtr& model,
