@@ -55,6 +55,15 @@ def models():
         "adaboost": ensemble.AdaBoostClassifier(
             tree(), n_estimators=3, random_state=0, **samme()
         ).fit(x, names),
+        "adaboost_binary": ensemble.AdaBoostClassifier(
+            tree(), n_estimators=3, random_state=0, **samme()
+        ).fit(x, binary),
+        "adaboost_of_boosting": ensemble.AdaBoostClassifier(
+            boosting(), n_estimators=2, random_state=0, **samme()
+        ).fit(x, names),
+        "adaboost_binary_of_boosting": ensemble.AdaBoostClassifier(
+            boosting(), n_estimators=2, random_state=0, **samme()
+        ).fit(x, binary),
         "adaboost_regressor": ensemble.AdaBoostRegressor(
             regressor(), n_estimators=3, random_state=0
         ).fit(x, score),

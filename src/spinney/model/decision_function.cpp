@@ -49,9 +49,9 @@ DecisionFunction of_graph(const Description& model, const Graph& graph) {
   if (const auto* score = std::get_if<ScoreNode>(&scores))
     return score->answer == AnswerOf::kRaw ? decision_function_of(*score->model)
                                            : DecisionFunction::kNone;
-  if (const auto* combine = std::get_if<CombineNode>(&scores))
-    return combine->combination == Combination::kSamme ? DecisionFunction::kRaw
-                                                       : of_mean(model, graph);
+  if (std::holds_alternative<CombineNode>(scores))
+    return model.source.kind == "AdaBoostClassifier" ? DecisionFunction::kRaw
+                                                     : of_mean(model, graph);
   return std::holds_alternative<PairwiseVotesNode>(scores) ? DecisionFunction::kRaw
                                                            : DecisionFunction::kNone;
 }

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "spinney/base/version.h"
 #include "spinney/load/pickle/attributes.h"
 #include "spinney/load/sklearn/members.h"
 #include "spinney/load/sklearn/nodes.h"
@@ -27,18 +28,27 @@ size_t ensemble_class(const Member& member, size_t own) {
   return member.classes.empty() ? own : member.classes[own];
 }
 
+// Up to scikit-learn 1.3.0 the classes that a member does not vote for got nothing: scores of many
+// classes are other ones, those of two are half of what they are today.
+bool only_adds_votes(const Record& record) {
+  const Value* const version = record.find("_sklearn_version");
+  const auto known = parse_version(version ? version->string().value_or("") : "");
+  return known && (known->before(1, 3) || (known->before(1, 4) && known->patch == 0));
+}
+
 // The class that a leaf predicts gets the weight, the others their share of its opposite. Two
 // classes have one score, twice the second class's, since the first's is its opposite.
 void write_vote(const Member& member, std::span<const double> own, size_t n_classes, double weight,
-                std::vector<double>& out) {
+                bool only_votes, std::vector<double>& out) {
   const auto largest = static_cast<size_t>(std::max_element(own.begin(), own.end()) - own.begin());
   const size_t voted = ensemble_class(member, largest);
   if (n_classes == 2) {
-    out.push_back(voted == 1 ? 2 * weight : -2 * weight);
+    const double score = only_votes ? weight : 2 * weight;
+    out.push_back(voted == 1 ? score : -score);
     return;
   }
-  for (size_t c = 0; c < n_classes; ++c)
-    out.push_back(c == voted ? weight : -1.0 / static_cast<double>(n_classes - 1) * weight);
+  const double others = only_votes ? 0.0 : -1.0 / static_cast<double>(n_classes - 1) * weight;
+  for (size_t c = 0; c < n_classes; ++c) out.push_back(c == voted ? weight : others);
 }
 
 // SAMME.R: a leaf's log-probabilities, centred.
@@ -76,10 +86,12 @@ Status boost_trees(const Record& record, const std::vector<Member>& members,
   for (const Member& member : members)
     if (real && !member.classes.empty())
       return corrupt(record.full_name() + ": SAMME.R needs every class in every member");
+  const bool only_votes = only_adds_votes(record);
   const LeafWriter write = [&](const Member& member, std::span<const double> own,
                                std::vector<double>& out) {
     if (real) return write_log_probabilities(own, out);
-    write_vote(member, own, n_classes, weights[static_cast<size_t>(&member - members.data())], out);
+    const double weight = weights[static_cast<size_t>(&member - members.data())];
+    write_vote(member, own, n_classes, weight, only_votes, out);
   };
   SPINNEY_ASSIGN(description.scorer, join_trees(members, settings, {}, write));
   return {};
@@ -150,7 +162,10 @@ Result<DescriptionParts> describe_sklearn_adaboost_classifier(const Record& reco
   ensemble.n_features = n_features;
   ensemble.n_outputs = n_classes == 2 ? 1 : static_cast<uint32_t>(n_classes);
   ensemble.divisor = total;
-  for (size_t m = 0; m < members.size(); ++m) members[m].weight = weights[m];
+  const bool only_votes = only_adds_votes(record);
+  if (only_votes && n_classes > 2) ensemble.combination = Combination::kMajorityVote;
+  const double share = only_votes && n_classes == 2 ? 0.5 : 1;
+  for (size_t m = 0; m < members.size(); ++m) members[m].weight = share * weights[m];
   ensemble.members = std::move(members);
   SPINNEY_ASSIGN(description.scorer, make_ensemble(ensemble));
   return description;
