@@ -202,6 +202,8 @@ def test_a_reader_that_goes_away_is_no_error(folder):
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_leaves_no_half_file(folder, tmp_path, sent):
+    if signal.getsignal(sent) == signal.SIG_IGN:
+        pytest.skip("the signal is ignored here, and what is started inherits that")
     process = start(folder, "predict", "model.json", "-", "-o", tmp_path / "out.csv")
     process.stdin.write(b"1,2,3\n" * 3)
     process.stdin.flush()

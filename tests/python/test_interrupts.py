@@ -68,10 +68,13 @@ class Alarms:
 @pytest.mark.parametrize("kind", ["f8", "f4", "i8", "f2", "sparse"])
 def test_signals_are_handled_within_a_call_and_change_no_answer(heavy, rows, kind):
     given = as_kind(kind, rows)
-    with Alarms() as alarms:
-        before = alarms.handled
-        # Without a look at signals, the handler runs once, when the call has returned.
-        within = [heavy.predict(given), alarms.handled - before]
+    for _ in range(10):  # where others have the cores, a call may see few of its alarms
+        with Alarms() as alarms:
+            before = alarms.handled
+            # Without a look at signals, the handler runs once, when the call has returned.
+            within = [heavy.predict(given), alarms.handled - before]
+        if within[1] > 2:
+            break
     answers = []
     thread = threading.Thread(target=lambda: answers.append(heavy.predict(given)))
     thread.start()
