@@ -73,6 +73,9 @@ void Answers::probabilities(const Rows& rows, void* out) const {
 void Answers::classes(const Rows& rows, int32_t* out) const {
   const Output& output = model.output;
   if (output.decision == Decision::kByNode) return plan.answer(rows, {.classes = out}, num_threads);
+  // The values that decide are a node's, no link's.
+  if (nodes_of(model).values != kNoNode && !output.decision_on_raw)
+    return several(rows, {.classes = out});
   const NumberType score_type = model.score_type();
   const size_t n = model.n_outputs();
   Numbers scores(score_type, rows.count, n);

@@ -105,6 +105,30 @@ TEST(MergedForests, SumsAreThoseOfEachAlone) {
   }
 }
 
+// Scores that say one class, and a node for the values that says the other.
+TEST(GraphAnswers, ValuesOfANodeDecide) {
+  GraphBuilder builder;
+  ASSERT_TRUE(builder.add(InputNode{kColumns}).ok());
+  const uint32_t scores = builder.add(ScoreNode{0, AnswerOf::kRaw, random_forest(7, 2)}).value();
+  const uint32_t values = builder.add(MapNode{scores, Function::kAffine, -1, 0}).value();
+  DescriptionParts parts;
+  parts.scorer = std::move(builder).finish({.scores = scores, .values = values}).value();
+  parts.output.task = Task::kBinary;
+  parts.output.decision = Decision::kArgmax;
+  parts.output.labels = {{std::vector<int64_t>{0, 1}}};
+  const auto model =
+      Model::make(std::make_shared<const Description>(make_description(parts).value())).value();
+  constexpr size_t kRows = 70;
+  const std::vector<float> x = random_rows(kRows);
+  const Rows rows = dense_rows(x.data(), kRows, kColumns);
+  std::vector<float> answered(kRows * 2);
+  std::vector<int32_t> classes(kRows);
+  ASSERT_TRUE(model.predict_values(rows, answered.data()).ok());
+  ASSERT_TRUE(model.predict_classes(rows, classes.data()).ok());
+  for (size_t r = 0; r < kRows; ++r)
+    EXPECT_EQ(classes[r], answered[2 * r + 1] > answered[2 * r] ? 1 : 0) << "row " << r;
+}
+
 TEST(MergedForests, OnlyThoseThatAreAlikeAreOne) {
   Allowance allowance(SteadyClock::instance());
   const auto groups = [&](const std::vector<std::shared_ptr<const Description>>& models) {
