@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+COUNTS_MAX = 1 << 20  # of float64 that are held while samples are drawn
 LOWEST = 1e-15  # a probability of 0 for what is true would be an infinite loss
 
 
@@ -41,25 +42,30 @@ def measure(answered, truth, metrics):
     return {name: (each(answered, truth), of_mean) for name, (each, of_mean) in metrics.items()}
 
 
-def interval(each, of_mean, draws, confidence):
-    """(low, high): percentiles of the metric over samples of the rows.
+def resampled_means(each, samples, seed):
+    """The mean of each column of each (rows, columns) over samples of as many rows, drawn with
+    replacement: (samples, columns).
 
-    draws: (samples, rows) of how often a row is in a sample.
+    Drawn a block of samples at a time, which takes a few MiB however many there are.
     """
-    if not len(draws):
+    rows = len(each)
+    rng = np.random.default_rng(seed)
+    means = np.empty((samples, each.shape[1]))
+    block = max(1, COUNTS_MAX // rows)
+    for begin in range(0, samples, block):
+        counts = np.empty((min(block, samples - begin), rows))
+        for sample in counts:
+            sample[:] = np.bincount(rng.integers(0, rows, rows), minlength=rows)
+        means[begin : begin + block] = counts @ each / rows
+    return means
+
+
+def interval(found, confidence):
+    """(low, high): percentiles of a metric over samples; None where there are none."""
+    if not len(found):
         return None
-    found = of_mean(draws @ each / len(each))
     tail = (1 - confidence) / 2
     return tuple(float(value) for value in np.quantile(found, [tail, 1 - tail]))
-
-
-def drawn(rows, samples, seed):
-    """How often each row is in each sample of as many rows, drawn with replacement."""
-    rng = np.random.default_rng(seed)
-    counts = np.empty((samples, rows))
-    for i in range(samples):
-        counts[i] = np.bincount(rng.integers(0, rows, rows), minlength=rows)
-    return counts
 
 
 def _squares(answered, truth):

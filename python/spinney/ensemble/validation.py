@@ -32,12 +32,8 @@ def validate(ensemble, x, y, options):
     whole = _together(ensemble, rows, answers)
     n_rows = _check_lengths([*answers.values(), whole], truth)
     metrics = scoring.metrics_of(schema.classes, _all_have(answers, whole))
-    draws = scoring.drawn(n_rows, options.intervals, options.seed)
     main = next(iter(metrics))
-    found = {
-        name: _measured(answer, truth, metrics, draws, options.confidence)
-        for name, answer in {**answers, "ensemble": whole}.items()
-    }
+    found = _measured({**answers, "ensemble": whole}, truth, metrics, options)
     return ValidationReport(
         method=ensemble.method,
         rows=n_rows,
@@ -134,11 +130,17 @@ def _all_have(answers, whole):
     return None not in width and len(width) == 1
 
 
-def _measured(answer, truth, metrics, draws, confidence):
-    found = {}
-    for name, (each, of_mean) in scoring.measure(answer, truth, metrics).items():
-        value = float(of_mean(each.mean()))
-        found[name] = value, scoring.interval(each, of_mean, draws, confidence)
+def _measured(answers, truth, metrics, options):
+    """Name -> metric -> (value, its interval), the same samples of rows for all."""
+    parts = {name: scoring.measure(answer, truth, metrics) for name, answer in answers.items()}
+    columns = [(name, metric) for name in parts for metric in metrics]
+    each = np.column_stack([parts[name][metric][0] for name, metric in columns])
+    means = scoring.resampled_means(each, options.intervals, options.seed)
+    found = {name: {} for name in parts}
+    for (name, metric), mean, sampled in zip(columns, each.mean(axis=0), means.T):
+        of_mean = parts[name][metric][1]
+        low_high = scoring.interval(of_mean(sampled), options.confidence)
+        found[name][metric] = float(of_mean(mean)), low_high
     return found
 
 
