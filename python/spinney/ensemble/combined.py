@@ -272,6 +272,9 @@ class Ensemble(Answers, PythonModel):
         return self._ask(schema, method, self._prepared(x), timeout_s)
 
     def _answer(self, method, x):
+        made = self._state[1]
+        if made is not None and method in self._methods:  # one row is answered in a microsecond
+            return getattr(made, method)(x)
         return self.ask(x, method).answer
 
     def _answer_rows(self, method, rows, count):
