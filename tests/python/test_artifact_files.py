@@ -169,7 +169,7 @@ def test_files_of_version_1_open_and_answer_as_before(name, tmp_path):
     model = spinney.load(old)
     rows = np.random.default_rng(0).normal(size=(50, model.n_features))
     model.save(tmp_path / "now.spinney")
-    assert int.from_bytes((tmp_path / "now.spinney").read_bytes()[8:12], "little") == 3
+    assert int.from_bytes((tmp_path / "now.spinney").read_bytes()[8:12], "little") == 4
     again = spinney.load(tmp_path / "now.spinney")
     assert model.predict_raw(rows).tobytes() == again.predict_raw(rows).tobytes()
     assert np.isfinite(model.predict_raw(rows)).all()
