@@ -16,6 +16,7 @@
 #include "binding/model/model.h"
 #include "spinney/base/checked_size.h"
 #include "spinney/model/decision_function.h"
+#include "spinney/model/graph.h"
 
 namespace nb = nanobind;
 
@@ -156,9 +157,14 @@ PyObject* score_samples(const BoundModel& bound, const Input& input, const Call&
   return raise(unsupported(model.source.kind + " has no score_samples; IsolationForest has"));
 }
 
-// AdaBoost's scores are a column for each class, of a single class too.
+// AdaBoost's scores are a column for each class, of a single class too, behind other steps as well.
 bool scores_a_column(const Description& model) {
   const auto& labels = model.output.labels;
+  if (const auto* graph = std::get_if<GraphPtr>(&model.scorer)) {
+    const GraphNode& scores = (*graph)->nodes()[(*graph)->answers().scores];
+    const auto* score = std::get_if<ScoreNode>(&scores);
+    if (score && score->answer == AnswerOf::kRaw) return scores_a_column(*score->model);
+  }
   return model.source.kind == "AdaBoostClassifier" && labels.size() == 1 && labels[0].size() == 1;
 }
 

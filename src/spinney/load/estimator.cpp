@@ -34,6 +34,8 @@ constexpr std::array kEntries = {
     Entry{"lightgbm", "LGBMClassifier", describe_lightgbm_wrapper},
     Entry{"lightgbm", "LGBMRegressor", describe_lightgbm_wrapper},
     Entry{"lightgbm", "LGBMRanker", describe_lightgbm_wrapper},
+    Entry{"imblearn", "Pipeline", describe_sklearn_pipeline},
+    Entry{"sklearn", "Pipeline", describe_sklearn_pipeline},
     Entry{"sklearn", "DecisionTreeClassifier", describe_sklearn_tree},
     Entry{"sklearn", "DecisionTreeRegressor", describe_sklearn_tree},
     Entry{"sklearn", "ExtraTreeClassifier", describe_sklearn_tree},

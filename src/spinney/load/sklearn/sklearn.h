@@ -69,4 +69,7 @@ Result<DescriptionParts> describe_sklearn_classifier_chain(const Record& record,
 Result<DescriptionParts> describe_sklearn_regressor_chain(const Record& record,
                                                           DescribeContext& context);
 
+// Pipeline, whose steps before the model pass through or choose columns.
+Result<DescriptionParts> describe_sklearn_pipeline(const Record& record, DescribeContext& context);
+
 }  // namespace spinney::load
