@@ -1,4 +1,4 @@
-"""Folders as MLflow writes them, of its flavours for scikit-learn, XGBoost and LightGBM."""
+"""Folders as MLflow writes them, of its scikit-learn, XGBoost, LightGBM and CatBoost flavours."""
 
 import json
 import pickle
@@ -135,6 +135,29 @@ def test_lightgbm(tmp_path):
     text = mlmodel({"lightgbm": flavor}, signature=signature())
     loaded = spinney.load(write(tmp_path / "b", text, model__lgb=booster))
     assert loaded.feature_names == model.booster_.feature_name()
+
+
+@pytest.mark.parametrize("form", ["cbm", "json"])
+def test_catboost(tmp_path, form):
+    catboost = pytest.importorskip("catboost")
+    options = {"iterations": 5, "depth": 3, "verbose": False, "allow_writing_files": False}
+    model = catboost.CatBoostClassifier(**options).fit(X, Y)
+    path = tmp_path / "own"
+    model.save_model(path)
+    bare = catboost.CatBoost().load_model(path)  # its reader of JSON is an ulp off
+    model.save_model(path, format=form)
+    for kind, expected in (("CatBoostClassifier", model), ("CatBoost", bare)):
+        flavor = {
+            "catboost_version": catboost.__version__,
+            "code": None,
+            "data": "model.cb",
+            "model_type": kind,
+            "save_format": form,
+        }
+        text = mlmodel({"catboost": flavor}, signature=signature())
+        loaded = spinney.load(write(tmp_path / kind, text, model__cb=path.read_bytes()))
+        assert_same(expected.predict(ROWS), loaded.predict(ROWS))
+        assert loaded.source["kind"] == kind
 
 
 def test_signatures_that_name_no_columns(tmp_path):

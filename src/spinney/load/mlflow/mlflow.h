@@ -14,9 +14,9 @@ namespace spinney::load {
 inline constexpr size_t kMlmodelBytesMax = size_t{4} << 20;
 
 struct MlflowModel {
-  std::string flavor;  // "sklearn", "xgboost", "lightgbm"
+  std::string flavor;  // "sklearn", "xgboost", "lightgbm", "catboost"
   std::string data;    // the model's file or folder, below the folder
-  // The flavour loads a bare Booster, whatever a wrapper left in the file.
+  // The flavour loads a bare Booster or CatBoost, whatever a wrapper left in the file.
   bool is_booster = false;
   // Names of the signature's columns, in their order; empty where it has none, or tensors.
   std::vector<std::string> names;

@@ -57,7 +57,7 @@ Status check_path(const std::string& data) {
 }
 
 Status read_flavor(const YAML::Node& flavors, MlflowModel& model) {
-  constexpr std::array kFlavors = {"sklearn", "xgboost", "lightgbm"};
+  constexpr std::array kFlavors = {"sklearn", "xgboost", "lightgbm", "catboost"};
   for (const char* name : kFlavors) {
     const YAML::Node flavor = flavors[name];
     if (!flavor || !flavor.IsMap()) continue;
@@ -65,6 +65,11 @@ Status read_flavor(const YAML::Node& flavors, MlflowModel& model) {
     SPINNEY_ASSIGN(model.data,
                    text_of(flavor, model.flavor == "sklearn" ? "pickled_model" : "data"));
     if (model.flavor == "sklearn") return check_path(model.data);
+    if (model.flavor == "catboost") {
+      SPINNEY_ASSIGN(const std::string kind, text_of(flavor, "model_type"));
+      model.is_booster = kind == "CatBoost";
+      return check_path(model.data);
+    }
     // Without a class, as older versions of MLflow have it, it is a Booster.
     SPINNEY_ASSIGN(const std::string kind, text_of(flavor, "model_class"));
     model.is_booster = kind.empty() || kind.ends_with(".Booster");
@@ -76,7 +81,7 @@ Status read_flavor(const YAML::Node& flavors, MlflowModel& model) {
     named += (named.empty() ? "" : ", ") + flavor.first.Scalar().substr(0, kTextMax);
   }
   return unsupported("this MLflow folder has the flavours " + named +
-                     "; sklearn, xgboost and lightgbm are read");
+                     "; sklearn, xgboost, lightgbm and catboost are read");
 }
 
 // [{"type": "double", "name": "a", "required": true}, …], or tensors, which have no columns.
