@@ -207,6 +207,11 @@ def _load(source, format, choice, copy, permissions):
                 f"{error}\nin_process=True alone permits nothing: it goes with trusted=True or "
                 "allowed_classes"
             ) from error
+        if isinstance(error, UnsupportedModelError) and list(choice) == ["member"]:
+            raise UnsupportedModelError(
+                f"{error}\nmember= chooses among models that are read natively; have Python run "
+                "the object by a file of its own"
+            ) from error
         if choice or not may_be_pickled(source, data, format):
             raise
         given = source if data is None else data

@@ -355,3 +355,30 @@ def test_options_of_the_worker_go_through_load(tmp_path):
         spinney.load(path, trusted=True, in_process=True, worker_options=options)
     with pytest.raises(InvalidInputError, match="batch_timeout_s"):
         worker(worker_models.Sum(), batch_timeout_s=0)
+
+
+@pytest.mark.parametrize("in_process", [False, True])
+@pytest.mark.parametrize("held", ["dict", "list", "nested"])
+def test_the_one_model_of_a_container_is_run(tmp_path, held, in_process):
+    svm = pytest.importorskip("sklearn.svm")
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    model = svm.SVC().fit(x, x[:, 0] > 0)
+    whole = {
+        "dict": {"model": model, "columns": ["a", "b", "c"]},
+        "list": [model],
+        "nested": ("v1", {"folds": [model]}),
+    }
+    (tmp_path / "m.pkl").write_bytes(pickle.dumps(whole[held]))
+    with spinney.load(tmp_path / "m.pkl", trusted=True, in_process=in_process) as loaded:
+        np.testing.assert_array_equal(loaded.predict(x), model.predict(x))
+        assert loaded.source["kind"] == "SVC"
+
+
+def test_members_of_containers_are_chosen_natively_alone(tmp_path):
+    svm = pytest.importorskip("sklearn.svm")
+    model = svm.SVC().fit([[0.0], [1.0]], [0, 1])
+    (tmp_path / "m.pkl").write_bytes(pickle.dumps({"a": model, "b": model}))
+    with pytest.raises(spinney.InvalidInputError, match=r"holds 2 models: a \(SVC\), b \(SVC\)"):
+        spinney.load(tmp_path / "m.pkl", trusted=True)
+    with pytest.raises(spinney.UnsupportedModelError, match="by a file of its own"):
+        spinney.load(tmp_path / "m.pkl", trusted=True, member="a")

@@ -132,6 +132,7 @@ class Server:
                 file.seek(0)
                 names = unpickle.refused_names(file, allow) or [error.name]
                 return {"error": "forbidden", "names": [name[:200] for name in names[:50]]}
+        self.model = one_within(self.model)
         if self.walls["seccomp"]:
             self.sandbox.prefer_threads()
         if message["threads"] is not None:
@@ -212,6 +213,22 @@ def restore(rows, codec):
 
         return csr_matrix(tuple(rows.parts), shape=rows.shape)
     return rows
+
+
+def one_within(model, depth=4):
+    """The one object with a predict that a dict, list or tuple holds; else what was given."""
+    found = []
+
+    def look(held, depth):
+        if callable(getattr(held, "predict", None)):
+            found.append(held)
+        elif type(held) in (dict, list, tuple) and depth and len(found) < 2:
+            for part in held.values() if type(held) is dict else held:
+                look(part, depth - 1)
+
+    if type(model) in (dict, list, tuple):
+        look(model, depth)
+    return found[0] if len(found) == 1 else model
 
 
 def describe(model, codec):

@@ -28,10 +28,11 @@ class LocalModel(PythonModel):
     """
 
     def __init__(self, model: Any, format: str = "object", num_threads: int | None = None) -> None:
-        """model: a fitted object with a predict method, or a callable.
+        """model: a fitted object with a predict method, a dict, list or tuple that holds one, or a
+            callable.
         num_threads: threads of the numerical libraries during a call; None leaves them alone.
         """
-        self._model = model
+        self._model = model = child.one_within(model)
         self._limit = contextlib.nullcontext() if num_threads is None else PoolLimit(num_threads)
         self._clock = Clock()
         self._adopt({**child.describe(model, codec), "format": format})

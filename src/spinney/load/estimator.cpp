@@ -119,8 +119,12 @@ const Entry* entry_of(std::string_view module, std::string_view name) {
 
 std::string native_names() {
   std::string names;
-  for (const Entry& entry : kEntries)
+  std::string_view before;  // the same class of two packages is named once
+  for (const Entry& entry : kEntries) {
+    if (entry.name == before) continue;
+    before = entry.name;
     names += (names.empty() ? "" : ", ") + std::string(entry.name);
+  }
   return names;
 }
 
