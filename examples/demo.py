@@ -1,4 +1,5 @@
-"""Trains models on real data, loads each file with Spinney, proves the answers equal, times both.
+"""Trains models on real data, loads each file with Spinney, proves the answers equal, times both;
+and serves one of them over HTTP.
 
     make demo
 
@@ -7,9 +8,11 @@ The data sets are the ones that scikit-learn ships. Exits with status 1 when any
 
 from __future__ import annotations
 
+import json
 import pickle
 import sys
 import time
+import urllib.request
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -142,11 +145,29 @@ def compare(case: Case) -> Answer:
     return Answer(proof, times, difference == 0)
 
 
+def serve_once(case: Case) -> bool:
+    """Serves the case's model, asks once for two rows, and shows both; whether it is right."""
+    rows = case.rows[:2]
+    tensor = {"name": "rows", "shape": list(rows.shape), "datatype": "FP32", "data": rows.tolist()}
+    with spinney.serve(case.path, port=0) as server:
+        url = f"{server.url}/v2/models/{case.path.stem}/infer"
+        body = json.dumps({"inputs": [tensor]}).encode()
+        with urllib.request.urlopen(url, body, timeout=60) as answer:
+            said = json.load(answer)["outputs"][0]["data"]
+    equal = said == case.library(rows).tolist()
+    print(f"Served as Triton and KServe serve: POST {url}\n")
+    begin = ", ".join(f"[{row[0]:.3f}, {row[1]:.3f}, …]" for row in rows)
+    print(f"    rows {begin}")
+    print(f"    answers {said}, {'equal, too' if equal else 'DIFFERENT'}\n")
+    return equal
+
+
 def show_next_steps() -> None:
     print("Your turn (.venv/bin/python):\n")
     print("    import spinney")
     print('    model = spinney.load("my_model.pkl")')
     print("    model.predict([[0.02, 0.05, 0.06, 0.02, -0.04, -0.03, -0.04, 0.0, 0.02, -0.02]])\n")
+    print("A service: .venv/bin/spinney serve my_model.pkl")
     print("On files: .venv/bin/spinney predict MODEL DATA.csv -o OUT.csv   (--help shows the rest)")
 
 
@@ -171,6 +192,8 @@ def main() -> int:
         print("Some answers differ from the training library's. This is a bug.", file=sys.stderr)
         return 1
     print(f"All {BULK * len(cases):,} predictions are equal to the training libraries' own.\n")
+    if not serve_once(cases[0]):
+        return 1
     show_next_steps()
     return 0
 
