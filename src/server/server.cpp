@@ -116,17 +116,21 @@ std::string Server::Parts::metrics() const {
     text.family(name, kind, help);
     text.sample(name, {}, value);
   };
-  uint64_t answers[6] = {}, requests = 0, refused = 0;
+  uint64_t answers[6] = {}, requests = 0, refused = 0, abandoned = 0;
   for (const auto& each : loops) {
     const http1::Counts& counts = each->counts();
     requests += counts.requests.load(relaxed);
     refused += counts.refused.load(relaxed);
+    abandoned += counts.abandoned.load(relaxed);
     for (size_t i = 0; i < std::size(answers); ++i) answers[i] += counts.answers[i].load(relaxed);
   }
   one("spinney_http_requests_total", Kind::kCounter, "HTTP requests that were begun to be answered",
       static_cast<double>(requests));
   one("spinney_http_malformed_total", Kind::kCounter,
       "Of these, requests that were no HTTP, too large or too slow", static_cast<double>(refused));
+  one("spinney_http_abandoned_total", Kind::kCounter,
+      "Of these, requests without an answer: their clients had gone, or no memory was left for it",
+      static_cast<double>(abandoned));
   text.family("spinney_http_answers_total", Kind::kCounter, "HTTP answers, by the status's class");
   for (size_t i = 1; i < std::size(answers); ++i)
     text.sample("spinney_http_answers_total", {{"status", std::to_string(i) + "xx"}},

@@ -28,8 +28,11 @@ bool Bytes::reserve(size_t capacity) noexcept {
 
 bool Bytes::reserve_more(size_t n) noexcept {
   const auto wanted = checked_sum(size_, n);
-  if (!wanted) return false;
-  return reserve(std::max({*wanted, capacity_ + capacity_ / 2, size_t{1024}})) || reserve(*wanted);
+  const bool fits =
+      wanted &&
+      (reserve(std::max({*wanted, capacity_ + capacity_ / 2, size_t{1024}})) || reserve(*wanted));
+  if (!fits) lacks_ = true;
+  return fits;
 }
 
 void Bytes::erase(size_t first, size_t n) noexcept {
@@ -41,6 +44,7 @@ void Bytes::erase(size_t first, size_t n) noexcept {
 void Bytes::wipe() noexcept {
   if (dirty_ > 0) spinney::wipe(data_, dirty_);
   size_ = dirty_ = 0;
+  lacks_ = false;
 }
 
 void Bytes::free() noexcept {

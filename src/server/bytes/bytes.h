@@ -74,6 +74,10 @@ class Bytes {
   // Without bytes [first, first + n); what follows moves there.
   void erase(size_t first, size_t n) noexcept;
   void resize_down(size_t size) noexcept { size_ = size; }
+  // Whether there was no room for something since this was last forgotten: what many small pieces
+  // are appended to is looked at once, at its end.
+  bool lacks() const noexcept { return lacks_; }
+  void forget_lack() noexcept { lacks_ = false; }
   // Empty, and zeros wherever something was.
   void wipe() noexcept;
   void free() noexcept;
@@ -86,12 +90,14 @@ class Bytes {
     std::swap(dirty_, other.dirty_);
     std::swap(capacity_, other.capacity_);
     std::swap(budget_, other.budget_);
+    std::swap(lacks_, other.lacks_);
   }
   char* data_ = nullptr;
   size_t size_ = 0;
   size_t dirty_ = 0;  // bytes from the begin that may hold something
   size_t capacity_ = 0;
   Budget* budget_ = nullptr;
+  bool lacks_ = false;
 };
 
 // Empty buffers of one thread, so that a connection which has nothing to keep keeps none.

@@ -92,12 +92,15 @@ Bytes& Exchange::begin() noexcept {
   Session& session = session_;
   Bytes& out = session.out_;
   if (out.capacity() == 0) out = session.shared_.spares.take();
-  out.resize_down(session.body_first_ ? session.body_first_ - kHeadRoom : out.size());
-  if (char* room = out.room(kHeadRoom)) {
-    (void)room;
+  if (!session.writes_) session.answer_first_ = out.size();
+  session.writes_ = true;
+  out.resize_down(session.answer_first_);
+  out.forget_lack();
+  session.body_first_ = 0;
+  if (out.room(kHeadRoom)) {
     out.grow(kHeadRoom);
+    session.body_first_ = out.size();
   }
-  session.body_first_ = out.size();
   return out;
 }
 
@@ -131,9 +134,10 @@ void Exchange::refuse(int status, std::string_view message, int64_t retry_after_
 }
 
 void Session::finish(const AnswerHead& head) noexcept {
+  if (body_first_ == 0 || out_.lacks()) return finish_without_memory();
   HeadText text;
   const bool close = last_ || shared_.closing || !exchange_.head_.keep_alive;
-  const size_t body = out_.size() >= body_first_ ? out_.size() - body_first_ : 0;
+  const size_t body = out_.size() - body_first_;
   text.add("HTTP/1.1 ");
   text.add(static_cast<uint64_t>(head.status));
   text.add(" ");
@@ -170,23 +174,38 @@ void Session::finish(const AnswerHead& head) noexcept {
   Counts::add(shared_.counts.answers[std::clamp(head.status / 100, 0, 5)]);
   if (close) last_ = true;
   exchange_.finished_ = true;
-  const size_t place = body_first_ >= kHeadRoom ? body_first_ - kHeadRoom : 0;
-  const size_t gap = kHeadRoom - text.text().size();
-  if (out_.size() < body_first_ || body_first_ < kHeadRoom) {  // there was no memory for it
-    last_ = true;
-    out_.resize_down(place);
-    body_first_ = 0;
-    return;
-  }
-  std::memcpy(out_.data() + body_first_ - text.text().size(), text.text().data(),
-              text.text().size());
+  place_head(text.text());
+}
+
+// Into the end of the room before the body.
+void Session::place_head(std::string_view text) noexcept {
+  const size_t gap = kHeadRoom - text.size();
+  std::memcpy(out_.data() + body_first_ - text.size(), text.data(), text.size());
   if (exchange_.head_.method == Method::kHead) out_.resize_down(body_first_);
   // Behind an answer that is not sent yet the gap is closed.
-  if (place == out_first_)
+  if (answer_first_ == out_first_)
     out_first_ += gap;
   else
-    out_.erase(place, gap);
+    out_.erase(answer_first_, gap);
   body_first_ = 0;
+  writes_ = false;
+}
+
+// An answer that has a hole is no answer. Its client is told so; where there is no memory even for
+// that, the connection ends behind the answers that are whole.
+void Session::finish_without_memory() noexcept {
+  if (!refuses_) {
+    refuses_ = true;
+    exchange_.refuse(503, "no memory for the answer at this moment", 1);
+    refuses_ = false;
+    return;
+  }
+  if (writes_) out_.resize_down(answer_first_);
+  body_first_ = 0;
+  writes_ = false;
+  last_ = true;
+  exchange_.finished_ = true;
+  Counts::add(shared_.counts.abandoned);
 }
 
 std::span<char> Session::room() noexcept {
@@ -345,11 +364,19 @@ void Session::timed_out() noexcept {
 
 void Session::sent(size_t bytes) noexcept {
   out_first_ += bytes;
-  if (out_first_ < out_.size()) return;
+  if (out_first_ < out_.size()) return drop_sent();
   out_first_ = 0;
   out_.resize_down(0);
   if (!processing_ && phase_ != Phase::kAnswer && !in_.empty()) process();
   give_back();
+}
+
+// Whoever asks on and on may never have read everything. What was sent goes once it is the larger
+// part, so that each byte is moved at most once for one that is sent.
+void Session::drop_sent() noexcept {
+  if (writes_ || out_first_ < out_.size() - out_first_) return;
+  out_.erase(0, out_first_);
+  out_first_ = 0;
 }
 
 // A connection that has nothing to keep keeps no memory.
@@ -361,7 +388,10 @@ void Session::give_back() noexcept {
 }
 
 void Session::abandon() noexcept {
-  if (phase_ == Phase::kAnswer && exchange_.pending) shared_.handler.abandoned(exchange_);
+  if (phase_ == Phase::kAnswer && exchange_.pending) {
+    Counts::add(shared_.counts.abandoned);
+    shared_.handler.abandoned(exchange_);
+  }
   exchange_.pending = nullptr;
   phase_ = Phase::kClosing;
   last_ = true;

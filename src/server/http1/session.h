@@ -34,6 +34,7 @@ class Sink {
 struct Counts {
   std::atomic<uint64_t> requests{0};                        // that were begun to be answered
   std::atomic<uint64_t> refused{0};                         // of those, that were no HTTP
+  std::atomic<uint64_t> abandoned{0};                       // of those, that got no answer
   std::atomic<uint64_t> answers[6] = {};                    // by the status's first digit
   static void add(std::atomic<uint64_t>& count) noexcept {  // each has one writer
     count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -94,6 +95,9 @@ class Session {
   void refuse(const Fault& fault) noexcept;
   void give_back() noexcept;
   void finish(const AnswerHead& head) noexcept;
+  void finish_without_memory() noexcept;
+  void place_head(std::string_view text) noexcept;
+  void drop_sent() noexcept;
 
   Shared& shared_;
   void* owner_;
@@ -109,8 +113,12 @@ class Session {
   Bytes in_;
   Bytes chunks_;  // the body, where it came in such
   Bytes out_;
-  size_t out_first_ = 0;   // what is not sent yet begins here
-  size_t body_first_ = 0;  // of the answer that is being written
+  size_t out_first_ = 0;  // what is not sent yet begins here
+  // Where the answer that is being written begins, and its body, which leaves room for the head;
+  // 0: there was no memory for that room.
+  size_t answer_first_ = 0, body_first_ = 0;
+  bool writes_ = false;   // an answer is begun and not finished
+  bool refuses_ = false;  // in its place, that there was no memory for it
 };
 
 }  // namespace spinney::server::http1

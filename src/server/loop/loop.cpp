@@ -256,20 +256,19 @@ bool Loop::read_some(Connection& connection) noexcept {
 // False if the connection is broken.
 bool Loop::write_some(Connection& connection) noexcept {
   while (!connection.session.pending().empty()) {
-    if (connection.sending_ns == 0) connection.sending_ns = connection.progressed_ns = now_ns_;
+    connection.sending.start(now_ns_, connection.session.pending().size());
     if (!connection.writable) return true;
     const std::span<const char> out = connection.session.pending();
     const ssize_t n = send(connection.fd.get(), out.data(), out.size(), MSG_NOSIGNAL);
     if (n > 0) {
-      connection.progressed_ns = now_ns_;
       connection.session.sent(static_cast<size_t>(n));
+      connection.sending.took(now_ns_, static_cast<size_t>(n), connection.session.pending().size());
       continue;
     }
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) return false;
     connection.writable = false;
   }
-  connection.sending_ns = 0;
   return true;
 }
 
@@ -306,9 +305,7 @@ void Loop::set_deadline(Connection& connection) noexcept {
   if (session.phase() == Phase::kIdle) deadline = now_ns_ + limits_.idle_ns;
   if (session.phase() == Phase::kHead) deadline = connection.since_ns + limits_.header_ns;
   if (session.phase() == Phase::kBody) deadline = connection.since_ns + limits_.body_ns;
-  if (connection.sending_ns != 0)
-    deadline = std::min(connection.progressed_ns + limits_.send_ns,
-                        connection.sending_ns + limits_.send_total_ns);
+  if (connection.sending.runs()) deadline = connection.sending.deadline_ns(limits_);
   deadlines_[connection.slot] = deadline;
 }
 
@@ -328,7 +325,7 @@ void Loop::sweep() noexcept {
   for (size_t slot = 0; slot < deadlines_.size(); ++slot) {
     if (deadlines_[slot] > now_ns_) continue;
     Connection& connection = *slots_[slot];
-    const bool tells = !connection.lingers && connection.sending_ns == 0;
+    const bool tells = !connection.lingers && !connection.sending.runs();
     if (!connection.lingers) connections_.timed_out.fetch_add(1, std::memory_order_relaxed);
     if (!tells) {
       close(connection);

@@ -16,6 +16,7 @@
 #include "server/bytes/bytes.h"
 #include "server/http1/session.h"
 #include "server/loop/listener.h"
+#include "server/loop/send_clock.h"
 #include "spinney/base/clock.h"
 #include "spinney/base/result.h"
 
@@ -72,9 +73,8 @@ class Loop final : private http1::Sink {
     size_t to_discard = 0;
     http1::Session::Phase phase = http1::Session::Phase::kIdle;
     uint64_t request = 0;
-    int64_t since_ns = 0;       // this phase of this request
-    int64_t sending_ns = 0;     // when what is pending began to be; 0: nothing is
-    int64_t progressed_ns = 0;  // when some of it was last taken
+    int64_t since_ns = 0;  // this phase of this request
+    SendClock sending;
   };
 
   Loop(const http1::Limits& limits, Connections& connections, Budget& budget, Service& service,
