@@ -49,6 +49,7 @@ Status Server::Parts::open() {
   repository = std::make_unique<repository::Repository>(*engine);
   office = std::unique_ptr<protocol::Office>(new protocol::Office{
       *engine, *repository, options.version, options.limits.body_bytes, {false}, {}});
+  office->budget = &budget;
   office->server_metrics = [this] { return metrics(); };
   return {};
 }

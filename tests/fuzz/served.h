@@ -18,8 +18,10 @@ struct Served {
     if (!repository.load("sum", "1", server::testing::sum_model()).ok()) std::abort();
     office.server_metrics = [] { return std::string(); };
     desk.set_wake([] {});
+    office.budget = &budget;
     limits.body_bytes = size_t{1} << 20;
   }
+  server::Budget budget{size_t{64} << 20};
   std::unique_ptr<engine::Engine> engine = [] {
     engine::EngineOptions options;
     options.threads = false;
@@ -28,7 +30,6 @@ struct Served {
   server::repository::Repository repository{*engine};
   server::protocol::Office office{*engine, repository, "fuzz", size_t{1} << 20, {false}, {}};
   server::protocol::Desk desk{office};
-  server::Budget budget{size_t{64} << 20};
   server::Spares spares{&budget};
   server::http1::Limits limits;
   server::http1::Counts counts;

@@ -21,6 +21,9 @@ namespace spinney::server::protocol {
 enum class Dialect : uint8_t { kTensors, kPredictions };
 
 struct Call {
+  // Both what the body expands to and its rows count as memory of connections.
+  explicit Call(Budget* budget) : request(budget), expanded(budget) {}
+
   http1::Exchange* exchange = nullptr;  // null: its client has gone
   Dialect dialect = Dialect::kTensors;
   const repository::Served* served = nullptr;

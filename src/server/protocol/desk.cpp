@@ -99,7 +99,7 @@ Call* Desk::take_call() {
   if (free_.empty()) {
     calls_.reserve(calls_.size() + 1);
     free_.reserve(calls_.size() + 1);
-    calls_.push_back(std::make_unique<Call>());
+    calls_.push_back(std::make_unique<Call>(office_.budget));
     return calls_.back().get();
   }
   Call* call = free_.back();
@@ -112,6 +112,8 @@ void Desk::give_call(Call* call) noexcept {
   call->served = nullptr;
   call->kept.reset();
   call->request.clear();
+  // A burst's many calls do not keep the budget from those that come after.
+  if (free_.size() >= Spares::kKept) call->request.free_memory();
   call->expanded.free();
   call->error.reset();
   call->answer.clear();

@@ -28,6 +28,7 @@ struct Office {
   size_t body_bytes_max = 0;                    // of what a compressed body expands to
   std::atomic<bool> draining{false};            // not ready any more
   std::function<std::string()> server_metrics;  // Prometheus's text of the server's own families
+  Budget* budget = nullptr;                     // of the connections' memory, if there is one
 };
 
 class Desk final : public loop::Service, private Completion {

@@ -24,6 +24,9 @@ struct RequestedOutput {
 
 class InferRequest {
  public:
+  // Rows are held within the budget, if there is one.
+  explicit InferRequest(Budget* budget = nullptr) : memory_(budget) {}
+
   // json_bytes: how many bytes of the body are JSON; the rest are tensors.
   Status read(std::string_view body, size_t json_bytes, const repository::Served& served);
   // A body that is one tensor and nothing else, of the datatype that the model's metadata name.
@@ -32,6 +35,7 @@ class InferRequest {
   Status read_table(std::string_view body, const repository::Served& served);
   // Wipes the rows and keeps the memory.
   void clear() noexcept;
+  void free_memory() noexcept { memory_.free(); }
 
   std::string_view id() const { return id_; }  // as it stands in JSON, without the quotes
   const Rows& rows() const { return rows_; }

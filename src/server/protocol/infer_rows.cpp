@@ -82,7 +82,7 @@ Status InferRequest::make_rows(size_t count, NumberType type, size_t least_bytes
   if (!bytes || least_bytes > body_.size())
     return invalid_argument("the shape has more elements than the request");
   if (!memory_.reserve(std::max<size_t>(*bytes, 1)))
-    return Error{Code::kTooLarge, "no memory for the rows at this moment"};
+    return Error{Code::kThrottled, "no memory for the rows at this moment"};
   memory_.wipe();
   memory_.grow(*bytes);
   rows_ = type == NumberType::kFloat32

@@ -22,7 +22,9 @@ struct World {
     EXPECT_TRUE(repository.load("sum", "1", sum_model()).ok());
     office.server_metrics = [] { return std::string(); };
     desk.set_wake([] {});
+    office.budget = &budget;
   }
+  Budget budget{size_t{64} << 20};
   std::unique_ptr<engine::Engine> engine = [] {
     engine::EngineOptions options;
     options.num_workers = 1;
@@ -31,7 +33,6 @@ struct World {
   repository::Repository repository{*engine};
   protocol::Office office{*engine, repository, "test", size_t{1} << 20, {false}, {}};
   protocol::Desk desk{office};
-  Budget budget{size_t{64} << 20};
   Spares spares{&budget};
   http1::Limits limits;
   http1::Counts counts;
