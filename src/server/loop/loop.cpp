@@ -19,6 +19,7 @@ constexpr uint64_t kListenerTag = uint64_t{1} << 63;
 constexpr int64_t kSweepNs = 250 * kMillisecond;
 constexpr int kReadsATurn = 8;  // of one connection, so that none keeps the others waiting
 constexpr int kAcceptsATurn = 64;
+constexpr int kDrainTurns = 100;  // more than any queue of a listener is long
 constexpr int64_t kLingerNs = 2 * kSecond;
 constexpr size_t kDiscardMax = size_t{4} << 20;
 constexpr std::string_view kFull =
@@ -93,7 +94,8 @@ void Loop::abandon() noexcept {
 
 int Loop::wait_ms() const noexcept {
   if (!ready_.empty()) return 0;
-  if (free_.size() == slots_.size() && !drains_) return -1;  // no connection to look after
+  // No connection to look after.
+  if (free_.size() == slots_.size() && !drains_ && !pauses_) return -1;
   const int64_t left = next_sweep_ns_ - now_ns_;
   return static_cast<int>(std::clamp<int64_t>(left / kMillisecond + 1, 1, 1000));
 }
@@ -153,31 +155,62 @@ void Loop::make_ready(Connection& connection) noexcept {
 
 void Loop::answered(void* owner) noexcept { make_ready(*static_cast<Connection*>(owner)); }
 
-void Loop::accept_some(int listener) noexcept {
+// True if there may be more of them in the queue.
+bool Loop::accept_some(int listener) noexcept {
   for (int i = 0; i < kAcceptsATurn; ++i) {
     Descriptor fd(accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!fd) {
-      if (errno == EINTR || errno == ECONNABORTED) continue;
-      if (errno == EMFILE || errno == ENFILE) refuse_one(listener);
-      return;
+      if (errno == EAGAIN || errno == EWOULDBLOCK) return false;
+      if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO) continue;
+      if ((errno == EMFILE || errno == ENFILE) && drop_one(listener)) continue;
+      pause_accepting(true);
+      return false;
     }
     connections_.accepted.fetch_add(1, std::memory_order_relaxed);
     if (connections_.open.fetch_add(1, std::memory_order_relaxed) >= connections_.most) {
       connections_.open.fetch_sub(1, std::memory_order_relaxed);
-      connections_.refused.fetch_add(1, std::memory_order_relaxed);
-      (void)!send(fd.get(), kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+      refuse(std::move(fd));
       continue;
     }
     add(std::move(fd));
   }
+  return true;
 }
 
-// Without a descriptor left the connection would stay in the queue, and wake this thread forever.
-void Loop::refuse_one(int listener) noexcept {
+void Loop::refuse(Descriptor fd) noexcept {
+  connections_.refused.fetch_add(1, std::memory_order_relaxed);
+  (void)!send(fd.get(), kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  shutdown(fd.get(), SHUT_WR);
+  char asked[4096];  // what is not read when it is closed would take the answer back
+  for (int i = 0; i < kReadsATurn; ++i)
+    if (recv(fd.get(), asked, sizeof asked, MSG_DONTWAIT) <= 0) break;
+}
+
+// Without a descriptor left the connection would stay in the queue: the one that is kept for this
+// takes it out. False if somebody else was faster to take that.
+bool Loop::drop_one(int listener) noexcept {
   reserve_.reset();
-  const Descriptor dropped(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
-  if (dropped) connections_.refused.fetch_add(1, std::memory_order_relaxed);
+  Descriptor dropped(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
+  const bool is_dropped = static_cast<bool>(dropped);
+  dropped.reset();
   reserve_ = Descriptor(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  if (!is_dropped) return false;
+  connections_.accepted.fetch_add(1, std::memory_order_relaxed);
+  connections_.refused.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
+// What cannot be accepted now stays in the queue, where it would wake this thread again and again:
+// until the next sweep nobody looks there.
+void Loop::pause_accepting(bool pause) noexcept {
+  if (pause) next_sweep_ns_ = now_ns_ + kSweepNs;
+  for (const Descriptor& listener : listeners_) {
+    epoll_event event{};
+    if (!pause) event.events = EPOLLIN;
+    event.data.u64 = kListenerTag | static_cast<uint64_t>(listener.get());
+    (void)epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, listener.get(), &event);
+  }
+  pauses_ = pause;
 }
 
 void Loop::add(Descriptor fd) noexcept {
@@ -322,6 +355,7 @@ void Loop::close(Connection& connection) noexcept {
 
 void Loop::sweep() noexcept {
   next_sweep_ns_ = now_ns_ + kSweepNs;
+  if (pauses_) pause_accepting(false);
   for (size_t slot = 0; slot < deadlines_.size(); ++slot) {
     if (deadlines_[slot] > now_ns_) continue;
     Connection& connection = *slots_[slot];
@@ -332,8 +366,11 @@ void Loop::sweep() noexcept {
       continue;
     }
     connection.session.timed_out();
-    if (!write_some(connection) || connection.session.pending().empty())
+    const bool is_told = !connection.session.pending().empty();
+    if (!is_told || !write_some(connection))
       close(connection);
+    else if (connection.session.pending().empty())
+      linger(connection);
     else
       set_deadline(connection);
   }
@@ -344,11 +381,7 @@ void Loop::begin_drain() noexcept {
   drains_ = true;
   shared_.closing = true;
   for (const Descriptor& listener : listeners_) {
-    size_t before = 0;
-    do {
-      before = free_.size() + slots_.size();
-      accept_some(listener.get());
-    } while (free_.size() + slots_.size() != before);
+    for (int turn = 0; turn < kDrainTurns && accept_some(listener.get());) ++turn;
     // Its descriptor may live on in a forked child, and would take connections there.
     shutdown(listener.get(), SHUT_RD);
   }

@@ -81,9 +81,11 @@ class Loop final : private http1::Sink {
        std::vector<Descriptor> listeners);
   Status open() noexcept;
   void answered(void* owner) noexcept override;
-  void accept_some(int listener) noexcept;
+  bool accept_some(int listener) noexcept;
   void add(Descriptor fd) noexcept;
-  void refuse_one(int listener) noexcept;
+  bool drop_one(int listener) noexcept;
+  void refuse(Descriptor fd) noexcept;
+  void pause_accepting(bool pause) noexcept;
   void handle(const epoll_event& event) noexcept;
   void make_ready(Connection& connection) noexcept;
   void serve(Connection& connection) noexcept;
@@ -110,7 +112,7 @@ class Loop final : private http1::Sink {
   std::vector<Connection*> ready_, next_;
   int64_t now_ns_ = 0, next_sweep_ns_ = 0;
   std::atomic<bool> woken_{false}, draining_{false}, stopping_{false};
-  bool drains_ = false;
+  bool drains_ = false, pauses_ = false;
 };
 
 }  // namespace spinney::server::loop
