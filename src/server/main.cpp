@@ -5,6 +5,8 @@
 #include <charconv>
 #include <cstdio>
 #include <filesystem>
+#include <limits>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,7 +41,8 @@ Status read_number(std::string_view option, std::string_view text, Number& numbe
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error == std::errc() && end == text.data() + text.size()) return {};
   return invalid_argument(std::string(option) + " is '" + std::string(text) +
-                          "'; expected a whole number");
+                          "'; expected a whole number from 0 to " +
+                          std::to_string(std::numeric_limits<Number>::max()));
 }
 
 Result<Arguments> read_arguments(int count, char** values) {
@@ -83,9 +86,13 @@ Status serve(const Arguments& arguments, const sigset_t& ends) {
   options.version = SPINNEY_VERSION;
   spinney::server::raise_descriptor_limit();
   SPINNEY_ASSIGN(auto server, spinney::server::Server::make(options));
+  std::map<std::string, std::string> path_of;  // by the name that it is served under
   for (const std::string& path : arguments.paths) {
     const std::string name =
         arguments.name.empty() ? std::filesystem::path(path).stem().string() : arguments.name;
+    if (const auto [at, is_new] = path_of.emplace(name, path); !is_new)
+      return invalid_argument("both " + at->second + " and " + path +
+                              " would be served as model '" + name + "'; rename one of them");
     auto model = spinney::Model::load(path);
     if (!model.ok()) return Error{model.error().code, path + ": " + model.error().message};
     SPINNEY_TRY(server->load(name, "1", std::move(model).value()));
@@ -94,9 +101,10 @@ Status serve(const Arguments& arguments, const sigset_t& ends) {
   std::fprintf(stderr, "spinney-server: serving on %s\n", server->url().c_str());
   int signal = 0;
   sigwait(&ends, &signal);
-  std::fprintf(stderr, "spinney-server: draining\n");
-  if (!server->drain(arguments.drain_ns))
-    std::fprintf(stderr, "spinney-server: some requests were cut off at the deadline\n");
+  // Nothing is written before that: whoever read it may have gone, or read no more.
+  const bool in_time = server->drain(arguments.drain_ns);
+  std::fprintf(stderr, in_time ? "spinney-server: ended\n"
+                               : "spinney-server: some requests were cut off at the deadline\n");
   return {};
 }
 
@@ -109,6 +117,7 @@ int main(int count, char** values) {
   sigaddset(&ends, SIGTERM);
   sigaddset(&ends, SIGINT);
   pthread_sigmask(SIG_BLOCK, &ends, nullptr);
+  signal(SIGPIPE, SIG_IGN);  // a log that nobody reads any more ends no server
   const Result<Arguments> arguments = read_arguments(count, values);
   if (arguments.ok() && arguments->help) {
     std::fputs(kUsage, stdout);

@@ -6,9 +6,11 @@ import json
 import os
 import pickle
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from pathlib import Path
 
@@ -198,8 +200,42 @@ def test_the_program_without_python(model_file, forest):
         ([], "no model"),
         (["no_such_file"], "no_such_file"),
         ([model_file, "--port", "x"], "--port"),
+        ([model_file, "--port", "99999"], "from 0 to 65535"),
+        ([model_file, model_file], "'my.model'"),
         ([model_file, "--speed", "3"], "--speed"),
         ([model_file, "--host"], "needs a value"),
     ):
         ran = subprocess.run([PROGRAM, *wrong], capture_output=True, text=True, timeout=60)
         assert (ran.returncode, said in ran.stderr) == (2, True), ran.stderr
+
+
+def is_listening(port):
+    time.sleep(0.01)
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=20).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("command", [[PROGRAM], [sys.executable, "-m", "spinney", "serve"]])
+def test_a_server_drains_though_nobody_reads_what_it_says(model_file, forest, command):
+    if command == [PROGRAM] and not PROGRAM.exists():
+        pytest.skip("spinney-server is not built here")
+    process, port = served_by([*command, model_file, "--port", "0", "--threads", "1"])
+    rows = rows_of(2)[0]
+    whole = request("POST", "/v2/models/my.model/infer", body_of(rows))
+    with Connection(port) as connection:
+        connection.send(whole[:-5])
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/health/ready") as ready:
+            assert ready.status == 200  # the one thread has read what was sent before
+        process.stderr.close()
+        process.send_signal(signal.SIGTERM)
+        # Until it takes no connections any more: the drain is under way, or it is dead.
+        while is_listening(port):
+            pass
+        connection.send(whole[-5:])
+        status, _, body = connection.read()
+    assert status == 200
+    assert json.loads(body)["outputs"][0]["data"] == forest.predict(rows).tolist()
+    assert process.wait(20) == 0

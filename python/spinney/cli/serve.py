@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -61,9 +62,16 @@ def run(arguments):
         signal.signal(number, lambda *_: ended.set())
     raise_descriptor_limit()
     server = spinney.serve(sources, host=arguments.host, port=arguments.port, **options)
-    print(f"spinney serve: {', '.join(sources)} on {server.url}", file=sys.stderr, flush=True)
+    _say(f"{', '.join(sources)} on {server.url}")
     ended.wait()
-    print("spinney serve: draining", file=sys.stderr, flush=True)
-    if not server.stop(arguments.drain_seconds):
-        print("spinney serve: some requests were cut off at the deadline", file=sys.stderr)
+    # Nothing is written before that: whoever read it may have gone, or read no more.
+    in_time = server.stop(arguments.drain_seconds)
+    _say("ended" if in_time else "some requests were cut off at the deadline")
     return 0
+
+
+def _say(text):
+    try:
+        print(f"spinney serve: {text}", file=sys.stderr, flush=True)
+    except OSError:  # a log that nobody reads any more ends no server
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
