@@ -17,6 +17,39 @@ Status check_name(std::string_view what, std::string_view name) {
                           "'; it may have letters, digits and . _ - (at most 200 of them)");
 }
 
+namespace {
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+// Takes the number that is next, without the zeros before it.
+std::string_view take_number(std::string_view& text) {
+  size_t end = 0;
+  while (end < text.size() && is_digit(text[end])) ++end;
+  std::string_view number = text.substr(0, end);
+  text.remove_prefix(end);
+  number.remove_prefix(std::min(number.find_first_not_of('0'), number.size()));
+  return number;
+}
+
+}  // namespace
+
+bool EarlierVersion::operator()(std::string_view a, std::string_view b) const noexcept {
+  std::string_view left = a, right = b;
+  while (!left.empty() && !right.empty()) {
+    if (is_digit(left.front()) && is_digit(right.front())) {
+      const std::string_view x = take_number(left), y = take_number(right);
+      if (x.size() != y.size()) return x.size() < y.size();
+      if (x != y) return x < y;
+      continue;
+    }
+    if (left.front() != right.front()) return left.front() < right.front();
+    left.remove_prefix(1);
+    right.remove_prefix(1);
+  }
+  if (left.empty() != right.empty()) return left.empty();
+  return a < b;  // the same but for zeros
+}
+
 const ServedPtr* Directory::find(std::string_view name, std::string_view version) const {
   const auto model = models.find(name);
   if (model == models.end()) return nullptr;

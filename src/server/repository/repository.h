@@ -22,10 +22,19 @@ namespace spinney::server::repository {
 
 using ServedPtr = std::shared_ptr<const Served>;
 
+// Versions in their order: numbers within them by their value (9 before 10, 1.9 before 1.10), all
+// else as text.
+struct EarlierVersion {
+  using is_transparent = void;
+  bool operator()(std::string_view a, std::string_view b) const noexcept;
+};
+
 struct Directory {
   struct Versions {
-    std::map<std::string, ServedPtr, std::less<>> by_version;
-    ServedPtr current;  // what requests without a version get: the one that was loaded last
+    std::map<std::string, ServedPtr, EarlierVersion> by_version;
+    // What requests without a version get: the one that was loaded last; once that is unloaded, the
+    // highest.
+    ServedPtr current;
   };
   std::map<std::string, Versions, std::less<>> models;
 
