@@ -3,16 +3,49 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <new>
+#include <optional>
+
+#include "spinney/base/checked_size.h"
+#include "spinney/base/wipe.h"
 
 namespace spinney::server::protocol {
 namespace {
 
 constexpr size_t kStep = size_t{64} << 10;
 
+// zlib keeps the last 32 KiB of what it has expanded, which are wiped like all that clients sent.
+// How large a block is stands before it.
+constexpr size_t kBefore = alignof(std::max_align_t);
+
+void* take_block(void*, uInt items, uInt size) {
+  const auto bytes = checked_product(items, size);
+  const auto whole = bytes ? checked_sum(*bytes, kBefore) : std::nullopt;
+  auto* block = static_cast<char*>(whole ? ::operator new(*whole, std::nothrow) : nullptr);
+  if (!block) return nullptr;
+  std::memcpy(block, &*whole, sizeof *whole);
+  return block + kBefore;
+}
+
+void give_block(void*, void* data) {
+  if (!data) return;
+  char* block = static_cast<char*>(data) - kBefore;
+  size_t whole = 0;
+  std::memcpy(&whole, block, sizeof whole);
+  wipe(block, whole);
+  ::operator delete(block, std::nothrow);
+}
+
 class Inflater {
  public:
   // 15 bits of window, and of gzip's header besides; below zero: without zlib's header.
-  explicit Inflater(int window) { made_ = inflateInit2(&stream_, window) == Z_OK; }
+  explicit Inflater(int window) {
+    stream_.zalloc = take_block;
+    stream_.zfree = give_block;
+    made_ = inflateInit2(&stream_, window) == Z_OK;
+  }
   ~Inflater() {
     if (made_) inflateEnd(&stream_);
   }
