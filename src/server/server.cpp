@@ -1,6 +1,7 @@
 #include "server/server.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -24,6 +25,9 @@ struct Server::Parts {
 
   Status open();
   Status listen();
+  Status open_loops();
+  Status start_threads();
+  void undo_listen();
   bool drain(int64_t timeout_ns);
   std::string metrics() const;
 
@@ -36,12 +40,16 @@ struct Server::Parts {
   std::vector<std::unique_ptr<protocol::Desk>> desks;
   std::vector<std::unique_ptr<loop::Loop>> loops;
   std::vector<std::thread> threads;
+  // The threads wait until all of them are there, and then serve, or end.
+  enum Go : int { kWait, kServe, kEnd };
+  std::atomic<int> go{kWait};
   std::string url;
   uint16_t port = 0;
 
   std::mutex mutex;
   std::condition_variable ended;
   size_t running = 0;
+  std::mutex joining;
 };
 
 Status Server::Parts::open() {
@@ -54,7 +62,27 @@ Status Server::Parts::open() {
   return {};
 }
 
+// All or nothing, so that it can be tried again.
 Status Server::Parts::listen() {
+  Status listens = open_loops();
+  if (listens.ok()) listens = start_threads();
+  if (!listens.ok()) undo_listen();
+  return listens;
+}
+
+void Server::Parts::undo_listen() {
+  go.store(kEnd);
+  go.notify_all();
+  for (std::thread& thread : threads) thread.join();
+  threads.clear();
+  loops.clear();
+  desks.clear();
+  go.store(kWait);
+  url.clear();
+  port = 0;
+}
+
+Status Server::Parts::open_loops() {
   const size_t count = options.threads ? options.threads : cpu::usable_cpus();
   SPINNEY_ASSIGN(loop::Listeners listeners, loop::listen_on(options.host, options.port, count));
   for (size_t i = 0; i < count; ++i) {
@@ -68,6 +96,10 @@ Status Server::Parts::listen() {
   }
   port = listeners.port;
   url = "http://" + listeners.host + ":" + std::to_string(port);
+  return {};
+}
+
+Status Server::Parts::start_threads() {
   for (const auto& one : loops) {
     {
       const std::lock_guard lock(mutex);
@@ -75,7 +107,8 @@ Status Server::Parts::listen() {
     }
     try {
       threads.emplace_back([this, raw = one.get()] {
-        raw->run();
+        go.wait(kWait);
+        if (go.load() == kServe) raw->run();
         const std::lock_guard lock(mutex);
         --running;
         ended.notify_all();
@@ -86,6 +119,8 @@ Status Server::Parts::listen() {
       return Error{Code::kIo, std::string("no thread for the server: ") + error.what()};
     }
   }
+  go.store(kServe);
+  go.notify_all();
   return {};
 }
 
@@ -102,6 +137,7 @@ bool Server::Parts::drain(int64_t timeout_ns) {
         lock, std::chrono::nanoseconds(std::clamp<int64_t>(timeout_ns, 0, longest)), is_over);
   }
   for (const auto& one : loops) one->stop();
+  const std::lock_guard one_joins(joining);
   for (std::thread& thread : threads) thread.join();
   threads.clear();
   // Before the desks go, which it tells.

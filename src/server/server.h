@@ -56,7 +56,8 @@ class Server {
   uint16_t port() const;
 
   // Says that it is not ready, takes no new connections, answers what was begun, and ends; what is
-  // left after the time is cut off. True if nothing was. May be called twice.
+  // left after the time is cut off. True if nothing was. May be called again, by several
+  // threads at once too.
   bool drain(int64_t timeout_ns);
   // In a forked child, which has none of the threads: lets go of everything without a word.
   void abandon();

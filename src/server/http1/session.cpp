@@ -215,7 +215,9 @@ std::span<char> Session::room() noexcept {
     // A body grows as it comes, so that what is announced and never sent takes no memory. Whatever
     // is behind the request at hand waits in its socket.
     const bool in_head = phase_ == Phase::kIdle || phase_ == Phase::kHead;
-    const size_t wanted = in_head ? shared_.limits.header_bytes : request_bytes_;
+    size_t wanted = in_head ? shared_.limits.header_bytes : request_bytes_;
+    if (phase_ == Phase::kBody && exchange_.head_.chunked)  // a chunk's line, or the trailers
+      wanted = head_bytes_ + shared_.limits.header_bytes;
     if (wanted <= in_.size()) return {};
     const char* before = in_.data();
     if (!in_.reserve(std::min(wanted, std::max(in_.capacity(), Spares::kFirstBytes) * 2))) {
@@ -260,10 +262,22 @@ void Session::process() noexcept {
 bool Session::read_head() noexcept {
   if (phase_ == Phase::kIdle) {
     size_t empty = 0;  // some clients end a body with an empty line that it does not count
+    if (half_line_ && !in_.empty()) {
+      half_line_ = false;
+      if (*in_.data() != '\n') {
+        refuse({400, "the request line cannot be read"});
+        return false;
+      }
+      empty = 1;
+    }
     while (empty + 1 < in_.size() && in_.data()[empty] == '\r' && in_.data()[empty + 1] == '\n')
       empty += 2;
     in_.erase(0, empty);
-    if (in_.empty() || in_.text() == "\r") return false;
+    if (in_.text() == "\r") {
+      half_line_ = true;
+      in_.erase(0, 1);
+    }
+    if (in_.empty()) return false;
     parser_.restart();
     ++requests_;
     phase_ = Phase::kHead;
@@ -318,7 +332,7 @@ bool Session::read_body() noexcept {
   const size_t used = parser_.read_chunks(in_.data() + head_bytes_, in_.size() - head_bytes_,
                                           shared_.limits, chunks_, done, fault);
   in_.erase(head_bytes_, used);
-  if (fault.status == 0 && !done && in_.size() == in_.capacity())
+  if (fault.status == 0 && !done && in_.size() - head_bytes_ >= shared_.limits.header_bytes)
     fault = {431, "a chunk's line or the trailers are larger than the server takes"};
   if (fault.status) {
     refuse(fault);

@@ -107,6 +107,7 @@ class Session {
   bool ended_ = false;
   bool last_ = false;
   bool processing_ = false;
+  bool half_line_ = false;  // a carriage return between requests, which is not kept
   uint64_t requests_ = 0;
   size_t head_bytes_ = 0;     // of the request at hand, at the begin of in_
   size_t request_bytes_ = 0;  // with its body, where that lies behind it

@@ -335,7 +335,8 @@ void Loop::set_deadline(Connection& connection) noexcept {
     connection.since_ns = now_ns_;
   }
   int64_t deadline = kNever;
-  if (session.phase() == Phase::kIdle) deadline = now_ns_ + limits_.idle_ns;
+  if (session.phase() == Phase::kIdle)  // since its last request or answer, not its last byte
+    deadline = std::max(connection.since_ns, connection.sending.progressed_ns()) + limits_.idle_ns;
   if (session.phase() == Phase::kHead) deadline = connection.since_ns + limits_.header_ns;
   if (session.phase() == Phase::kBody) deadline = connection.since_ns + limits_.body_ns;
   if (connection.sending.runs()) deadline = connection.sending.deadline_ns(limits_);

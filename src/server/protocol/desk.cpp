@@ -30,6 +30,15 @@ bool is_allowed(Exchange& exchange, Page page) {
   return false;
 }
 
+// Whatever parameters it has: "Application/JSON; charset=utf-8".
+bool is_json(std::string_view type) {
+  type = type.substr(0, type.find(';'));
+  while (!type.empty() && (type.back() == ' ' || type.back() == '\t')) type.remove_suffix(1);
+  constexpr std::string_view kJson = "application/json";
+  return std::equal(type.begin(), type.end(), kJson.begin(), kJson.end(),
+                    [](char x, char y) { return (x >= 'A' && x <= 'Z' ? x + 32 : x) == y; });
+}
+
 }  // namespace
 
 Desk::~Desk() = default;
@@ -148,7 +157,7 @@ void Desk::infer(Exchange& exchange, const Path& path) {
 // Of a path that names none.
 bool Desk::find_only_model(Exchange& exchange, Path& path) {
   const std::string_view type = exchange.head().field(http1::Field::kContentType);
-  if (!type.empty() && !type.starts_with("application/json")) {
+  if (!type.empty() && !is_json(type)) {
     exchange.refuse(415, "this path takes application/json");
     return false;
   }

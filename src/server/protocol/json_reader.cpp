@@ -1,5 +1,6 @@
 #include "server/protocol/json_reader.h"
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 
@@ -7,6 +8,21 @@
 #include "spinney/base/utf8.h"
 
 namespace spinney::server::protocol {
+
+namespace {
+
+// How many bytes of an escape are behind its backslash; 0 if JSON has none such.
+size_t escape_bytes(const char* at, const char* end) {
+  if (at == end) return 0;
+  if (*at != 'u') return std::string_view("\"\\/bfnrt").find(*at) != std::string_view::npos;
+  if (end - at < 5) return 0;
+  const auto is_hex = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+  };
+  return std::all_of(at + 1, at + 5, is_hex) ? 5 : 0;
+}
+
+}  // namespace
 
 Error JsonReader::error() const {
   const char* what = fault_ ? fault_ : "text behind the end";
@@ -110,7 +126,10 @@ bool JsonReader::string(std::string_view& raw) noexcept {
     }
     if (c < 0x20) return fail("a control character within a string");
     ascii = ascii && c < 0x80;
-    if (c == '\\' && ++at_ == end_) break;
+    if (c != '\\') continue;
+    const size_t escape = escape_bytes(at_ + 1, end_);
+    if (escape == 0) return fail("an escape within a string that JSON does not have");
+    at_ += escape;
   }
   return fail("the text ends within a string");
 }

@@ -173,5 +173,24 @@ TEST(Loop, WhoeverIsToldThatItTookTooLongCanReadIt) {
   EXPECT_FALSE(read.ends_with("broken"));
 }
 
+// An empty line now and then is no request.
+TEST(Loop, BlankLinesKeepNoConnection) {
+  http1::Limits limits;
+  limits.idle_ns = 600 * kMillisecond;
+  Running running(10, limits);
+  running.run();
+  const Descriptor client = running.connect();
+  pollfd come{client.get(), POLLIN, 0};
+  int lines = 0;
+  while (lines < 300 && poll(&come, 1, 100) == 0) {
+    (void)say(client, "\r\n");
+    ++lines;
+  }
+  EXPECT_LT(lines, 300);
+  const std::string read = read_all(client);
+  EXPECT_TRUE(read.empty() || read == "broken") << read;
+  EXPECT_EQ(running.connections.timed_out.load(), 1U);
+}
+
 }  // namespace
 }  // namespace spinney::server::testing

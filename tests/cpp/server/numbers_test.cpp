@@ -123,19 +123,48 @@ bool is_json(std::string_view text) {
 
 TEST(Json, IsWhatTheRfcSays) {
   for (const char* text :
-       {"0", "-0.5e+3", "\"\"", "\"a\\u0041\\n\"", "true", "null", "[]", "{}", " [ 1 , 2 ] ",
-        R"({"a":[{},[[]],"x"],"b":{"c":null}})", "NaN", "-Infinity", "[[[[[[[[1]]]]]]]]"})
+       {"0", "-0.5e+3", "\"\"", "\"a\\u0041\\n\"", R"("\"\\\/\b\f\n\r\t\uFfA0")", "true", "null",
+        "[]", "{}", " [ 1 , 2 ] ", R"({"a":[{},[[]],"x"],"b":{"c":null}})", "NaN", "-Infinity",
+        "[[[[[[[[1]]]]]]]]"})
     EXPECT_TRUE(is_json(text)) << text;
-  for (const char* text : {"",      " ",          "01",
-                           "1.",    ".1",         "+1",
-                           "1e",    "--1",        "-",
-                           "\"",    "\"\\",       "\"\n\"",
-                           "tru",   "nulll",      "[1,]",
-                           "[,1]",  "[1 2]",      "[",
-                           "]",     "{\"a\"}",    "{\"a\":}",
-                           "{a:1}", "{\"a\":1,}", "{,}",
-                           "[1]]",  "1 2",        "\xef\xbb\xbf{}",
-                           "[}",    "{]",         "\"\xff\""})
+  for (const char* text : {"",
+                           " ",
+                           "01",
+                           "1.",
+                           ".1",
+                           "+1",
+                           "1e",
+                           "--1",
+                           "-",
+                           "\"",
+                           "\"\\",
+                           "\"\n\"",
+                           "tru",
+                           "nulll",
+                           "[1,]",
+                           "[,1]",
+                           "[1 2]",
+                           "[",
+                           "]",
+                           "{\"a\"}",
+                           "{\"a\":}",
+                           "{a:1}",
+                           "{\"a\":1,}",
+                           "{,}",
+                           "[1]]",
+                           "1 2",
+                           "\xef\xbb\xbf{}",
+                           "[}",
+                           "{]",
+                           "\"\xff\"",
+                           R"("\q")",
+                           R"("\u12")",
+                           R"("\u12g4")",
+                           R"({"\x":1})",
+                           R"("\U0041")",
+                           R"("\'")",
+                           R"("\u")",
+                           R"("\\\q")"})
     EXPECT_FALSE(is_json(text)) << text;
   std::string deep(kJsonDepthMax, '[');
   EXPECT_TRUE(is_json(deep + std::string(kJsonDepthMax, ']')));

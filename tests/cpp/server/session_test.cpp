@@ -192,5 +192,59 @@ TEST(Session, OneThatGoesBeforeItsAnswerIsForgotten) {
   EXPECT_LE(world.budget.used(), 8 * Spares::kFirstBytes);
 }
 
+// A head that nearly fills its room leaves little of it for the lines of chunks.
+TEST(Session, AChunkedBodyGoesWithAnyHead) {
+  for (const size_t more : {10, 1'000, 15'000, 16'230, 16'260}) {
+    World world;
+    std::string text = "POST /v2/models/sum/infer HTTP/1.1\r\nHost: h\r\n";
+    text.append("Transfer-Encoding: chunked\r\nX: ").append(more, 'x').append("\r\n\r\n");
+    ASSERT_LT(text.size(), world.limits.header_bytes);
+    const std::string extension = ";name=" + std::string(400, 'v');
+    for (const char c : kRow) text.append("1").append(extension + "\r\n").append(1, c) += "\r\n";
+    text += "0\r\n\r\n";
+    http1::Session session(world.shared);
+    const std::string sent = feed(session, text, 100);
+    EXPECT_TRUE(sent.ends_with(kAnswer)) << more << sent;
+    // Lines without an end are refused all the same.
+    http1::Session other(world.shared);
+    const std::string endless = text.substr(0, text.find("\r\n\r\n") + 4) + "1;x=";
+    EXPECT_TRUE(feed(other, endless + std::string(100'000, 'y'), 100).starts_with("HTTP/1.1 4"));
+    EXPECT_LE(world.budget.used(), 8 * Spares::kFirstBytes);
+  }
+}
+
+TEST(Session, ALoneCarriageReturnKeepsNoBuffer) {
+  World world;
+  std::vector<std::unique_ptr<http1::Session>> sessions;
+  for (int i = 0; i < 100; ++i) {
+    sessions.push_back(std::make_unique<http1::Session>(world.shared));
+    feed(*sessions.back(), "\r", 1);
+  }
+  EXPECT_LE(world.budget.used(), 4 * Spares::kFirstBytes);
+  EXPECT_EQ(sessions[0]->requests(), 0U);
+  const std::string request = post(kRow);
+  EXPECT_TRUE(feed(*sessions[0], "\n" + request, 3).ends_with(kAnswer));
+  EXPECT_TRUE(feed(*sessions[1], "\n\r\n\r" + ("\n" + request), 1).ends_with(kAnswer));
+  EXPECT_TRUE(feed(*sessions[2], request, 1).starts_with("HTTP/1.1 400"));
+  EXPECT_TRUE(feed(*sessions[3], "\r\n" + request, 100).starts_with("HTTP/1.1 400"));
+}
+
+TEST(Session, InvocationsTakeJsonByAnyOfItsNamesAndNothingElse) {
+  World world;
+  const auto ask = [&](std::string_view type) {
+    const std::string_view body = R"({"inputs":[[1,2]]})";
+    std::string text = "POST /invocations HTTP/1.1\r\nHost: h\r\nContent-Type: ";
+    text.append(type).append("\r\nContent-Length: ").append(std::to_string(body.size()));
+    http1::Session session(world.shared);
+    return feed(session, text.append("\r\n\r\n").append(body), 1000).substr(9, 3);
+  };
+  for (const char* type : {"application/json", "Application/JSON", "application/json;charset=utf-8",
+                           "application/json ; format=x", ""})
+    EXPECT_EQ(ask(type), "200") << type;
+  for (const char* type :
+       {"application/jsonl", "application/json+x", "text/csv", "application/jso"})
+    EXPECT_EQ(ask(type), "415") << type;
+}
+
 }  // namespace
 }  // namespace spinney::server::testing
