@@ -15,16 +15,10 @@ namespace spinney::server::loop {
 namespace {
 
 constexpr uint64_t kWakeTag = UINT64_MAX;
-constexpr uint64_t kListenerTag = uint64_t{1} << 63;
-constexpr int64_t kSweepNs = 250 * kMillisecond;
-constexpr int kReadsATurn = 8;  // of one connection, so that none keeps the others waiting
-constexpr int kAcceptsATurn = 64;
+constexpr int kReadsATurn = 8;    // of one connection, so that none keeps the others waiting
 constexpr int kDrainTurns = 100;  // more than any queue of a listener is long
 constexpr int64_t kLingerNs = 2 * kSecond;
 constexpr size_t kDiscardMax = size_t{4} << 20;
-constexpr std::string_view kFull =
-    "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 46\r\n"
-    "Retry-After: 1\r\nConnection: close\r\n\r\n{\"error\":\"the server has all the connections\"}";
 
 using Phase = http1::Session::Phase;
 
@@ -154,64 +148,6 @@ void Loop::make_ready(Connection& connection) noexcept {
 }
 
 void Loop::answered(void* owner) noexcept { make_ready(*static_cast<Connection*>(owner)); }
-
-// True if there may be more of them in the queue.
-bool Loop::accept_some(int listener) noexcept {
-  for (int i = 0; i < kAcceptsATurn; ++i) {
-    Descriptor fd(accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-    if (!fd) {
-      if (errno == EAGAIN || errno == EWOULDBLOCK) return false;
-      if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO) continue;
-      if ((errno == EMFILE || errno == ENFILE) && drop_one(listener)) continue;
-      pause_accepting(true);
-      return false;
-    }
-    connections_.accepted.fetch_add(1, std::memory_order_relaxed);
-    if (connections_.open.fetch_add(1, std::memory_order_relaxed) >= connections_.most) {
-      connections_.open.fetch_sub(1, std::memory_order_relaxed);
-      refuse(std::move(fd));
-      continue;
-    }
-    add(std::move(fd));
-  }
-  return true;
-}
-
-void Loop::refuse(Descriptor fd) noexcept {
-  connections_.refused.fetch_add(1, std::memory_order_relaxed);
-  (void)!send(fd.get(), kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-  shutdown(fd.get(), SHUT_WR);
-  char asked[4096];  // what is not read when it is closed would take the answer back
-  for (int i = 0; i < kReadsATurn; ++i)
-    if (recv(fd.get(), asked, sizeof asked, MSG_DONTWAIT) <= 0) break;
-}
-
-// Without a descriptor left the connection would stay in the queue: the one that is kept for this
-// takes it out. False if somebody else was faster to take that.
-bool Loop::drop_one(int listener) noexcept {
-  reserve_.reset();
-  Descriptor dropped(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
-  const bool is_dropped = static_cast<bool>(dropped);
-  dropped.reset();
-  reserve_ = Descriptor(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  if (!is_dropped) return false;
-  connections_.accepted.fetch_add(1, std::memory_order_relaxed);
-  connections_.refused.fetch_add(1, std::memory_order_relaxed);
-  return true;
-}
-
-// What cannot be accepted now stays in the queue, where it would wake this thread again and again:
-// until the next sweep nobody looks there.
-void Loop::pause_accepting(bool pause) noexcept {
-  if (pause) next_sweep_ns_ = now_ns_ + kSweepNs;
-  for (const Descriptor& listener : listeners_) {
-    epoll_event event{};
-    if (!pause) event.events = EPOLLIN;
-    event.data.u64 = kListenerTag | static_cast<uint64_t>(listener.get());
-    (void)epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, listener.get(), &event);
-  }
-  pauses_ = pause;
-}
 
 void Loop::add(Descriptor fd) noexcept {
   const int on = 1;

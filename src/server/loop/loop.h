@@ -63,6 +63,8 @@ class Loop final : private http1::Sink {
   const http1::Counts& counts() const { return counts_; }
 
  private:
+  static constexpr uint64_t kListenerTag = uint64_t{1} << 63;  // of epoll's events
+  static constexpr int64_t kSweepNs = 250 * kMillisecond;
   struct Connection {
     Connection(http1::Shared& shared, Descriptor socket)
         : session(shared, this), fd(std::move(socket)) {}
