@@ -91,8 +91,13 @@ Status serve(const Arguments& arguments, const sigset_t& ends) {
     const std::string name =
         arguments.name.empty() ? std::filesystem::path(path).stem().string() : arguments.name;
     if (const auto [at, is_new] = path_of.emplace(name, path); !is_new)
-      return invalid_argument("both " + at->second + " and " + path +
-                              " would be served as model '" + name + "'; rename one of them");
+      return invalid_argument(std::string("both ")
+                                  .append(at->second)
+                                  .append(" and ")
+                                  .append(path)
+                                  .append(" would be served as model '")
+                                  .append(name)
+                                  .append("'; rename one of them"));
     auto model = spinney::Model::load(path);
     if (!model.ok()) return Error{model.error().code, path + ": " + model.error().message};
     SPINNEY_TRY(server->load(name, "1", std::move(model).value()));
