@@ -278,3 +278,9 @@ def test_files_whose_tables_are_damaged(pair, tmp_path):
             spinney.load(bytes(changed)).predict(rows)
         except spinney.SpinneyError as error:
             assert str(error)
+
+
+def test_the_server_refuses_categories():
+    model = fit(catboost.CatBoostRegressor, "RMSE")
+    with pytest.raises(spinney.UnsupportedModelError, match="has categories, and the server"):
+        spinney.serve(model, port=0)

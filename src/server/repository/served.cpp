@@ -97,9 +97,23 @@ Result<std::shared_ptr<const backend::Backend>> backend_of(const Model& model,
   return backend::make_promoting(std::move(native).value(), std::move(other));
 }
 
+namespace {
+
+// Requests hold numbers alone so far, which are no texts and no hashes of categories.
+Status check_numbers_alone(const Description& description) {
+  const bool texts = description.schema && description.schema->has_texts();
+  if (!texts && !description.category_tables) return {};
+  return unsupported(std::string("the model has ") + (texts ? "columns of text" : "categories") +
+                     ", and the server takes rows of numbers; predict from Python, where rows are "
+                     "frames, dicts or lists: spinney.load(path).predict(rows)");
+}
+
+}  // namespace
+
 Result<std::shared_ptr<const Served>> Served::make(Model model, std::string name,
                                                    std::string version,
                                                    std::string engine_version) {
+  SPINNEY_TRY(check_numbers_alone(model.description()));
   std::shared_ptr<Served> made(new Served(std::move(model)));
   made->name_ = std::move(name);
   made->version_ = std::move(version);
