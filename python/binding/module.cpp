@@ -24,6 +24,7 @@
 #include "binding/memory/pool.h"
 #include "binding/metrics/metrics.h"
 #include "binding/model/category_rows.h"
+#include "binding/model/coded_cells.h"
 #include "binding/model/combine.h"
 #include "binding/model/info.h"
 #include "binding/model/model.h"
@@ -137,6 +138,31 @@ Bound with_missing(const BoundModel& bound, double missing) {
   });
 }
 
+// Another model, whose columns are these: (name, kind, values, missing_allowed, unknown_allowed).
+Bound with_schema(const BoundModel& bound, const nb::list& columns) {
+  auto schema = std::make_shared<Schema>();
+  const auto utf8 = [](nb::handle text) {
+    const auto bytes = nb::cast<nb::bytes>(text.attr("encode")("utf-8", "surrogatepass"));
+    return std::string(bytes.c_str(), bytes.size());
+  };
+  for (const nb::handle each : columns) {
+    const auto told = nb::cast<nb::tuple>(each);
+    SchemaColumn column;
+    column.name = utf8(told[0]);
+    column.kind = static_cast<ColumnKind>(nb::cast<uint8_t>(told[1]));
+    for (const nb::handle value : nb::cast<nb::list>(told[2])) column.values.push_back(utf8(value));
+    column.missing_allowed = nb::cast<bool>(told[3]);
+    column.unknown_allowed = nb::cast<bool>(told[4]);
+    schema->columns.push_back(std::move(column));
+  }
+  return bind([&]() -> Result<Model> {
+    DescriptionParts parts = bound.model.description().parts();
+    parts.schema = std::move(schema);
+    SPINNEY_ASSIGN(Description made, make_description(std::move(parts)));
+    return Model::make(std::make_shared<const Description>(std::move(made)));
+  });
+}
+
 void save(const BoundModel& bound, nb::handle path, const std::string& format) {
   if (format != "spinney" && format != "treelite")
     fail(invalid_argument("format is '" + format + "'; models are saved as spinney or treelite"));
@@ -203,6 +229,11 @@ NB_MODULE(_core, m) {
           "Trees, over all members of an ensemble; 0 for linear models.")
       .def_prop_ro("feature_names", &feature_names,
                    "Names of the features, in order; empty if the model keeps none.")
+      .def_prop_ro("columns", &columns,
+                   "What each column of the rows is, a dict for each: its name (None: by position "
+                   "alone) and kind (number, text or boolean); of models that say so what a "
+                   "missing value and a text that the training did not see are (allowed or "
+                   "refused), and of texts the values told apart.")
       .def_prop_ro("categories", &categories,
                    "Feature number -> its categories in training, in the order of their codes.")
       .def_prop_ro("classes_", &classes,
@@ -219,6 +250,49 @@ NB_MODULE(_core, m) {
                        for (const uint32_t column : tables->categories) columns.append(column);
                      return columns;
                    })
+      .def_prop_ro("_codes_cells",
+                   [](const BoundModel& b) { return b.takes_cells || b.columns->coder; })
+      .def_prop_ro("_has_schema", [](const BoundModel& b) { return b.columns->coder != nullptr; })
+      .def_prop_ro("_has_texts",
+                   [](const BoundModel& b) {
+                     const SchemaPtr& schema = b.model.schema();
+                     return schema && schema->has_texts();
+                   })
+      .def_prop_ro("_plain_columns",
+                   [](const BoundModel& b) {
+                     nb::set plain;  // of numbers, which may be missing
+                     if (const SchemaPtr& schema = b.model.schema())
+                       for (size_t c = 0; c < schema->columns.size(); ++c)
+                         if (schema->columns[c].kind == ColumnKind::kNumber &&
+                             schema->columns[c].missing_allowed)
+                           plain.add(c);
+                     return plain;
+                   })
+      .def(
+          "_placed_rows",
+          [](const BoundModel& b, const nb::object& rows) {
+            PyObject* const made = placed_rows(*b.columns, rows.ptr());
+            if (!made && PyErr_Occurred()) throw nb::python_error();
+            return made ? nb::steal(made) : nb::none();
+          },
+          "rows"_a)
+      .def(
+          "_named_rows",
+          [](const BoundModel& b, const nb::object& rows) {
+            PyObject* const made = named_rows(*b.columns, rows.ptr());
+            if (!made && PyErr_Occurred()) throw nb::python_error();
+            return made ? nb::steal(made) : nb::none();
+          },
+          "rows"_a)
+      .def(
+          "_code_column",
+          [](const BoundModel& b, size_t column, const nb::list& cells) {
+            if (!b.columns->coder) throw nb::type_error("this model has no schema");
+            PyObject* const made = code_column(*b.columns->coder, column, cells.ptr());
+            if (!made) throw nb::python_error();
+            return nb::steal(made);
+          },
+          "column"_a, "cells"_a)
       .def_prop_ro("_number_coded",
                    [](const BoundModel& b) {
                      nb::set features;
@@ -250,6 +324,7 @@ NB_MODULE(_core, m) {
       .def("__repr__", [](const BoundModel& b) { return text(repr(b)); })
       .def("to_bytes", &to_bytes, "The bytes of a .spinney file, which from_bytes takes.")
       .def("_with_missing", &with_missing, "missing"_a)
+      .def("_with_schema", &with_schema, "columns"_a)
       .def("__reduce__", &reduce)
       .def("__copy__", [](nb::object self) { return self; })
       .def("__deepcopy__", [](nb::object self, nb::handle) { return self; });

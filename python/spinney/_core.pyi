@@ -199,6 +199,12 @@ class Model:
     def feature_names(self) -> list[str]:
         """Names of the features, in order; empty if the model keeps none."""
     @property
+    def columns(self) -> list[dict[str, Any]]:
+        """What each column of the rows is, a dict for each: its name (None: by position alone) and
+        kind (number, text or boolean); of models that say so what a missing value and a text that
+        the training did not see are (allowed or refused), and of texts the values told apart.
+        """
+    @property
     def categories(self) -> dict[int, list[Any]]:
         """Feature number -> its categories in training, in the order of their codes."""
     @property

@@ -10,7 +10,7 @@ from typing import Any, Sequence
 
 import numpy as np
 
-from spinney import categories, cells
+from spinney import categories, cells, coded
 from spinney.exceptions import InvalidInputError
 from spinney.tables import Categorical, Labels, PandasTable, Table
 
@@ -20,7 +20,12 @@ _NAMES_SHOWN = 6
 @np.errstate(over="ignore")  # a double beyond float32 is infinity to XGBoost, silently
 def to_rows(model, table: Table) -> np.ndarray:
     """The table's columns in the model's order, as one array."""
+    has_schema = getattr(model, "_has_schema", False)
+    if has_schema and table.what == "row" and not set(model.feature_names).isdisjoint(table.names):
+        table = coded.WithGaps(table, model.feature_names)
     order = _order(model, table)
+    if has_schema:
+        return coded.rows_of(model, table, order)
     if getattr(model, "_hashed_columns", ()):
         return categories.rows_of(model, table, _all_columns(model, table, order))
     if order is not None and len(order) < len(table.names):
@@ -37,14 +42,14 @@ def to_rows(model, table: Table) -> np.ndarray:
     columns = [table.column(i) for i in order]
     names = [table.names[i] for i in order]
     known = _known_categories(model, columns)
-    coded = model._number_coded
-    if promotes and not coded and all(isinstance(column, np.ndarray) for column in columns):
+    numbers_coded = model._number_coded
+    if promotes and not numbers_coded and all(isinstance(column, np.ndarray) for column in columns):
         dtype = table.number_type(columns)
     rows = np.empty((table.n_rows, len(columns)), dtype=dtype)
     for j, column in enumerate(columns):
         if j not in known:
             _refuse_own_codes(model, names[j], column, table)
-        if j in coded and isinstance(column, Categorical):
+        if j in numbers_coded and isinstance(column, Categorical):
             column = _numbers_among(column)
         rows[:, j] = _numbers(model, names[j], column, known.get(j))
     return rows

@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from spinney import categories, cells, dmatrix, sparse_rows
+from spinney import categories, cells, coded, dmatrix, sparse_rows
 from spinney.exceptions import InvalidInputError
 from spinney.masks import is_masked_array
-from spinney.rows import LISTS, has_labels, in_order, labelled
+from spinney.rows import LISTS, MAPPINGS, has_labels, in_order, labelled
 from spinney.tables import adopt
 
 
@@ -42,8 +42,10 @@ def prepare(model, x):
     forms, which refuses infinity, and before 3.3 rounds DART's trees otherwise.
     Nothing is copied that can be read in place.
     """
-    if getattr(model, "_hashed_columns", ()):
-        return categories.hashed(model, x)
+    if getattr(model, "_codes_cells", False):
+        made = _coded(model, x)
+        if made is not None:
+            return made
     if type(x) in (list, tuple) and not has_labels(x):
         return _array_like(model, np.asarray, x)
     if is_masked_array(x):
@@ -57,7 +59,7 @@ def prepare(model, x):
     table = adopt(x)
     if table is None:
         table = labelled(x)
-        if table is not None and table.single:
+        if table is not None and table.single and not isinstance(x, MAPPINGS):
             raise InvalidInputError(f"x is one row ({_type_name(x)}); give rows, for one row [x]")
     if table is not None:
         return in_order(model, table)
@@ -67,11 +69,22 @@ def prepare(model, x):
     return _array_like(model, _unmasked if masked else np.asarray, x)
 
 
+def _coded(model, x):
+    """Rows of a model with categories or a schema; None where they are read as any others."""
+    if model._hashed_columns:
+        return categories.hashed(model, x)
+    made = coded.of_mappings(model, x)
+    return coded.prepare(model, x) if made is None and model._has_texts else made
+
+
 def one_row(model, x):
     """One row that was given by itself, as an array of shape (1, n_features); None if x is none.
 
-    A flat row of numbers goes by position, one whose values have labels by these.
+    A flat row of numbers goes by position, one whose values have labels by these. Of a model with
+    columns of text it is a list of one row.
     """
+    if getattr(model, "_has_texts", False):
+        return coded.one_row(model, x)
     array = x if type(x) is np.ndarray else None
     if array is None:
         table = labelled(x)

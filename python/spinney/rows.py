@@ -24,7 +24,7 @@ from spinney.tables import Labels, Table, adopt
 
 _FOREIGN = ("DataFrame", "Series", "DataArray")
 _PLAIN = frozenset([int, float, bool, str, list, tuple, np.ndarray, np.float64, np.float32])
-_MAPPINGS = (dict, MappingProxyType, UserDict)
+MAPPINGS = (dict, MappingProxyType, UserDict)
 LISTS = (list, tuple, deque)
 
 
@@ -77,7 +77,58 @@ class Records(Table):
         return values if values.dtype.kind in "biuf" else _numbers_or_labels(self.names[i], values)
 
 
-def labelled(x) -> LabelledRows | Records | None:
+class NamedColumns(Table):
+    """A dict of columns by their names."""
+
+    what = "dict"
+
+    def __init__(self, columns):
+        _check_names(columns)
+        self.names = list(columns)
+        self._columns = list(columns.values())
+        for name, column in columns.items():
+            if not _is_column(column):
+                raise InvalidInputError(
+                    f"x is a {type(columns).__name__} of columns, and {name!r} is a "
+                    f"{type(column).__name__}; give all as columns, or all as one row's values"
+                )
+        lengths = [len(column) for column in self._columns]
+        self.n_rows = lengths[0]
+        for name, length in zip(self.names, lengths):
+            if length != self.n_rows:
+                raise InvalidInputError(
+                    f"x is a {type(columns).__name__} of columns that differ in length: "
+                    f"{self.names[0]!r} has {self.n_rows} values and {name!r} {length}"
+                )
+
+    def column(self, i):
+        found = self._columns[i]
+        values = found if isinstance(found, (list, tuple)) else np.asarray(found)
+        if isinstance(values, np.ndarray):
+            if values.ndim != 1:
+                raise InvalidInputError(
+                    f"column {self.names[i]!r} has shape {values.shape}; one value for each row "
+                    "is expected"
+                )
+            if values.dtype.kind in "biuf" and not is_masked_array(found):
+                return values
+            values = found.tolist() if is_masked_array(found) else values.tolist()
+        return _numbers_or_labels(self.names[i], values)
+
+
+def _is_column(value) -> bool:
+    """Whether a value of a dict is a column: a list or something like an array or a Series."""
+    if type(value) in (float, int, str, bool) or value is None:
+        return False
+    if isinstance(value, (list, tuple)):
+        return True
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple):
+        return len(shape) > 0
+    return hasattr(type(value), "__array__") and hasattr(type(value), "__len__")
+
+
+def labelled(x) -> LabelledRows | Records | NamedColumns | None:
     """The row, or the list of rows, whose values x gives labels; None if x is nothing of the kind.
 
     InvalidInputError for a column of any library, and for lists of rows with different labels.
@@ -91,8 +142,19 @@ def labelled(x) -> LabelledRows | Records | None:
     if kind in _PLAIN:
         return None
     read = _reader(kind)
+    if read is _mapping and any(_is_column(value) for value in x.values()):
+        return NamedColumns(x)
     row = read(x) if read else None
     return None if row is None else LabelledRows([row], single=True)
+
+
+def as_dicts(x):
+    """Of a mapping or a list of mappings dicts of the same, for the compiled core; else None."""
+    if isinstance(x, MAPPINGS):
+        return dict(zip(x, x.values()))
+    if not isinstance(x, LISTS) or not all(isinstance(row, MAPPINGS) for row in x):
+        return None
+    return [dict(zip(row, row.values())) for row in x] or None
 
 
 def has_labels(x: Sequence[Any]) -> bool:
@@ -151,7 +213,12 @@ def _numbers_or_labels(name: str, values: Sequence[Any]):
     kept = [np.nan if is_missing(value) else value for value in values]
     if all(isinstance(value, (numbers.Real, Decimal, np.bool_)) for value in kept):
         array = np.asarray(kept)
-        return array if array.dtype.kind in "biuf" else array.astype(np.float64)
+        if array.dtype.kind in "biuf":
+            return array
+        try:
+            return array.astype(np.float64)
+        except (OverflowError, ValueError):  # beyond all floats; a signalling NaN
+            pass
     return Labels([None if is_missing(value) else value for value in values], "object")
 
 
@@ -165,7 +232,7 @@ def _reader(kind: type) -> Callable[[Any], Row | None] | None:
         known = (getattr(module, name, None) for name in names)
         if any(isinstance(each, type) and issubclass(kind, each) for each in known):
             return read
-    if issubclass(kind, _MAPPINGS):
+    if issubclass(kind, MAPPINGS):
         return _mapping
     if issubclass(kind, np.void):
         return _record
@@ -243,8 +310,7 @@ def _named_tuple(x):
     return Row(list(fields), tuple(x))
 
 
-def _mapping(x):
-    """A dict of one row's values by the features' names."""
+def _check_names(x) -> list[str]:
     labels = list(x)
     if not labels:
         raise InvalidInputError(
@@ -255,11 +321,17 @@ def _mapping(x):
             f"x is a {type(x).__name__} whose keys are {_some(labels)}; expected the features' "
             "names"
         )
+    return labels
+
+
+def _mapping(x):
+    """A dict of one row's values by the features' names."""
+    labels = _check_names(x)
     values = list(x.values())
-    if any(isinstance(value, (list, tuple, np.ndarray)) and np.ndim(value) for value in values):
+    if any(_is_column(value) for value in values):
         raise InvalidInputError(
-            f"x is a {type(x).__name__} of columns, where one of a row's values is expected; give "
-            "pandas.DataFrame(x)"
+            f"a row is a {type(x).__name__} of columns, where one of a row's values is expected; "
+            "give one dict of columns by itself"
         )
     return Row(labels, values)
 

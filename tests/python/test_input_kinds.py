@@ -199,18 +199,22 @@ def test_dicts_go_by_the_names_of_features(library, kind):
     more = [kind({"id": "a7", **one}) for one in dicts]
     for given in (dicts, tuple(dicts), more):
         assert_answer(library, model.predict(given), expected)
+    columns = kind({"id": ["a7"] * 5, **{name: x[name].tolist() for name in NAMES[::-1]}})
     with InferenceEngine() as engine:
         assert engine.load_model(model)
         assert_answer(library, engine.predict(dicts[0])[1], expected[:1])
         assert_answer(library, engine.enqueue_prediction(dicts[1]).result(10), expected[1:2])
-    with pytest.raises(spinney.InvalidInputError, match=r"is one row .*give rows.*x"):
-        model.predict(dicts[0])
+        ok, values, told = engine.predict(columns)
+        assert ok, told
+        assert_answer(library, values, expected)
+    assert_answer(library, model.predict(dicts[0]), expected[:1])
+    assert_answer(library, model.predict(columns), expected)
     with pytest.raises(spinney.InvalidInputError, match="lacks 'weight' and has 'wait'"):
         model.predict([{"age": 1.0, "height": 2.0, "wait": 3.0}])
     with pytest.raises(spinney.InvalidInputError, match="different labels"):
         model.predict([dicts[0], {"age": 1.0}])
-    with pytest.raises(spinney.InvalidInputError, match=r"columns.*give pandas.DataFrame"):
-        model.predict({"age": [1.0, 2.0], "height": [1.0, 2.0], "weight": [1.0, 2.0]})
+    with pytest.raises(spinney.InvalidInputError, match=r"a row is a .* of columns.*by itself"):
+        model.predict([columns])
     with pytest.raises(spinney.InvalidInputError, match=r"keys are 1, 2.*features' names"):
         model.predict([{1: 2.0, 2: 3.0}])
 

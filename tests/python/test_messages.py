@@ -91,8 +91,8 @@ def test_an_artifact_of_a_later_version_is_named_so(files, tmp_path, options):
     ("rows", "what"),
     [
         ([{1: 1.0}, {1: 2.0}], "x is a dict whose keys are 1; expected the features' names"),
-        ({"a": 1.0}, r"x is one row \(dict\); give rows, for one row \[x\]"),
-        ({"a": [1.0]}, r"x is a dict of columns.*; give pandas.DataFrame\(x\)"),
+        ({"a": [1.0], "b": 2.0}, "x is a dict of columns, and 'b' is a float; give all as columns"),
+        ({"a": [1.0], "b": []}, "columns that differ in length: 'a' has 1 values and 'b' 0"),
         ([1.0, 2.0, 3.0], r"flat list of 3 values; for one row give \[x\]"),
         ((1.0, 2.0, 3.0), r"flat tuple of 3 values; for one row give \[x\]"),
         ([["a", object(), 2.0]], "row 0, column 0 holds the str 'a', which is no number"),

@@ -326,7 +326,7 @@ bool read_plain(const Served& served, PyObject* x, Input& input) {
   const int type = PyArray_TYPE(array);
   if ((type != NPY_FLOAT && type != NPY_DOUBLE) || !PyArray_ISBEHAVED_RO(array)) return false;
   const NumberType own = type == NPY_FLOAT ? NumberType::kFloat32 : NumberType::kFloat64;
-  if (PyArray_NDIM(array) == 1 && served.bound &&
+  if (PyArray_NDIM(array) == 1 && served.bound && !served.bound->takes_cells &&
       static_cast<size_t>(PyArray_DIM(array, 0)) == served.bound->model.n_features()) {
     const auto width = static_cast<size_t>(PyArray_DIM(array, 0));
     input.rows = {PyArray_DATA(array), own, 1, width, 0, PyArray_STRIDE(array, 0)};

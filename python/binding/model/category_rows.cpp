@@ -98,11 +98,6 @@ bool read_cell(PyObject* cell, bool category, Place place, double& out) {
   return category ? hash_cell(cell, place, out) : read_number(cell, place, out);
 }
 
-PyObject* new_reference(PyObject* object) {
-  Py_INCREF(object);
-  return object;
-}
-
 PyObject* too_short() { return raise(invalid_argument("x was changed while it was read")); }
 
 PyObject* new_rows(size_t count, size_t width) {

@@ -113,6 +113,30 @@ nb::list feature_names(const BoundModel& bound) {
   return out;
 }
 
+nb::list columns(const BoundModel& bound) {
+  const Description& model = bound.model.description();
+  constexpr const char* kKinds[] = {"number", "text", "boolean"};
+  nb::list out;
+  for (size_t c = 0; c < model.n_features(); ++c) {
+    const SchemaColumn* column = model.schema ? &model.schema->columns[c] : nullptr;
+    const bool named = c < model.feature_names.size() && !model.feature_names[c].empty();
+    nb::dict told;
+    told["name"] = named ? text(model.feature_names[c]) : nb::none();
+    told["kind"] = kKinds[column ? static_cast<size_t>(column->kind) : 0];
+    if (column && column->kind == ColumnKind::kText) {
+      nb::list values;
+      for (const std::string& value : column->values)
+        values.append(nb::steal(PyUnicode_DecodeUTF8(
+            value.data(), static_cast<Py_ssize_t>(value.size()), "surrogatepass")));
+      told["values"] = values;
+      told["unknown"] = column->unknown_allowed ? "allowed" : "refused";
+    }
+    if (column) told["missing"] = column->missing_allowed ? "allowed" : "refused";
+    out.append(told);
+  }
+  return out;
+}
+
 nb::dict source(const BoundModel& bound) {
   const Source& from = bound.model.description().source;
   nb::dict out;

@@ -157,14 +157,21 @@ bool convert_by_numpy(PyArrayObject* array, size_t first, PyArrayObject* filled)
                                   Input& input) {
   if (PyArray_CheckExact(x)) {
     auto* array = reinterpret_cast<PyArrayObject*>(x);
-    // Arrays of records are tables, whose columns have names.
-    if (PyArray_NDIM(array) != 2 && PyArray_TYPE(array) != NPY_VOID)
+    // Arrays of records are tables, whose columns have names. To models with texts numbers are of
+    // the wrong kind in any shape.
+    const bool no_cells = bound.columns->coder && bound.takes_cells && !holds_cells(array);
+    if (PyArray_NDIM(array) != 2 && PyArray_TYPE(array) != NPY_VOID && !no_cells)
       return refuse_rank(bound, array);
-    if (PyArray_NDIM(array) == 2 && !holds_cells(array) && !bound.hashes_categories)
+    if (PyArray_NDIM(array) == 2 && !holds_cells(array) && !bound.takes_cells)
       return refuse_type(array);
   }
   if (bound.hashes_categories) {
     input.kept.reset(hashed_rows(bound, x));
+    if (!input.kept && PyErr_Occurred()) return false;
+  }
+  if (!input.kept) {
+    input.kept.reset(named_rows(*bound.columns, x));
+    if (!input.kept && !PyErr_Occurred()) input.kept.reset(placed_rows(*bound.columns, x));
     if (!input.kept && PyErr_Occurred()) return false;
   }
   if (!input.kept) input.kept.reset(prepare(self, x));
@@ -186,7 +193,7 @@ bool convert_by_numpy(PyArrayObject* array, size_t first, PyArrayObject* filled)
 
 bool read_input(PyObject* self, const BoundModel& bound, PyObject* x, Input& input) {
   if (PyArray_CheckExact(x) && PyArray_NDIM(reinterpret_cast<PyArrayObject*>(x)) == 2 &&
-      !bound.hashes_categories && read_numbers(x, bound, input))
+      !bound.takes_cells && read_numbers(x, bound, input))
     return true;
   return read_other(self, bound, x, input);
 }

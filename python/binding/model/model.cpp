@@ -43,6 +43,9 @@ std::unique_ptr<BoundModel> BoundModel::make(Model model) {
   }
   bound->variants = std::make_shared<Variants>();
   bound->hashes_categories = description.category_tables.has_value();
+  bound->columns = NamedColumns::make(held);
+  bound->takes_cells =
+      bound->hashes_categories || (description.schema && description.schema->has_texts());
   const bool flat = !output.keep_column_axis;
   const auto shape = [&](Answer answer) -> AnswerShape& {
     return bound->shapes[static_cast<size_t>(answer)];

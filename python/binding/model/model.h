@@ -7,20 +7,11 @@
 #include <utility>
 #include <vector>
 
-#include "binding/interpreter/interpreter_lock.h"
+#include "binding/model/named_rows.h"
+#include "binding/model/owned.h"
 #include "spinney/spinney.h"
 
 namespace spinney::binding {
-
-struct Unreference {
-  // What goes may run Python code, which may ask for the interpreter's lock as the interpreter
-  // ends.
-  void operator()(PyObject* object) const {
-    asleep_at_exit([object] { Py_XDECREF(object); });
-  }
-};
-// An owned reference, given up when it goes.
-using Owned = std::unique_ptr<PyObject, Unreference>;
 
 // The kinds of answers that are arrays of numbers.
 enum class Answer { kRaw, kValues, kProbabilities, kLeaves };
@@ -48,6 +39,10 @@ struct BoundModel {
   NumberType small_cast_type = NumberType::kFloat64;
   // Rows have texts and whole numbers for categories, which become hashes (category_rows.h).
   bool hashes_categories = false;
+  // Of what dicts are read by, and of a schema's texts.
+  std::unique_ptr<const NamedColumns> columns;
+  // Rows of numbers alone are none of this model: it has categories or texts.
+  bool takes_cells = false;
   // From this many rows on, other Python threads may run meanwhile.
   size_t release_rows = 0;
   // From this many rows on, the main thread looks for signals (Ctrl-C) now and then.

@@ -44,6 +44,17 @@ def _text(name, value):
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
+def _short(columns):
+    """What each column is, and of its values how many there are."""
+    short = []
+    for i, column in enumerate(columns):
+        told = {**column, "name": i if column["name"] is None else column["name"]}
+        if "values" in told:
+            told["values"] = len(told["values"])
+        short.append(told)
+    return short
+
+
 def run(arguments):
     start = time.perf_counter()
     model = load_model(arguments.model, choice_of(arguments))
@@ -54,6 +65,8 @@ def run(arguments):
         "opens_in": seconds,
         **_plain(model.info()),
     }
+    if getattr(model, "_has_schema", False):
+        facts["columns"] = model.columns if arguments.json else _short(model.columns)
     if arguments.json:
         print(json.dumps(facts, indent=2, default=str))
         return 0

@@ -69,9 +69,10 @@ def load_model(path, choice=None):
 def load_for_numbers(path, choice=None):
     """The same of a model whose rows are numbers, which is what commands read or make."""
     model = load_model(path, choice)
-    if getattr(model, "_hashed_columns", ()):
+    if getattr(model, "_hashed_columns", ()) or getattr(model, "_has_texts", False):
+        cells = "columns of text" if getattr(model, "_has_texts", False) else "categories"
         raise UserError(
-            f"{path}: this {model.source['kind']} has categories, and commands read numbers alone; "
+            f"{path}: this {model.source['kind']} has {cells}, and commands read numbers alone; "
             "predict from Python, where rows are frames or lists: spinney.load(path).predict(rows)"
         )
     return model

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spinney.engine.rank_keys import row_of_zeros
+from spinney.engine.rank_keys import row_to_try
 from spinney.exceptions import InvalidInputError, SpinneyError
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ class Checks:
     def validate_model(
         self, model: str | None = None, *, version: str | None = None
     ) -> dict[str, Any]:
-        """Predict a row of zeros; a dict with valid and model_type, and error if not valid."""
+        """Predict a row of zeros, or of the first texts of each column; a dict with valid and
+        model_type, and error if not valid.
+        """
         served, why = self._find(model, version)
         if served is None:
             return {"valid": False, "model_type": None, "error": why}
@@ -33,12 +35,12 @@ class Checks:
         if served.n_features is None:
             found["note"] = "the model does not say how many features it takes; nothing was tried"
             return found
-        zeros = row_of_zeros(served.n_features)
-        if zeros is None:
+        row = row_to_try(served.model)
+        if row is None:
             found["note"] = "one row takes too much memory; nothing was tried"
             return found
         try:
-            answer = served.predict(zeros)
+            answer = served.predict(row)
         except Exception as error:
             text = str(error) if isinstance(error, SpinneyError) else repr(error)
             return {**found, "valid": False, "error": text}

@@ -15,12 +15,24 @@ _ROUNDS = 7
 _ROW_BYTES_MAX = 128 << 20  # as in the engine's own warm-up
 
 
-def row_of_zeros(n_features):
-    """A row to try a model with. None if it does not say how long one is, or claims more than is
-    worth trying: a file of a few bytes may say that it has billions of columns."""
+def row_to_try(model):
+    """Rows to try a model with: one of zeros, or of a model with columns of text one of the first
+    text of each. None if it does not say how long one is, or claims more than is worth trying: a
+    file of a few bytes may say that it has billions of columns."""
+    n_features = model.n_features
     if n_features is None or not 0 <= n_features <= _ROW_BYTES_MAX // 4:
         return None
+    if getattr(model, "_has_texts", False):
+        return [[_first(column) for column in model.columns]]
     return np.zeros((1, n_features), dtype=np.float32)
+
+
+def _first(column):
+    if column["kind"] != "text":
+        return 0.0
+    if column["values"]:
+        return column["values"][0]
+    return None if column["missing"] == "allowed" else ""
 
 
 def rank_key_for(model):
@@ -32,7 +44,7 @@ def rank_key_for(model):
     key = RankKey.make(model)
     if key is None or not key.row_bytes:
         return None
-    row = row_of_zeros(model.n_features)
+    row = row_to_try(model)
     return key if row is not None and worth(key, model, row) else None
 
 

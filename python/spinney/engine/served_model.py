@@ -11,7 +11,7 @@ from spinney import _core
 from spinney._core import Model, Outcomes
 from spinney.configs import ModelType, chooses_what_to_quantize
 from spinney.engine.parcels import Parcel, Targets, answer_parcels
-from spinney.engine.rank_keys import rank_key_for, row_of_zeros
+from spinney.engine.rank_keys import rank_key_for, row_to_try
 from spinney.ensemble import Ensemble
 from spinney.exceptions import InvalidInputError, UnsupportedModelError
 from spinney.inputs import one_row
@@ -184,10 +184,10 @@ class ServedModel:
         return told, answer
 
     def try_out(self, rounds):
-        """Predict a row of zeros so many times; raises what a prediction would raise."""
-        zeros = row_of_zeros(self.n_features)
-        for _ in range(rounds if zeros is not None else 0):
-            self.predict(zeros)
+        """Predict a row so many times; raises what a prediction would raise."""
+        row = row_to_try(self.model)
+        for _ in range(rounds if row is not None else 0):
+            self.predict(row)
 
     def enter(self, core, options, told=None):
         """Queue requests for it in `core`, a spinney._core.Engine, after its warm-up there.
@@ -236,6 +236,8 @@ class ServedModel:
                     and features.flags.aligned
                 ):
                     return features
+            if type(features) is dict:
+                return features  # a row, or columns, by the names of its values
             row = self.flat_row(features) if _may_be_flat(features) else None
             return features if row is None else row
         try:
