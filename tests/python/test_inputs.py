@@ -120,7 +120,7 @@ REFUSED = {
     "ragged": ([[1.0, 2.0], [3.0]], "list"),
     "none": (None, "NoneType"),
     "str": ("data.csv", "str"),
-    "dict": ({"a": 1}, "dict"),
+    "dict": ({"a": 1}, "1 columns"),
     "object": (object(), "object"),
 }
 
