@@ -204,3 +204,36 @@ def test_requests_while_a_member_is_reloaded():
         for thread in asking:
             thread.join()
         assert not wrong
+
+
+class OpensSlowly:
+    """A path during whose opening something else happens."""
+
+    def __init__(self, path, meanwhile):
+        self.path, self.meanwhile = path, meanwhile
+
+    def __fspath__(self):
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile:
+            meanwhile()
+        return str(self.path)
+
+
+def test_of_two_reloads_at_once_neither_is_lost(tmp_path):
+    paths = [tmp_path / f"{i}.spinney" for i in range(3)]
+    models = [spinney.load(forest(i)) for i in range(3)]
+    for path, model in zip(paths, models):
+        model.save(path)
+    ensemble = spinney.Ensemble({"a": paths[0], "b": paths[0]})
+
+    def says(name, model):
+        np.testing.assert_array_equal(ensemble[name].predict(X), model.predict(X))
+
+    # of the same member: what is there last is what came last
+    ensemble.reload("a", OpensSlowly(paths[2], lambda: ensemble.reload("a", paths[1])))
+    says("a", models[2])
+    ensemble.reload("a", OpensSlowly(paths[1], lambda: ensemble.reload("b", paths[2])))
+    says("a", models[1])
+    says("b", models[2])
+    expected = spinney.Ensemble([models[1], models[2]]).predict(X)
+    np.testing.assert_array_equal(ensemble.predict(X), expected)

@@ -100,6 +100,7 @@ class Ensemble(Answers, PythonModel):
         self.method, self.on_failure = method, on_failure
         self.timeout_s = checked_timeout(timeout_s)
         self._lock = Lock()
+        self._reloading = Lock()
         self._chosen_classes = classes
         open_source = _open or opener(
             {
@@ -299,7 +300,11 @@ class Ensemble(Answers, PythonModel):
         except SpinneyError as error:
             raise type(error)(f"member {name!r}: {error}") from error
         new.source = old.source if source is None else source
-        found = [new if member is old else member for member in self._members]
+        with self._reloading:  # others may have been reloaded while this one was opened
+            self._put(name, new)
+
+    def _put(self, name, new):
+        found = [new if member.name == name else member for member in self._members]
         present = [member for member in found if member.model is not None]
         if not Schema(present, self._chosen_classes).same_as(self._state[0]):
             raise InvalidInputError(
