@@ -3,11 +3,7 @@
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
-#include <optional>
-
-#include "binding/interpreter/errors.h"
-#include "binding/interpreter/interpreter_lock.h"
-#include "binding/model/model.h"
+#include "binding/model/made.h"
 #include "spinney/load/combine.h"
 
 namespace nb = nanobind;
@@ -16,30 +12,12 @@ using namespace nb::literals;
 namespace spinney::binding {
 namespace {
 
-using Models = std::vector<std::shared_ptr<const Description>>;
-
-Result<Model> combined(const Models& models, const load::Combining& how) {
-  SPINNEY_ASSIGN(Description made, load::combine(models, how));
-  return Model::make(std::make_shared<const Description>(std::move(made)));
-}
-
 std::unique_ptr<BoundModel> combine_models(const std::vector<const BoundModel*>& models, bool votes,
                                            std::vector<double> weights) {
-  Models described;
+  std::vector<std::shared_ptr<const Description>> described;
   for (const BoundModel* bound : models) described.push_back(bound->model.shared_description());
   const load::Combining how{votes, std::move(weights)};
-  std::optional<Result<Model>> made;
-  {
-    const Unlocked released;
-    made.emplace(combined(described, how));
-  }
-  if (!made->ok()) {
-    raise(made->error());
-    throw nb::python_error();
-  }
-  auto result = BoundModel::make(std::move(*made).value());
-  if (!result) throw nb::python_error();
-  return result;
+  return made_model([&] { return load::combine(described, how); });
 }
 
 }  // namespace

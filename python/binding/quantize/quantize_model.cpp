@@ -3,11 +3,8 @@
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
-#include <optional>
-
 #include "binding/interpreter/errors.h"
-#include "binding/interpreter/interpreter_lock.h"
-#include "binding/model/model.h"
+#include "binding/model/made.h"
 #include "binding/quantize/quantize.h"
 #include "spinney/quantize/model.h"
 
@@ -25,25 +22,9 @@ CodeType code_type(const std::string& name) {
   throw nb::python_error();
 }
 
-Result<Model> quantized(const Description& model, CodeType type) {
-  SPINNEY_ASSIGN(Description coded, quantize::quantize_model(model, type));
-  return Model::make(std::make_shared<const Description>(std::move(coded)));
-}
-
 std::unique_ptr<BoundModel> quantize_model(const BoundModel& bound, const std::string& dtype) {
   const CodeType type = code_type(dtype);
-  std::optional<Result<Model>> made;
-  {
-    const Unlocked released;
-    made.emplace(quantized(bound.model.description(), type));
-  }
-  if (!made->ok()) {
-    raise(made->error());
-    throw nb::python_error();
-  }
-  auto result = BoundModel::make(std::move(*made).value());
-  if (!result) throw nb::python_error();
-  return result;
+  return made_model([&] { return quantize::quantize_model(bound.model.description(), type); });
 }
 
 // What a quantized model's scores are made of; None for any other model.
